@@ -1,0 +1,15 @@
+# Script mode: writes OUT, a C file with the octets of FILES as struct embedded_file SYMBOL[].
+set(arrays "")
+set(rows "")
+set(index 0)
+foreach(file IN LISTS FILES)
+	get_filename_component(name ${file} NAME)
+	file(READ ${file} hex HEX)
+	string(REGEX REPLACE "(................................)" "\\1\n" hex "${hex}")
+	string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," hex "${hex}")
+	string(APPEND arrays "static const char text_${index}[] = {\n${hex}0};\n")
+	string(APPEND rows "\t{\"${name}\", text_${index}, sizeof(text_${index}) - 1},\n")
+	math(EXPR index "${index} + 1")
+endforeach()
+file(WRITE ${OUT} "#include \"util/embedded.h\"\n\n${arrays}\n"
+	"const struct embedded_file ${SYMBOL}[] = {\n${rows}\t{0},\n};\n")

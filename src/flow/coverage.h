@@ -1,0 +1,34 @@
+/* An interval in which something may have been missed. Plain value. */
+#ifndef LASTCONN_FLOW_COVERAGE_H
+#define LASTCONN_FLOW_COVERAGE_H
+
+#include <stdint.h>
+
+#include "flow/flow_key.h"
+
+/* Stored as names; append only. */
+enum coverage_what {
+	COVERAGE_DOWN,      /* lastconnd did not run */
+	COVERAGE_RING_FULL, /* count events lost between kernel and daemon */
+	COVERAGE_MAP_FULL,  /* count sockets, peers or processes that found no room in the kernel */
+	COVERAGE_TABLE_FULL,     /* count entries evicted from a table of the daemon */
+	COVERAGE_QUEUE_FULL,     /* count records lost because the writer was too slow */
+	COVERAGE_FILE_TRUNCATED, /* the capture file ends within a packet, or is damaged */
+	COVERAGE_SLOT_MISSING,   /* the kernel refused a hook: detail names it */
+	COVERAGE_COUNT,
+};
+
+enum { COVERAGE_DETAIL_SIZE = 160 };
+
+struct coverage_record {
+	int64_t from_us; /* wall clock */
+	int64_t until_us;
+	uint64_t count; /* of what was lost; 0: not countable */
+	enum coverage_what what;
+	enum flow_source source;
+	char detail[COVERAGE_DETAIL_SIZE]; /* what a user should know of it; may be "" */
+};
+
+const char *coverage_what_name(enum coverage_what what); /* "down", "ring full", ... */
+
+#endif

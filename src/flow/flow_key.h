@@ -1,0 +1,76 @@
+/* What tells one flow from another, and the words for its properties. Plain values.
+ *
+ * The ends are local and remote; who initiated is the direction, a separate fact. A flow of the
+ * kernel source is told by its socket (the same tuple exists in many network namespaces); a flow
+ * of the capture source by its tuple, with socket_cookie 0. */
+#ifndef LASTCONN_FLOW_FLOW_KEY_H
+#define LASTCONN_FLOW_FLOW_KEY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "flow/addr.h"
+#include "util/hash.h"
+
+struct flow_key {
+	struct addr local;
+	struct addr remote;
+	uint64_t socket_cookie; /* SO_COOKIE of the socket; 0 where there is none */
+	uint32_t netns;         /* inode number of the network namespace; 0 unknown */
+	uint16_t local_port;    /* host order; 0 where the protocol has none */
+	uint16_t remote_port;
+	uint8_t protocol; /* IANA number, IPFIX protocolIdentifier */
+	uint8_t zero[7];  /* keeps padding defined: keys are hashed and compared as octets */
+};
+
+_Static_assert(sizeof(struct flow_key) == 56, "flow_key has no padding");
+
+/* Stored as names, see flow_names.h. Append only. */
+enum flow_direction {
+	FLOW_DIRECTION_UNKNOWN, /* picked up in mid-stream */
+	FLOW_DIRECTION_OUT,     /* local initiated */
+	FLOW_DIRECTION_IN,      /* remote initiated */
+	FLOW_DIRECTION_COUNT,
+};
+
+enum flow_outcome {
+	FLOW_OUTCOME_OPEN,        /* not over */
+	FLOW_OUTCOME_CLOSED,      /* in good order; datagrams: the socket was closed */
+	FLOW_OUTCOME_RESET,       /* by either side */
+	FLOW_OUTCOME_REFUSED,     /* the connect was answered by a reset or port unreachable */
+	FLOW_OUTCOME_TIMEOUT,     /* of the connect, or of the retransmissions */
+	FLOW_OUTCOME_UNREACHABLE, /* host or network */
+	FLOW_OUTCOME_ABORTED,     /* given up by the local process before it was established */
+	FLOW_OUTCOME_IDLE,        /* IPFIX flowEndReason 1, idle timeout */
+	FLOW_OUTCOME_LOST, /* how it ended was not seen (daemon down, event lost, file over) */
+	FLOW_OUTCOME_COUNT,
+};
+
+/* How the process was found, best first. Stored with every flow. */
+enum flow_method {
+	FLOW_METHOD_UNKNOWN,   /* no process known */
+	FLOW_METHOD_EXACT,     /* the kernel said so in that process's own context */
+	FLOW_METHOD_INHERITED, /* accepted socket that nobody used: the listener's last owner */
+	FLOW_METHOD_LISTENER,  /* same, the listener itself known from a snapshot only */
+	FLOW_METHOD_SNAPSHOT,  /* who held the socket when lastconnd started */
+	FLOW_METHOD_PKTAP,     /* the capture file carried it */
+	FLOW_METHOD_PROCFS,    /* polled: sock_diag and /proc */
+	FLOW_METHOD_COUNT,
+};
+
+enum flow_source {
+	FLOW_SOURCE_EBPF,
+	FLOW_SOURCE_FILE, /* a capture file */
+	FLOW_SOURCE_PCAP, /* live capture */
+	FLOW_SOURCE_PROCFS,
+	FLOW_SOURCE_COUNT,
+};
+
+uint64_t flow_key_hash(const struct flow_key *key, const struct hash_key *secret);
+bool flow_key_equal(const struct flow_key *a, const struct flow_key *b);
+
+/* The service port: the remote one of an outgoing flow, the local one of an incoming flow; of
+ * unknown direction the smaller one that is not 0. */
+uint16_t flow_key_service_port(const struct flow_key *key, enum flow_direction direction);
+
+#endif

@@ -1,0 +1,22 @@
+/* The text of protocols, directions, outcomes, methods and sources, as stored and printed. */
+#ifndef LASTCONN_FLOW_FLOW_NAMES_H
+#define LASTCONN_FLOW_FLOW_NAMES_H
+
+#include <stdint.h>
+
+#include "flow/flow_key.h"
+
+enum { FLOW_PROTOCOL_NAME_SIZE = 24 };
+
+const char *flow_direction_name(enum flow_direction direction); /* "out", "in", "unknown" */
+const char *flow_outcome_name(enum flow_outcome outcome);       /* "closed", "refused", ... */
+const char *flow_method_name(enum flow_method method);          /* "exact", "inherited", ... */
+const char *flow_source_name(enum flow_source source);          /* "ebpf", "file", ... */
+
+/* "tcp", "udp", "icmp", "ipv6-icmp", ...; else the number. Returns buf or a constant. */
+const char *flow_protocol_name(uint8_t protocol, char buf[static FLOW_PROTOCOL_NAME_SIZE]);
+
+/* The number of a protocol by name ("tcp") or number ("6"), or -EINVAL. */
+int flow_protocol_parse(const char *text);
+
+#endif

@@ -1,0 +1,60 @@
+/* The flows that are open now: joins observations to flow records. Pure: no system calls, time is
+ * an argument, memory is taken once in flow_table_new.
+ *
+ * Limits: max_flows entries; at the limit the flow that was seen longest ago is ended as it stands
+ * (outcome LOST for sockets, IDLE for packets) and counted in evicted. An END observation of a flow
+ * that is not in the table needs no entry. Flows of the kernel source (socket_cookie != 0) end when
+ * their source says so, or as LOST when no sighting came for lost_timeout_ns; flows made of packets
+ * end by their own FIN or RST (after a linger that swallows late segments, so that a late FIN makes
+ * no phantom flow) or by idle timeout. */
+#ifndef LASTCONN_FLOW_FLOW_TABLE_H
+#define LASTCONN_FLOW_FLOW_TABLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "flow/flow_record.h"
+#include "flow/observation.h"
+#include "util/hash.h"
+
+struct flow_table;
+
+struct flow_table_options {
+	size_t max_flows;
+	int64_t active_timeout_ns; /* an open flow is reported anew after so long, if it changed */
+	int64_t idle_timeout_ns;   /* flows of packets only */
+	int64_t lost_timeout_ns;   /* flows of sockets only */
+	struct hash_key hash_key;
+	void (*emit)(void *ctx, const struct flow_record *record);
+	void *ctx;
+};
+
+struct flow_table_counters {
+	uint64_t observations;
+	uint64_t created;
+	uint64_t ended;
+	uint64_t expired_idle;
+	uint64_t expired_lost;
+	uint64_t evicted; /* table full */
+	size_t open;
+};
+
+/* Returns 0 or -ENOMEM. Free with flow_table_free. */
+int flow_table_new(const struct flow_table_options *options, struct flow_table **ret_table);
+void flow_table_free(struct flow_table *table); /* forgets what is open; NULL is fine */
+
+/* Wall clock minus source clock, used for every record from now on. 0 for capture files. */
+void flow_table_set_wall_offset(struct flow_table *table, int64_t offset_ns);
+
+void flow_table_observe(struct flow_table *table, const struct observation *observation);
+
+/* Ends what timed out. Call about once a second, or as the clock of a file advances. */
+void flow_table_expire(struct flow_table *table, int64_t now_ns);
+
+/* Ends every open flow as LOST at its last sighting: the source is over (end of file). TCP flows
+ * of packets that were closed or reset keep their own outcome, datagram flows become IDLE. */
+void flow_table_end_all(struct flow_table *table);
+
+void flow_table_counters(const struct flow_table *table, struct flow_table_counters *ret_counters);
+
+#endif

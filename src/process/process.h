@@ -1,0 +1,42 @@
+/* One program run as a source describes it. Plain value with borrowed strings. */
+#ifndef LASTCONN_PROCESS_PROCESS_H
+#define LASTCONN_PROCESS_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "flow/process_ref.h"
+
+#define PROCESS_UID_NONE UINT32_MAX /* loginuid of what no login started */
+
+enum {
+	PROCESS_COMM_SIZE = 16,     /* TASK_COMM_LEN */
+	PROCESS_PATH_MAX = 4096,    /* octets of a path, with NUL */
+	PROCESS_CMDLINE_MAX = 4096, /* octets of a stored command line, with NUL */
+	PROCESS_ANCESTORS_MAX = 32, /* generations followed */
+};
+
+enum process_flags {
+	PROCESS_EXE_DELETED = 0x01,   /* the file was unlinked when the record was made */
+	PROCESS_EXE_MEMFD = 0x02,     /* memfd_create(2): there never was a file */
+	PROCESS_EXE_TRUNCATED = 0x04, /* path deeper or longer than the kernel side follows */
+	PROCESS_CMDLINE_TRUNCATED = 0x08,
+	PROCESS_KERNEL_THREAD = 0x10,
+	PROCESS_POLLED = 0x20, /* read from /proc, not made in the kernel */
+};
+
+struct process_info {
+	struct process_ref ref;
+	struct process_ref parent; /* real_parent; exec_id as of then */
+	uint32_t uid;              /* real uid, initial user namespace */
+	uint32_t loginuid;         /* audit login uid; PROCESS_UID_NONE */
+	uint32_t netns;            /* inode number */
+	uint32_t inner_pid;        /* in its own pid namespace */
+	uint32_t flags;            /* enum process_flags */
+	const char *comm;          /* of the group leader; "" unknown. All four are valid UTF-8 */
+	const char *exe;     /* absolute path as the process's own root shows it; "" unknown */
+	const char *cmdline; /* arguments joined by spaces; "" unknown */
+	const char *cgroup;  /* path in the cgroup v2 hierarchy; "" unknown */
+};
+
+#endif

@@ -1,0 +1,36 @@
+/* Records on their way from the loop to the writer. A batch is filled by one thread, then handed
+ * over whole; whoever has it owns it. */
+#ifndef LASTCONN_STORE_BATCH_H
+#define LASTCONN_STORE_BATCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "flow/coverage.h"
+#include "flow/flow_record.h"
+#include "process/listener.h"
+#include "process/process.h"
+
+struct batch; /* growing arrays; strings in an arena of its own */
+
+int batch_new(size_t max_records, struct batch **ret_batch); /* 0 or -ENOMEM */
+void batch_free(struct batch *batch);
+void batch_clear(struct batch *batch); /* keeps its memory, gives back what grew far beyond use */
+
+/* Copies the record. Returns 0; -ENOSPC if the batch holds max_records; -ENOMEM. */
+int batch_add_process(struct batch *batch, const struct process_info *info);
+int batch_add_flow(struct batch *batch, const struct flow_record *record);
+int batch_add_listener(struct batch *batch, const struct listener_record *record);
+int batch_add_coverage(struct batch *batch, const struct coverage_record *record);
+
+size_t batch_count(const struct batch *batch);  /* all records */
+size_t batch_octets(const struct batch *batch); /* memory held */
+size_t batch_flows(const struct batch *batch);  /* flow records of kind END */
+
+/* The records, in the order they were added; each returns NULL past the end. */
+const struct process_info *batch_process(const struct batch *batch, size_t index);
+const struct flow_record *batch_flow(const struct batch *batch, size_t index);
+const struct listener_record *batch_listener(const struct batch *batch, size_t index);
+const struct coverage_record *batch_coverage(const struct batch *batch, size_t index);
+
+#endif

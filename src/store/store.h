@@ -1,0 +1,66 @@
+/* The history file. One writer (lastconnd) and any number of readers.
+ *
+ * All SQLite errors are classed here; nothing below logs or exits. */
+#ifndef LASTCONN_STORE_STORE_H
+#define LASTCONN_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "store/batch.h"
+
+struct store;
+
+enum store_class {
+	STORE_OK,
+	STORE_RETRY,      /* busy or locked, or a passing I/O error: keep the batch, try again */
+	STORE_FULL,       /* no space: keep the batch, try again later */
+	STORE_CORRUPT,    /* damaged, or not a database */
+	STORE_FOREIGN,    /* an SQLite database of something else */
+	STORE_NEWER,      /* written by a newer lastconn */
+	STORE_MISSING,    /* no such file (readers) */
+	STORE_PERMISSION, /* not allowed, or not a regular file */
+	STORE_LOCKED,     /* another lastconnd writes it; text names its pid */
+	STORE_FATAL,      /* anything else, our own bugs among them */
+};
+
+struct store_error {
+	enum store_class class;
+	char text[512]; /* one line that names the file and the mend */
+};
+
+struct store_options {
+	const char *path;
+	const char *boot_uuid; /* /proc/sys/kernel/random/boot_id; "" when only files are read */
+	int64_t boot_start_us; /* wall clock of the boot */
+	const char *host_name;
+	const char *version; /* of lastconnd, kept with the run */
+	bool synchronous_full;
+};
+
+/* Opens for writing: creates (0640), takes the writer's lock, migrates, closes what earlier runs
+ * left open (outcome lost, at the last sighting) and begins a new run. */
+int store_open(const struct store_options *options, struct store **ret_store,
+	struct store_error *ret_error); /* 0 or -1 */
+
+/* Commits the whole batch in one transaction, or nothing of it. Thread: the writer's only. */
+int store_write(struct store *store, const struct batch *batch, struct store_error *ret_error);
+
+/* The run is alive at now_us; also checkpoints the WAL when it is time. */
+int store_heartbeat(struct store *store, int64_t now_us, struct store_error *ret_error);
+
+/* Ends the run, checkpoints, closes, frees. The caller has written its last batch. NULL is fine. */
+void store_close(struct store *store);
+
+struct store_counters {
+	uint64_t batches, flows, processes; /* committed */
+	uint64_t retries;                   /* failed attempts of store_write */
+	int64_t longest_batch_us;
+	int64_t recovered_flows; /* closed at the start for an earlier run */
+};
+
+void store_counters(const struct store *store, struct store_counters *ret_counters);
+
+const char *store_sqlite_version(void);
+
+#endif
