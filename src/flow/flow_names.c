@@ -1,0 +1,101 @@
+/* One table a vocabulary, guarded against a forgotten word. */
+#include "flow/flow_names.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "flow/coverage.h"
+
+#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+
+static const char *const direction_names[] = {"unknown", "out", "in"};
+_Static_assert(COUNT(direction_names) == FLOW_DIRECTION_COUNT, "a name for each direction");
+
+static const char *const outcome_names[] = {
+	"open", "closed", "reset", "refused", "timeout", "unreachable", "aborted", "idle", "lost"};
+_Static_assert(COUNT(outcome_names) == FLOW_OUTCOME_COUNT, "a name for each outcome");
+
+static const char *const method_names[] = {
+	"unknown", "exact", "inherited", "listener", "snapshot", "pktap", "procfs"};
+_Static_assert(COUNT(method_names) == FLOW_METHOD_COUNT, "a name for each method");
+
+static const char *const source_names[] = {"ebpf", "file", "pcap", "procfs"};
+_Static_assert(COUNT(source_names) == FLOW_SOURCE_COUNT, "a name for each source");
+
+static const char *const coverage_names[] = {"down", "ring full", "map full", "table full",
+	"queue full", "file truncated", "slot missing"};
+_Static_assert(COUNT(coverage_names) == COVERAGE_COUNT, "a name for each kind of gap");
+
+/* IANA keywords in lower case. */
+static const struct {
+	uint8_t number;
+	const char *name;
+} protocols[] = {
+	{IPPROTO_ICMP, "icmp"},
+	{2, "igmp"},
+	{4, "ipip"},
+	{IPPROTO_TCP, "tcp"},
+	{IPPROTO_UDP, "udp"},
+	{33, "dccp"},
+	{41, "ipv6"},
+	{47, "gre"},
+	{50, "esp"},
+	{51, "ah"},
+	{58, "ipv6-icmp"},
+	{89, "ospf"},
+	{103, "pim"},
+	{112, "vrrp"},
+	{132, "sctp"},
+	{136, "udplite"},
+};
+
+const char *flow_direction_name(enum flow_direction direction)
+{
+	return direction_names[direction];
+}
+
+const char *flow_outcome_name(enum flow_outcome outcome)
+{
+	return outcome_names[outcome];
+}
+
+const char *flow_method_name(enum flow_method method)
+{
+	return method_names[method];
+}
+
+const char *flow_source_name(enum flow_source source)
+{
+	return source_names[source];
+}
+
+const char *coverage_what_name(enum coverage_what what)
+{
+	return coverage_names[what];
+}
+
+const char *flow_protocol_name(uint8_t protocol, char buf[static FLOW_PROTOCOL_NAME_SIZE])
+{
+	for (size_t i = 0; i < COUNT(protocols); i++)
+		if (protocols[i].number == protocol)
+			return protocols[i].name;
+	snprintf(buf, FLOW_PROTOCOL_NAME_SIZE, "%u", protocol);
+	return buf;
+}
+
+int flow_protocol_parse(const char *text)
+{
+	char *end;
+	unsigned long number;
+
+	for (size_t i = 0; i < COUNT(protocols); i++)
+		if (strcmp(protocols[i].name, text) == 0)
+			return protocols[i].number;
+	if (text[0] < '0' || text[0] > '9')
+		return -EINVAL;
+	number = strtoul(text, &end, 10);
+	return *end || number > 255 ? -EINVAL : (int)number;
+}

@@ -1,0 +1,57 @@
+/* Capture files: pcap and pcapng through libpcap, decoded into packet observations. */
+#ifndef LASTCONN_SOURCE_SOURCE_PCAP_H
+#define LASTCONN_SOURCE_SOURCE_PCAP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "flow/addr.h"
+#include "source/source.h"
+
+struct source_pcap;
+
+struct source_pcap_range {
+	struct addr first, last;
+};
+
+struct source_pcap_options {
+	/* Addresses of the captured machine. Empty: the initiator of each flow is taken as local,
+	 * unless the link layer says which packets were sent (Linux cooked captures). */
+	const struct source_pcap_range *local;
+	size_t local_count;
+	size_t max_conversations; /* tuples whose orientation is remembered */
+};
+
+struct source_pcap_counters {
+	uint64_t packets;
+	uint64_t truncated;   /* cut by the snapshot length before the ports */
+	uint64_t malformed;   /* contradicts its own lengths */
+	uint64_t unsupported; /* link type, network protocol or extension that we do not read */
+	uint64_t not_ip;      /* ARP and the like */
+	uint64_t file_octets; /* read so far, for progress */
+	uint64_t file_size;   /* 0 unknown (pipe) */
+	int64_t first_ns, last_ns; /* of packets, wall clock; 0 none yet */
+};
+
+struct source_pcap_error {
+	int error;
+	char text[384]; /* one line that names the file and the mend */
+};
+
+/* Opens a file, "-" for standard input. 0 or -1. */
+int source_pcap_open_file(const char *path, const struct source_pcap_options *options,
+	const struct source_sink *sink, struct source_pcap **ret_source,
+	struct source_pcap_error *ret_error);
+void source_pcap_free(struct source_pcap *source);
+
+/* Reads up to max_packets into sink->observe. 1: there may be more, 0: end of file, -1: the file is
+ * damaged from here on (what came before was delivered; say so with COVERAGE_FILE_TRUNCATED). */
+int source_pcap_read(
+	struct source_pcap *source, int max_packets, struct source_pcap_error *ret_error);
+
+void source_pcap_counters(
+	const struct source_pcap *source, struct source_pcap_counters *ret_counters);
+
+const char *source_pcap_library_version(void); /* of libpcap */
+
+#endif
