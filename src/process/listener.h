@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "flow/flow_key.h"
+#include "flow/process_ref.h"
 
 struct listener_record {
 	struct flow_key key;      /* remote end is zero; told apart by key.socket_cookie */
