@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+"""Datagrams: thousands of processes with one each, one socket with 200 peers, every record
+compared with the truth that the programs wrote.
+
+LASTCONN_STORM_UDP: how many processes (default 2000)."""
+import collections
+import json
+import os
+
+import harness
+
+COUNT = int(os.environ.get("LASTCONN_STORM_UDP", "2000"))
+PEERS = 200
+PARALLEL = 4
+
+
+def plan(index):
+    """As talk.py does it: datagrams to a peer, octets out of the asking side, octets in."""
+    datagrams = 1 + index % 3
+    return datagrams, datagrams * (10 + index), datagrams * (5 + index)
+
+
+class Datagrams(harness.Case):
+
+    def check_multiset(self, what, truth, found):
+        self.assertEqual(sorted((truth - found).items())[:10], [], f"missing {what}")
+        self.assertEqual(sorted((found - truth).items())[:10], [], f"{what} that nobody made")
+
+    def test_one_datagram_of_each_of_many_processes(self):
+        daemon = self.start_daemon()
+        truth_path = self.path("truth.tsv")
+        server = self.start_program(harness.STORM, "receive", str(COUNT), truth_path)
+        port = int(self.read_line(server))
+        self.run_program(harness.STORM, "spawn", "udp", "127.0.0.1", str(port), str(COUNT),
+                         str(PARALLEL), truth_path, harness.STORM_CLIENT, seconds=120)
+        self.finish(server)
+        daemon.wait_flows(port, 2 * COUNT, seconds=60)
+        daemon.stop()
+
+        clients, servers = collections.Counter(), collections.Counter()
+        with open(truth_path, encoding="ascii") as file:
+            for line in file:
+                words = line.split()
+                numbers = tuple(map(int, words[1:]))
+                if words[0] == "client":
+                    pid, ident, own_port, octets = numbers
+                    cmdline = f"{harness.STORM_CLIENT} udp 127.0.0.1 {port} {ident}"
+                    clients[pid, harness.STORM_CLIENT, cmdline, own_port, octets] += 1
+                else:
+                    pid, peer_port, octets = numbers
+                    servers[pid, harness.STORM, peer_port, octets] += 1
+        self.assertEqual((sum(clients.values()), sum(servers.values())), (COUNT, COUNT))
+        flows = daemon.flows(port)
+        for flow in flows:
+            packets = (1, 0) if flow["direction"] == "out" else (0, 1)
+            self.assert_flow(flow, {"protocol": "udp", "open": 0, "method": "exact",
+                                    "local_ip": "127.0.0.1", "remote_ip": "127.0.0.1",
+                                    "packets_out": packets[0], "packets_in": packets[1]})
+        self.check_multiset("clients", clients, collections.Counter(
+            (f["pid"], f["exe"], f["cmdline"], f["local_port"], f["octets_out"])
+            for f in flows if f["direction"] == "out" and f["octets_in"] == 0))
+        self.check_multiset("server records", servers, collections.Counter(
+            (f["pid"], f["exe"], f["remote_port"], f["octets_in"])
+            for f in flows if f["direction"] == "in" and f["octets_out"] == 0))
+        self.assertEqual(daemon.rows("SELECT * FROM coverage WHERE what IN"
+                                     " ('ring full', 'map full', 'table full', 'queue full')"), [])
+
+    def talk_to_peers(self, address):
+        daemon = self.start_daemon()
+        echo = self.start_program(harness.PYTHON, harness.TALK, "echo", address, str(PEERS))
+        ports = json.loads(self.read_line(echo))["ports"]
+        asking = json.loads(self.run_program(
+            harness.PYTHON, harness.TALK, "peers", address, *map(str, ports)).stdout)
+        answering = json.loads(self.finish(echo))
+        daemon.wait_flows(asking["port"], 2 * PEERS)
+        daemon.stop()
+        return daemon, asking, answering, ports
+
+    def check_peers(self, address):
+        daemon, asking, answering, ports = self.talk_to_peers(address)
+        flows = daemon.flows(asking["port"], "protocol = 'udp'")
+        by_ends = {(f["local_port"], f["remote_port"]): f for f in flows}
+        self.assertEqual(len(by_ends), 2 * PEERS)
+        self.assertEqual(len(flows), 2 * PEERS, "one record for each socket and peer")
+        for index, port in enumerate(ports):
+            datagrams, asked, answered = plan(index)
+            common = {"local_ip": address, "remote_ip": address, "method": "exact",
+                      "packets_out": datagrams, "packets_in": datagrams}
+            self.assert_flow(by_ends[asking["port"], port], {
+                **common, "direction": "out", "octets_out": asked, "octets_in": answered,
+                "pid": asking["pid"], "exe": asking["exe"], "cmdline": asking["cmdline"]})
+            self.assert_flow(by_ends[port, asking["port"]], {
+                **common, "direction": "in", "octets_out": answered, "octets_in": asked,
+                "pid": answering["pid"], "exe": answering["exe"],
+                "cmdline": answering["cmdline"]})
+
+    def test_one_socket_with_many_peers_over_ipv4(self):
+        self.check_peers("127.0.0.1")
+
+    def test_one_socket_with_many_peers_over_ipv6(self):
+        self.check_peers("::1")
+
+
+if __name__ == "__main__":
+    harness.main()
