@@ -1,0 +1,225 @@
+/* Datagram sockets (UDP, UDP-Lite, ICMP ping, raw): summed per socket and peer, never an event for
+ * each datagram. The first peer lives in the socket's own state, more of them in the peers map.
+ *
+ * Accounting sits in cgroup_skb, which sees each datagram with its socket, its real addresses and
+ * its segments, whatever system call or io_uring request moved it. Who acted is learned from
+ * sock_send_length, sock_recv_length, bind and release, which run in process context. */
+#ifndef LASTCONN_BPF_DATAGRAM_BPF_H
+#define LASTCONN_BPF_DATAGRAM_BPF_H
+
+#include "socket.bpf.h"
+
+struct datagram {
+	struct peer_key peer; /* without cookie until it is needed */
+	__u8 local[16];
+	__u16 local_port;
+	__u32 octets;
+	__u32 packets;
+	bool out;
+};
+
+struct ports {
+	__be16 source, destination;
+};
+
+/* Offset of the transport header, its protocol in *protocol; negative if not understood. */
+static __always_inline int parse_v4(struct __sk_buff *skb, struct datagram *datagram)
+{
+	__u32 header[5]; /* RFC 791: version and length, ..., source, destination */
+
+	if (bpf_skb_load_bytes(skb, 0, header, sizeof(header)))
+		return -1;
+	if (datagram->out) {
+		map_v4(datagram->local, header[3]);
+		map_v4(datagram->peer.remote, header[4]);
+	} else {
+		map_v4(datagram->local, header[4]);
+		map_v4(datagram->peer.remote, header[3]);
+	}
+	datagram->peer.protocol = bpf_ntohl(header[2]) >> 16 & 0xff;
+	return (bpf_ntohl(header[0]) >> 24 & 0x0f) * 4;
+}
+
+/* Walks over hop-by-hop, routing and destination options and the fragment header. */
+static __always_inline int skip_v6_extensions(struct __sk_buff *skb, __u8 *protocol)
+{
+	int offset = 40;
+
+	for (int i = 0; i < 6; i++) {
+		__u8 extension[2];
+
+		if (*protocol != 0 && *protocol != 43 && *protocol != 44 && *protocol != 60)
+			return offset;
+		if (bpf_skb_load_bytes(skb, offset, extension, sizeof(extension)))
+			return -1;
+		offset += *protocol == 44 ? 8 : (extension[1] + 1) * 8;
+		*protocol = extension[0];
+	}
+	return -1;
+}
+
+static __always_inline int parse_v6(struct __sk_buff *skb, struct datagram *datagram)
+{
+	long failed;
+
+	if (datagram->out)
+		failed = bpf_skb_load_bytes(skb, 8, datagram->local, 16) |
+			 bpf_skb_load_bytes(skb, 24, datagram->peer.remote, 16);
+	else
+		failed = bpf_skb_load_bytes(skb, 8, datagram->peer.remote, 16) |
+			 bpf_skb_load_bytes(skb, 24, datagram->local, 16);
+	if (failed || bpf_skb_load_bytes(skb, 6, &datagram->peer.protocol, 1))
+		return -1;
+	return skip_v6_extensions(skb, &datagram->peer.protocol);
+}
+
+static __always_inline int parse_datagram(struct __sk_buff *skb, struct datagram *datagram)
+{
+	struct ports ports = {};
+	int offset;
+
+	offset = skb->protocol == bpf_htons(0x0800) ? parse_v4(skb, datagram)
+						    : parse_v6(skb, datagram);
+	if (offset < 0)
+		return -1;
+	if (datagram->peer.protocol == IPPROTO_UDP || datagram->peer.protocol == IPPROTO_UDPLITE) {
+		if (bpf_skb_load_bytes(skb, offset, &ports, sizeof(ports)))
+			return -1;
+		offset += 8;
+	}
+	datagram->local_port = bpf_ntohs(datagram->out ? ports.source : ports.destination);
+	datagram->peer.remote_port = bpf_ntohs(datagram->out ? ports.destination : ports.source);
+	datagram->octets = skb->len > (__u32)offset ? skb->len - offset : 0;
+	datagram->packets = skb->gso_segs ? skb->gso_segs : 1;
+	return 0;
+}
+
+static __always_inline void add_to_peer(struct peer_state *peer, const struct datagram *datagram)
+{
+	__u64 now = bpf_ktime_get_boot_ns();
+
+	if (!peer->start_ns) {
+		peer->start_ns = now;
+		peer->direction = datagram->out ? EVENT_DIRECTION_OUT : EVENT_DIRECTION_IN;
+		peer->local_port = datagram->local_port;
+		__builtin_memcpy(peer->local, datagram->local, sizeof(peer->local));
+	}
+	peer->last_ns = now;
+	if (datagram->out) {
+		__sync_fetch_and_add(&peer->octets_out, datagram->octets);
+		__sync_fetch_and_add(&peer->packets_out, datagram->packets);
+	} else {
+		__sync_fetch_and_add(&peer->octets_in, datagram->octets);
+		__sync_fetch_and_add(&peer->packets_in, datagram->packets);
+	}
+}
+
+static __always_inline void add_to_map(
+	struct __sk_buff *skb, struct socket_state *state, struct datagram *datagram)
+{
+	struct peer_state *peer, fresh = {};
+
+	datagram->peer.cookie = bpf_get_socket_cookie(skb);
+	peer = bpf_map_lookup_elem(&peers, &datagram->peer);
+	if (!peer) {
+		state->flags |= SOCKET_HAS_PEERS;
+		bpf_map_update_elem(&peers, &datagram->peer, &fresh, BPF_NOEXIST);
+		peer = bpf_map_lookup_elem(&peers, &datagram->peer);
+	}
+	if (peer)
+		add_to_peer(peer, datagram);
+	else
+		count_loss(LOSS_PEER);
+}
+
+static __always_inline bool same_address(const __u8 *a, const __u8 *b)
+{
+	const __u64 *x = (const void *)a, *y = (const void *)b;
+
+	return x[0] == y[0] && x[1] == y[1];
+}
+
+/* Takes the first slot for this peer if it is free. Two processors may race for it: the loser's
+ * peer shares the slot's counters only if it is the same one, else it goes to the map. */
+static __always_inline bool is_first(struct socket_state *state, const struct datagram *datagram)
+{
+	if (!state->first.start_ns) {
+		__builtin_memcpy(state->remote, datagram->peer.remote, sizeof(state->remote));
+		state->remote_port = datagram->peer.remote_port;
+		return true;
+	}
+	return state->remote_port == datagram->peer.remote_port &&
+	       same_address(state->remote, datagram->peer.remote);
+}
+
+static __always_inline void account_datagram(struct __sk_buff *skb, bool out)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct datagram datagram = {.out = out};
+	struct socket_state *state;
+
+	if (!sk)
+		return;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk || sk->protocol == IPPROTO_TCP || sk->type == SOCK_STREAM)
+		return;
+	if (parse_datagram(skb, &datagram))
+		return;
+	state = socket_state_get(sk, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!state)
+		return;
+	if (is_first(state, &datagram))
+		add_to_peer(&state->first, &datagram);
+	else
+		add_to_map(skb, state, &datagram);
+}
+
+static __always_inline void end_first_peer(
+	struct event_flow *event, const struct socket_state *state, __u8 protocol)
+{
+	event->type = EVENT_FLOW_END;
+	event->protocol = protocol;
+	fill_owner(event, state);
+	fill_peer(event, &state->first, state->remote, state->remote_port);
+}
+
+/* The socket is closed, in the context of the process that closes it. */
+static __always_inline void datagram_release(struct bpf_sock *sk)
+{
+	struct socket_state *state = socket_state_get(sk, 0);
+	struct event_flow event = {};
+
+	if (!state)
+		return;
+	if (!state->user.pid)
+		note_user(state);
+	event.cookie = bpf_get_socket_cookie(sk);
+	if (state->first.start_ns) {
+		end_first_peer(&event, state, sk->protocol);
+		send_event(&event);
+	}
+	event.time_ns = bpf_ktime_get_boot_ns();
+	if (state->flags & SOCKET_HAS_PEERS) {
+		event.type = EVENT_SOCKET_GONE;
+		send_event(&event);
+	}
+	if (state->flags & SOCKET_LISTEN_REPORTED) {
+		event.type = EVENT_LISTEN_GONE;
+		event.protocol = sk->protocol;
+		send_event(&event);
+	}
+}
+
+/* bind(2): who opened the socket, though another may use it. */
+static __always_inline void note_bind(struct bpf_sock *sk)
+{
+	struct socket_state *state = socket_state_get(sk, BPF_SK_STORAGE_GET_F_CREATE);
+
+	if (!state || state->opener.pid)
+		return;
+	take_current(&state->opener);
+	state->start_ns = bpf_ktime_get_boot_ns();
+	state->flags |= SOCKET_BOUND;
+}
+
+#endif

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The programs, one thin entry each, in the order of the slots in source_ebpf. */
+#include "snapshot.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* Slot tcp: birth and death. Often in softirq, where "current" is a stranger. */
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(tcp_state, struct sock *sk, int old_state, int new_state)
+{
+	if (BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP)
+		tcp_set_state(sk, old_state, new_state);
+	return 0;
+}
+
+/* Slot use: the process that really sends or receives. */
+static __always_inline void socket_used(struct sock *sk, int result)
+{
+	struct socket_state *state;
+
+	if (result < 0 || !is_inet(sk))
+		return;
+	state = bpf_sk_storage_get(&sockets, sk, 0, 0);
+	if (!state)
+		return;
+	if (!state->netns)
+		state->netns = socket_netns(sk);
+	note_user(state);
+}
+
+SEC("tp_btf/sock_send_length")
+int BPF_PROG(socket_send, struct sock *sk, int result, int flags)
+{
+	socket_used(sk, result);
+	return 0;
+}
+
+SEC("tp_btf/sock_recv_length")
+int BPF_PROG(socket_receive, struct sock *sk, int result, int flags)
+{
+	socket_used(sk, result);
+	return 0;
+}
+
+/* Slot datagram: octets and packets per peer. */
+SEC("cgroup_skb/egress")
+int datagram_out(struct __sk_buff *skb)
+{
+	account_datagram(skb, true);
+	return 1;
+}
+
+SEC("cgroup_skb/ingress")
+int datagram_in(struct __sk_buff *skb)
+{
+	account_datagram(skb, false);
+	return 1;
+}
+
+/* Slot bind. */
+SEC("cgroup/post_bind4")
+int bind_v4(struct bpf_sock *sk)
+{
+	note_bind(sk);
+	return 1;
+}
+
+SEC("cgroup/post_bind6")
+int bind_v6(struct bpf_sock *sk)
+{
+	note_bind(sk);
+	return 1;
+}
+
+/* Slot release. */
+SEC("cgroup/sock_release")
+int socket_release(struct bpf_sock *sk)
+{
+	if (sk->protocol != IPPROTO_TCP)
+		datagram_release(sk);
+	return 1;
+}
+
+/* Slot process: who began, and what it runs. */
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(process_exec, struct task_struct *task)
+{
+	struct event_ref ref;
+
+	take_current(&ref);
+	return 0;
+}
+
+static __always_inline void send_fork(struct event_fork *event)
+{
+	if (bpf_ringbuf_output(&ring, event, sizeof(*event), wakeup_flags()))
+		count_loss(LOSS_RING);
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child)
+{
+	struct event_fork event = {.type = EVENT_FORK};
+
+	if (BPF_CORE_READ(child, pid) != BPF_CORE_READ(child, tgid))
+		return 0; /* a thread */
+	task_ref(child, &event.child);
+	task_ref(parent, &event.parent);
+	send_fork(&event);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(process_exit, struct task_struct *task)
+{
+	struct event_fork event = {.type = EVENT_EXIT};
+
+	if (BPF_CORE_READ(task, signal, live.counter) != 0)
+		return 0; /* other threads go on */
+	task_ref(task, &event.child);
+	send_fork(&event);
+	return 0;
+}
+
+/* Slot snapshot. */
+SEC("iter/task")
+int snapshot_processes(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+
+	if (task && BPF_CORE_READ(task, pid) == BPF_CORE_READ(task, tgid))
+		note_process((__u64)BPF_CORE_READ(task, group_leader), false);
+	return 0;
+}
+
+SEC("iter/task_file")
+int snapshot_sockets(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct socket *socket;
+	struct sock *sk;
+
+	if (!task || !file)
+		return 0;
+	socket = bpf_sock_from_file(file);
+	if (!socket)
+		return 0;
+	sk = socket->sk;
+	if (sk && is_inet(sk))
+		snapshot_socket(task, sk);
+	return 0;
+}
+
+/* Slot sweep: counters of what is open. */
+SEC("iter/bpf_sk_storage_map")
+int sweep_sockets(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	struct sock *sk = ctx->sk;
+	struct socket_state *state = ctx->value;
+
+	if (sk && state)
+		sweep_socket(ctx->meta->seq, sk, state);
+	return 0;
+}

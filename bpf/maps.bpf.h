@@ -1,0 +1,76 @@
+/* Maps, and what every program does with them: events into the ring, losses into counters. */
+#ifndef LASTCONN_BPF_MAPS_BPF_H
+#define LASTCONN_BPF_MAPS_BPF_H
+
+#include "compat.bpf.h"
+#include "flow_event.h"
+
+/* Set by source_ebpf before loading. */
+const volatile __u64 ring_wakeup_octets = 0; /* wake the reader when so much is waiting */
+const volatile __u64 datagram_idle_ns = 0;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 8 << 20);
+} ring SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, LOSS_COUNT);
+	__type(key, __u32);
+	__type(value, __u64);
+} losses SEC(".maps");
+
+/* What is kept with each socket. */
+enum socket_flags {
+	SOCKET_LISTEN = 0x0100, /* listens, or is bound and waits for datagrams */
+	SOCKET_LISTEN_REPORTED = 0x0200,
+	SOCKET_ENDED = 0x0400,       /* TCP: its END event went out */
+	SOCKET_HAS_PEERS = 0x0800,   /* has entries in the peers map */
+	SOCKET_BOUND = 0x1000,       /* by bind(2) */
+	SOCKET_EVENT_FLAGS = 0x00ff, /* those of enum event_owner_flags */
+};
+
+struct socket_state {
+	struct event_ref opener;
+	struct event_ref user;
+	__u64 start_ns;
+	__u32 netns;
+	__u32 flags;     /* enum event_owner_flags and enum socket_flags */
+	__u8 remote[16]; /* the first peer of a datagram socket; packets of first tell if any */
+	__u16 remote_port;
+	__u8 zero[6];
+	struct peer_state first;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
+	__type(key, int);
+	__type(value, struct socket_state);
+} sockets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 32768);
+	__type(key, struct peer_key);
+	__type(value, struct peer_state);
+} peers SEC(".maps");
+
+static __always_inline void count_loss(__u32 index)
+{
+	__u64 *count = bpf_map_lookup_elem(&losses, &index);
+
+	if (count)
+		__sync_fetch_and_add(count, 1);
+}
+
+/* Waking the reader for each event cost more than everything else together. */
+static __always_inline __u64 wakeup_flags(void)
+{
+	if (bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >= ring_wakeup_octets)
+		return BPF_RB_FORCE_WAKEUP;
+	return BPF_RB_NO_WAKEUP;
+}
+
+#endif

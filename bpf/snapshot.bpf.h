@@ -1,0 +1,107 @@
+/* Iterators: what was there before us, and the counters of what is still open. */
+#ifndef LASTCONN_BPF_SNAPSHOT_BPF_H
+#define LASTCONN_BPF_SNAPSHOT_BPF_H
+
+#include "datagram.bpf.h"
+#include "tcp.bpf.h"
+
+/* A socket in the file table of task, from before the programs were attached. */
+static __always_inline void snapshot_socket(struct task_struct *task, struct sock *sk)
+{
+	__u8 tcp_state = BPF_CORE_READ(sk, __sk_common.skc_state);
+	bool tcp = BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP;
+	struct socket_state *state;
+
+	if (tcp && tcp_state == TCP_CLOSE)
+		return; /* nothing yet: its connect will be seen */
+	state = socket_state_get(sk, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!state || state->user.pid)
+		return;
+	task_ref(task, &state->user);
+	if (!state->opener.pid)
+		state->opener = state->user;
+	state->netns = socket_netns(sk);
+	if (!state->start_ns)
+		state->start_ns = bpf_ktime_get_boot_ns();
+	state->flags |= EVENT_OWNER_SNAPSHOT;
+	if (tcp && tcp_state == TCP_LISTEN)
+		state->flags |= SOCKET_LISTEN;
+	else if (!tcp && BPF_CORE_READ((const struct inet_sock *)sk, inet_sport))
+		state->flags |= SOCKET_BOUND;
+}
+
+/* A datagram socket that is bound, not connected, and still there: it waits for strangers. */
+static __always_inline bool waits_for_datagrams(
+	const struct sock *sk, const struct socket_state *state)
+{
+	return state->flags & SOCKET_BOUND && !BPF_CORE_READ(sk, __sk_common.skc_dport) &&
+	       BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP;
+}
+
+static __always_inline void sweep_listener(struct seq_file *seq, const struct sock *sk,
+	struct socket_state *state, struct event_flow *event)
+{
+	if (state->flags & SOCKET_LISTEN_REPORTED)
+		return;
+	state->flags |= SOCKET_LISTEN_REPORTED;
+	event->type = EVENT_LISTEN;
+	event->protocol = BPF_CORE_READ(sk, sk_protocol);
+	fill_owner(event, state);
+	event->netns = socket_netns(sk);
+	event->time_ns = state->start_ns;
+	read_addresses(event, sk);
+	bpf_seq_write(seq, event, sizeof(*event));
+}
+
+static __always_inline void sweep_datagram(struct seq_file *seq, const struct sock *sk,
+	struct socket_state *state, struct event_flow *event)
+{
+	__u64 now = bpf_ktime_get_boot_ns();
+
+	if (!state->netns)
+		state->netns = socket_netns(sk);
+	if (state->first.start_ns) {
+		bool idle = now - state->first.last_ns > datagram_idle_ns;
+
+		end_first_peer(event, state, BPF_CORE_READ(sk, sk_protocol));
+		if (!idle)
+			event->type = EVENT_FLOW_SIGHTING;
+		event->old_state = idle;
+		bpf_seq_write(seq, event, sizeof(*event));
+		if (idle)
+			__builtin_memset(&state->first, 0, sizeof(state->first));
+	}
+	if (state->flags & SOCKET_HAS_PEERS) {
+		event->type = EVENT_SOCKET;
+		fill_owner(event, state);
+		bpf_seq_write(seq, event, sizeof(*event));
+	}
+}
+
+static __always_inline void sweep_tcp(struct seq_file *seq, const struct sock *sk,
+	struct socket_state *state, struct event_flow *event)
+{
+	__u8 tcp_state = BPF_CORE_READ(sk, __sk_common.skc_state);
+
+	if (state->flags & SOCKET_ENDED || tcp_state == TCP_CLOSE || tcp_state == TCP_LISTEN)
+		return;
+	fill_tcp(event, sk, EVENT_FLOW_SIGHTING, state);
+	event->old_state = tcp_state;
+	bpf_seq_write(seq, event, sizeof(*event));
+}
+
+static __always_inline void sweep_socket(
+	struct seq_file *seq, struct sock *sk, struct socket_state *state)
+{
+	struct event_flow event = {};
+
+	event.cookie = bpf_get_socket_cookie(sk);
+	if (state->flags & SOCKET_LISTEN || waits_for_datagrams(sk, state))
+		sweep_listener(seq, sk, state, &event);
+	if (BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP)
+		sweep_tcp(seq, sk, state, &event);
+	else
+		sweep_datagram(seq, sk, state, &event);
+}
+
+#endif

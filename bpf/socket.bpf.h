@@ -1,0 +1,95 @@
+/* Sockets: addresses, owner, and the events that speak of them. */
+#ifndef LASTCONN_BPF_SOCKET_BPF_H
+#define LASTCONN_BPF_SOCKET_BPF_H
+
+#include "process.bpf.h"
+
+static __always_inline bool is_inet(const struct sock *sk)
+{
+	__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
+
+	return family == AF_INET || family == AF_INET6;
+}
+
+static __always_inline void map_v4(__u8 *octets, __u32 address)
+{
+	__builtin_memset(octets, 0, 10);
+	octets[10] = octets[11] = 0xff;
+	__builtin_memcpy(octets + 12, &address, 4);
+}
+
+static __always_inline void read_addresses(struct event_flow *event, const struct sock *sk)
+{
+	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET) {
+		map_v4(event->local, BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr));
+		map_v4(event->remote, BPF_CORE_READ(sk, __sk_common.skc_daddr));
+	} else {
+		BPF_CORE_READ_INTO(&event->local, sk, __sk_common.skc_v6_rcv_saddr);
+		BPF_CORE_READ_INTO(&event->remote, sk, __sk_common.skc_v6_daddr);
+	}
+	/* skc_num is 0 already when a socket closes, inet_sport is not */
+	event->local_port = bpf_ntohs(BPF_CORE_READ((const struct inet_sock *)sk, inet_sport));
+	event->remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+}
+
+static __always_inline __u32 socket_netns(const struct sock *sk)
+{
+	return BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+}
+
+/* The socket's state, made if create is BPF_SK_STORAGE_GET_F_CREATE. */
+#define socket_state_get(sk, create)                                                       \
+	({                                                                                 \
+		struct socket_state *_state = bpf_sk_storage_get(&sockets, sk, 0, create); \
+		if (!_state && (create))                                                   \
+			count_loss(LOSS_SOCKET);                                           \
+		_state;                                                                    \
+	})
+
+/* The current process acts on the socket: the first to do so is its user. An opener that is not
+ * known is the user too. Process context only. */
+static __always_inline void note_user(struct socket_state *state)
+{
+	if (state->flags & EVENT_OWNER_EXACT)
+		return;
+	if (current_is_kthread() && state->user.pid)
+		return; /* a kernel thread that acts for somebody */
+	take_current(&state->user);
+	if (!state->opener.pid)
+		state->opener = state->user;
+	state->flags &= ~EVENT_OWNER_INHERITED;
+	state->flags |= EVENT_OWNER_EXACT;
+}
+
+static __always_inline void fill_owner(struct event_flow *event, const struct socket_state *state)
+{
+	event->flags = state->flags & SOCKET_EVENT_FLAGS;
+	event->user = state->user;
+	event->opener = state->opener;
+	event->netns = state->netns;
+	event->start_ns = state->start_ns;
+}
+
+static __always_inline void fill_peer(struct event_flow *event, const struct peer_state *peer,
+	const __u8 *remote, __u16 remote_port)
+{
+	__builtin_memcpy(event->local, peer->local, sizeof(event->local));
+	__builtin_memcpy(event->remote, remote, sizeof(event->remote));
+	event->local_port = peer->local_port;
+	event->remote_port = remote_port;
+	event->flags |= peer->direction;
+	event->start_ns = peer->start_ns;
+	event->time_ns = peer->last_ns;
+	event->octets_out = peer->octets_out;
+	event->octets_in = peer->octets_in;
+	event->packets_out = peer->packets_out;
+	event->packets_in = peer->packets_in;
+}
+
+static __always_inline void send_event(struct event_flow *event)
+{
+	if (bpf_ringbuf_output(&ring, event, sizeof(*event), wakeup_flags()))
+		count_loss(LOSS_RING);
+}
+
+#endif

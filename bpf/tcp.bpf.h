@@ -1,0 +1,135 @@
+/* TCP: birth and death of connections and listeners, by inet_sock_set_state. Nothing per packet:
+ * the counters are read once, from tcp_sock at the end, or by the sweep. */
+#ifndef LASTCONN_BPF_TCP_BPF_H
+#define LASTCONN_BPF_TCP_BPF_H
+
+#include "socket.bpf.h"
+
+static __always_inline void read_tcp_counters(struct event_flow *event, const struct sock *sk)
+{
+	const struct tcp_sock *tp = (const void *)sk;
+
+	event->octets_out = BPF_CORE_READ(tp, bytes_sent) - BPF_CORE_READ(tp, bytes_retrans);
+	event->octets_in = BPF_CORE_READ(tp, bytes_received);
+	event->packets_out = BPF_CORE_READ(tp, segs_out);
+	event->packets_in = BPF_CORE_READ(tp, segs_in);
+	event->retransmits = BPF_CORE_READ(tp, total_retrans);
+	event->srtt_us = BPF_CORE_READ(tp, srtt_us) >> 3;
+	event->error = BPF_CORE_READ(sk, sk_err);
+	if (BPF_CORE_READ(sk, __sk_common.skc_flags) & (1UL << SOCK_DONE))
+		event->flags |= EVENT_PEER_FIN;
+}
+
+static __always_inline void fill_tcp(struct event_flow *event, const struct sock *sk, __u32 type,
+	const struct socket_state *state)
+{
+	event->type = type;
+	event->time_ns = bpf_ktime_get_boot_ns();
+	event->protocol = IPPROTO_TCP;
+	if (state)
+		fill_owner(event, state);
+	if (!event->netns)
+		event->netns = socket_netns(sk);
+	read_addresses(event, sk);
+	if (type != EVENT_LISTEN && type != EVENT_LISTEN_GONE)
+		read_tcp_counters(event, sk);
+}
+
+static __always_inline void begin_state(
+	struct socket_state *state, const struct sock *sk, __u32 flags)
+{
+	__builtin_memset(state, 0, sizeof(*state));
+	state->start_ns = bpf_ktime_get_boot_ns();
+	state->netns = socket_netns(sk);
+	state->flags = flags;
+}
+
+/* connect(2) and listen(2) run in the context of the process that calls them. */
+static __always_inline void tcp_begin(struct sock *sk, __u32 flags)
+{
+	struct socket_state *state = socket_state_get(sk, BPF_SK_STORAGE_GET_F_CREATE);
+	struct event_ref opener;
+
+	if (!state)
+		return;
+	opener = state->flags & SOCKET_BOUND ? state->opener : (struct event_ref){};
+	begin_state(state, sk, flags);
+	state->opener = opener;
+	note_user(state);
+}
+
+/* A connection came out of a listener, in softirq: the state is the clone of the listener's. */
+static __always_inline void tcp_accepted(struct sock *sk)
+{
+	struct socket_state *state = socket_state_get(sk, BPF_SK_STORAGE_GET_F_CREATE);
+
+	if (!state)
+		return;
+	state->start_ns = bpf_ktime_get_boot_ns();
+	state->netns = socket_netns(sk);
+	state->flags = EVENT_DIRECTION_IN | (state->flags & EVENT_OWNER_SNAPSHOT) |
+		       (state->user.pid ? EVENT_OWNER_INHERITED : 0);
+}
+
+static __always_inline void tcp_end(struct sock *sk, __u8 old_state)
+{
+	struct socket_state *state = socket_state_get(sk, 0);
+	struct event_flow event = {};
+
+	if (state && state->flags & SOCKET_ENDED)
+		return;
+	event.cookie = bpf_get_socket_cookie(sk);
+	event.old_state = old_state;
+	fill_tcp(&event, sk, old_state == TCP_LISTEN ? EVENT_LISTEN_GONE : EVENT_FLOW_END, state);
+	send_event(&event);
+	if (state)
+		state->flags |= SOCKET_ENDED;
+}
+
+static __always_inline void tcp_listen(struct sock *sk)
+{
+	struct socket_state *state;
+	struct event_flow event = {};
+
+	tcp_begin(sk, SOCKET_LISTEN | SOCKET_LISTEN_REPORTED);
+	state = socket_state_get(sk, 0);
+	if (!state)
+		return;
+	event.cookie = bpf_get_socket_cookie(sk);
+	fill_tcp(&event, sk, EVENT_LISTEN, state);
+	send_event(&event);
+}
+
+/* close(2) or shutdown(2) by whoever holds the socket: the last chance to learn the user. */
+static __always_inline void tcp_local_close(struct sock *sk)
+{
+	struct socket_state *state = socket_state_get(sk, 0);
+
+	if (state && !current_is_kthread())
+		note_user(state);
+}
+
+static __always_inline void tcp_set_state(struct sock *sk, int old_state, int new_state)
+{
+	switch (new_state) {
+	case TCP_SYN_SENT:
+		tcp_begin(sk, EVENT_DIRECTION_OUT);
+		break;
+	case TCP_LISTEN:
+		tcp_listen(sk);
+		break;
+	case TCP_SYN_RECV:
+		if (old_state == TCP_LISTEN)
+			tcp_accepted(sk);
+		break;
+	case TCP_FIN_WAIT1:
+	case TCP_LAST_ACK:
+		tcp_local_close(sk);
+		break;
+	case TCP_CLOSE:
+		tcp_end(sk, old_state);
+		break;
+	}
+}
+
+#endif

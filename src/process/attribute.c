@@ -1,0 +1,80 @@
+/* Completes records by the tables and hands the processes over before what names them. */
+#include "process/attribute.h"
+
+/* Hands over the process behind ref and its ancestors, oldest first. */
+static void hand_over(struct process_table *processes, const struct process_ref *ref,
+	const struct attribute_sink *sink)
+{
+	struct process_info chain[PROCESS_ANCESTORS_MAX];
+	struct process_ref next = *ref;
+	int count = 0;
+
+	while (count < PROCESS_ANCESTORS_MAX && process_ref_known(&next) &&
+		process_table_find(processes, &next, &chain[count])) {
+		if (process_table_is_stored(processes, &chain[count].ref))
+			break;
+		next = chain[count].parent;
+		count++;
+	}
+	while (count-- > 0) {
+		sink->process(sink->ctx, &chain[count]);
+		process_table_set_stored(processes, &chain[count].ref);
+	}
+}
+
+/* The run that the table knows: what a flow says of a process may be one exec older or newer. */
+static void settle_ref(const struct process_table *processes, struct process_ref *ref)
+{
+	struct process_info info;
+
+	if (process_ref_known(ref) && process_table_find(processes, ref, &info))
+		*ref = info.ref;
+}
+
+static void settle_direction(const struct listener_table *listeners, struct flow_record *record)
+{
+	if (record->direction != FLOW_DIRECTION_UNKNOWN || !record->key.socket_cookie)
+		return;
+	record->direction = listener_table_accepts(listeners, &record->key) ? FLOW_DIRECTION_IN
+									    : FLOW_DIRECTION_OUT;
+}
+
+/* Sockets whose namespace was never read are in that of the process that uses them. */
+static void settle_netns(const struct process_table *processes, struct flow_record *record)
+{
+	struct process_info info;
+
+	if (record->key.netns == 0 && process_ref_known(&record->user) &&
+		process_table_find(processes, &record->user, &info))
+		record->key.netns = info.netns;
+}
+
+void attribute_flow(struct process_table *processes, const struct listener_table *listeners,
+	const struct flow_record *record, const struct attribute_sink *sink)
+{
+	struct flow_record settled = *record;
+
+	if (!process_ref_known(&settled.user))
+		settled.user = settled.opener;
+	if (!process_ref_known(&settled.opener))
+		settled.opener = settled.user;
+	if (!process_ref_known(&settled.user))
+		settled.method = FLOW_METHOD_UNKNOWN;
+	settle_ref(processes, &settled.user);
+	settle_ref(processes, &settled.opener);
+	settle_netns(processes, &settled);
+	settle_direction(listeners, &settled);
+	hand_over(processes, &settled.user, sink);
+	hand_over(processes, &settled.opener, sink);
+	sink->flow(sink->ctx, &settled);
+}
+
+void attribute_listener(struct process_table *processes, const struct listener_record *record,
+	const struct attribute_sink *sink)
+{
+	struct listener_record settled = *record;
+
+	settle_ref(processes, &settled.owner);
+	hand_over(processes, &settled.owner, sink);
+	sink->listener(sink->ctx, &settled);
+}

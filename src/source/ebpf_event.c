@@ -1,0 +1,256 @@
+/* Kernel facts in, the words of the flow layer out. */
+#include "source/ebpf_event.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+
+#include "process/process_text.h"
+#include "source/proc_read.h"
+#include "util/utf8.h"
+
+_Static_assert(sizeof(struct event_ref) == sizeof(struct process_ref), "same layout");
+
+static struct process_ref to_ref(const struct event_ref *ref)
+{
+	return (struct process_ref){
+		.start_ns = ref->start_ns, .pid = ref->pid, .exec_id = ref->exec_id};
+}
+
+static enum flow_method method_of(const struct event_flow *event)
+{
+	if (event->flags & EVENT_OWNER_EXACT)
+		return FLOW_METHOD_EXACT;
+	if (event->flags & EVENT_OWNER_INHERITED)
+		return event->flags & EVENT_OWNER_SNAPSHOT ? FLOW_METHOD_LISTENER
+							   : FLOW_METHOD_INHERITED;
+	if (event->flags & EVENT_OWNER_SNAPSHOT)
+		return FLOW_METHOD_SNAPSHOT;
+	return event->opener.pid ? FLOW_METHOD_EXACT : FLOW_METHOD_UNKNOWN;
+}
+
+static enum flow_direction direction_of(const struct event_flow *event)
+{
+	if (event->flags & EVENT_DIRECTION_OUT)
+		return FLOW_DIRECTION_OUT;
+	return event->flags & EVENT_DIRECTION_IN ? FLOW_DIRECTION_IN : FLOW_DIRECTION_UNKNOWN;
+}
+
+/* A connect that came to nothing. */
+static enum flow_outcome connect_outcome(int error)
+{
+	switch (error) {
+	case ECONNREFUSED:
+		return FLOW_OUTCOME_REFUSED;
+	case ETIMEDOUT:
+		return FLOW_OUTCOME_TIMEOUT;
+	case ENETUNREACH:
+	case EHOSTUNREACH:
+	case EHOSTDOWN:
+	case ENETDOWN:
+		return FLOW_OUTCOME_UNREACHABLE;
+	case ECONNRESET:
+		return FLOW_OUTCOME_RESET;
+	default:
+		return FLOW_OUTCOME_ABORTED;
+	}
+}
+
+/* By the state before CLOSE and the socket's error. Without a FIN either way, CLOSE is an abort:
+ * linger 0, or closed with unread data, which sends a reset. */
+static enum flow_outcome tcp_outcome(const struct event_flow *event)
+{
+	if (event->old_state == TCP_SYN_SENT)
+		return connect_outcome(event->error);
+	switch (event->error) {
+	case ECONNRESET:
+	case EPIPE:
+		return FLOW_OUTCOME_RESET;
+	case ETIMEDOUT:
+		return FLOW_OUTCOME_TIMEOUT;
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+		return FLOW_OUTCOME_UNREACHABLE;
+	default:
+		break;
+	}
+	if (event->old_state == TCP_ESTABLISHED || event->old_state == TCP_SYN_RECV ||
+		event->old_state == TCP_CLOSE_WAIT)
+		return FLOW_OUTCOME_RESET;
+	return FLOW_OUTCOME_CLOSED;
+}
+
+static enum flow_outcome outcome_of(const struct event_flow *event)
+{
+	if (event->type == EVENT_FLOW_SIGHTING)
+		return FLOW_OUTCOME_OPEN;
+	if (event->protocol == IPPROTO_TCP)
+		return tcp_outcome(event);
+	return event->old_state ? FLOW_OUTCOME_IDLE : FLOW_OUTCOME_CLOSED;
+}
+
+static void fill_key(const struct event_flow *event, struct flow_key *key)
+{
+	memset(key, 0, sizeof(*key));
+	key->local = addr_from_v6(event->local);
+	key->remote = addr_from_v6(event->remote);
+	key->socket_cookie = event->cookie;
+	key->netns = event->netns;
+	key->local_port = event->local_port;
+	key->remote_port = event->remote_port;
+	key->protocol = event->protocol;
+}
+
+void ebpf_event_observation(const struct event_flow *event, struct observation *ret_observation)
+{
+	struct observation *seen = ret_observation;
+
+	memset(seen, 0, sizeof(*seen));
+	fill_key(event, &seen->key);
+	seen->counters = (struct flow_counters){
+		.octets_out = event->octets_out,
+		.octets_in = event->octets_in,
+		.packets_out = event->packets_out,
+		.packets_in = event->packets_in,
+		.retransmits = event->retransmits,
+		.rtt_us = event->srtt_us,
+	};
+	if (event->flags & EVENT_PEER_FIN && seen->counters.octets_in > 0)
+		seen->counters.octets_in--;
+	seen->user = to_ref(&event->user);
+	seen->opener = to_ref(&event->opener);
+	seen->time_ns = (int64_t)event->time_ns;
+	seen->start_ns = (int64_t)event->start_ns;
+	seen->kind = event->type == EVENT_FLOW_END ? OBSERVATION_END : OBSERVATION_SIGHTING;
+	seen->direction = direction_of(event);
+	seen->outcome = outcome_of(event);
+	seen->method = method_of(event);
+	seen->source = FLOW_SOURCE_EBPF;
+	seen->error = event->error;
+}
+
+static void dispatch_listener(const struct event_flow *event, const struct source_sink *sink)
+{
+	struct listener_record record = {
+		.owner = to_ref(&event->user),
+		.method = method_of(event),
+	};
+
+	if (!process_ref_known(&record.owner))
+		record.owner = to_ref(&event->opener);
+	fill_key(event, &record.key);
+	sink->listener(
+		sink->ctx, &record, (int64_t)event->time_ns, event->type == EVENT_LISTEN_GONE);
+}
+
+static uint32_t process_flags_of(const struct event_process *event)
+{
+	uint32_t flags = 0;
+
+	if (event->flags & EVENT_PROCESS_KTHREAD)
+		flags |= PROCESS_KERNEL_THREAD;
+	if (event->flags & EVENT_PROCESS_DELETED)
+		flags |= PROCESS_EXE_DELETED;
+	if (event->flags & EVENT_PROCESS_PATH_CUT)
+		flags |= PROCESS_EXE_TRUNCATED;
+	if (event->flags & EVENT_PROCESS_CMDLINE_CUT)
+		flags |= PROCESS_CMDLINE_TRUNCATED;
+	return flags;
+}
+
+static void cmdline_of(const struct event_process *event, const char *arguments, char *dst)
+{
+	char read[EVENT_CMDLINE_MAX];
+	int got;
+
+	if (!(event->flags & EVENT_PROCESS_NO_CMDLINE)) {
+		process_text_cmdline(dst, PROCESS_CMDLINE_MAX, arguments, event->cmdline_length);
+		return;
+	}
+	got = event->flags & EVENT_PROCESS_KTHREAD
+		      ? 0
+		      : proc_read_cmdline(
+				"/proc", event->ref.pid, event->ref.start_ns, read, sizeof(read));
+	process_text_cmdline(dst, PROCESS_CMDLINE_MAX, read, got > 0 ? (size_t)got : 0);
+}
+
+static bool dispatch_process(
+	const struct event_process *event, size_t size, const struct source_sink *sink)
+{
+	char exe[PROCESS_PATH_MAX] = "", cmdline[PROCESS_CMDLINE_MAX], cgroup[PROCESS_PATH_MAX];
+	char comm[4 * EVENT_COMM_SIZE + 1];
+	const char *data = (const char *)(event + 1);
+	struct process_info info = {
+		.ref = to_ref(&event->ref),
+		.parent = to_ref(&event->parent),
+		.uid = event->uid,
+		.loginuid = event->loginuid,
+		.netns = event->netns,
+		.inner_pid = event->inner_pid,
+		.flags = process_flags_of(event),
+		.comm = comm,
+		.exe = exe,
+		.cmdline = cmdline,
+		.cgroup = cgroup,
+	};
+
+	if ((size_t)event->path_length + event->cgroup_length + event->cmdline_length >
+		size - sizeof(*event))
+		return false;
+	utf8_sanitize(comm, sizeof(comm), event->comm, strnlen(event->comm, EVENT_COMM_SIZE));
+	if (event->path_length > 0)
+		process_text_path(exe, sizeof(exe), data, event->path_length);
+	if (strncmp(exe, "memfd:", 6) == 0)
+		info.flags = (info.flags | PROCESS_EXE_MEMFD) & ~(uint32_t)PROCESS_EXE_DELETED;
+	process_text_path(cgroup, sizeof(cgroup), data + event->path_length, event->cgroup_length);
+	cmdline_of(event, data + event->path_length + event->cgroup_length, cmdline);
+	sink->process(sink->ctx, &info);
+	return true;
+}
+
+static bool dispatch_flow(const struct event_flow *event, const struct source_sink *sink)
+{
+	struct observation observation;
+
+	ebpf_event_observation(event, &observation);
+	sink->observe(sink->ctx, &observation);
+	return true;
+}
+
+bool ebpf_event_dispatch(const void *data, size_t size, const struct source_sink *sink)
+{
+	const struct event_fork *fork = data;
+	struct process_ref child, parent;
+	uint32_t type;
+
+	if (size < sizeof(type))
+		return false;
+	memcpy(&type, data, sizeof(type));
+	switch (type) {
+	case EVENT_FLOW_END:
+	case EVENT_FLOW_SIGHTING:
+		return size >= sizeof(struct event_flow) && dispatch_flow(data, sink);
+	case EVENT_LISTEN:
+	case EVENT_LISTEN_GONE:
+		if (size < sizeof(struct event_flow))
+			return false;
+		dispatch_listener(data, sink);
+		return true;
+	case EVENT_PROCESS:
+		return size >= sizeof(struct event_process) && dispatch_process(data, size, sink);
+	case EVENT_FORK:
+	case EVENT_EXIT:
+		if (size < sizeof(struct event_fork))
+			return false;
+		child = to_ref(&fork->child);
+		parent = to_ref(&fork->parent);
+		if (type == EVENT_FORK)
+			sink->fork(sink->ctx, &child, &parent);
+		else
+			sink->exit(sink->ctx, &child);
+		return true;
+	default:
+		return false;
+	}
+}

@@ -1,0 +1,18 @@
+/* Translates the events of the BPF programs (bpf/flow_event.h) into what a source says. Knows no
+ * libbpf, so that it can be tested with made-up events. */
+#ifndef LASTCONN_SOURCE_EBPF_EVENT_H
+#define LASTCONN_SOURCE_EBPF_EVENT_H
+
+#include <stddef.h>
+
+#include "bpf/flow_event.h"
+#include "source/source.h"
+
+/* Process, fork, exit, listener and flow events go to the sink. Events of the other types, and
+ * what is too short for its type, are left alone: returns false for them. */
+bool ebpf_event_dispatch(const void *data, size_t size, const struct source_sink *sink);
+
+/* The observation that a flow event tells. */
+void ebpf_event_observation(const struct event_flow *event, struct observation *ret_observation);
+
+#endif
