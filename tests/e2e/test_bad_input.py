@@ -274,6 +274,12 @@ class Kernel(BadInput):
             lambda: self.run_daemon("--db", self.path("history.db"), prefix=prefix),
             "CAP_BPF", status=(1,))
 
+    def test_a_build_without_the_kernel_source(self):
+        if os.environ.get("LASTCONN_EBPF", "1") == "1":
+            self.skipTest("this build has the kernel source")
+        self.check_untouched(lambda: self.run_daemon("--db", self.path("history.db")),
+                             "kernel source", status=(1,))
+
 
 if __name__ == "__main__":
     harness.main()
