@@ -1,0 +1,219 @@
+/* Kernel events become observations, process records and listeners; short ones become nothing. */
+#include "source/ebpf_event.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct observation seen;
+static char exe[256], cmdline[256], cgroup[256], comm[80];
+static uint32_t process_flags;
+static int processes, listeners, forks;
+
+static void on_observation(void *ctx, const struct observation *observation)
+{
+	(void)ctx;
+	seen = *observation;
+}
+
+static void on_process(void *ctx, const struct process_info *info)
+{
+	(void)ctx;
+	processes++;
+	process_flags = info->flags;
+	strcpy(exe, info->exe);
+	strcpy(cmdline, info->cmdline);
+	strcpy(cgroup, info->cgroup);
+	strcpy(comm, info->comm);
+}
+
+static void on_fork(void *ctx, const struct process_ref *child, const struct process_ref *parent)
+{
+	(void)ctx;
+	forks += child->pid == 5 && parent->pid == 4;
+}
+
+static void on_listener(void *ctx, const struct listener_record *record, int64_t time_ns, bool gone)
+{
+	(void)ctx;
+	listeners += record->owner.pid == 3 && time_ns == 99 && gone;
+}
+
+static const struct source_sink sink = {
+	.observe = on_observation, .process = on_process, .fork = on_fork, .listener = on_listener};
+
+static struct event_flow tcp_end(uint8_t old_state, int error)
+{
+	return (struct event_flow){.type = EVENT_FLOW_END,
+		.protocol = IPPROTO_TCP,
+		.old_state = old_state,
+		.error = error,
+		.cookie = 1};
+}
+
+static enum flow_outcome outcome(uint8_t old_state, int error)
+{
+	struct event_flow event = tcp_end(old_state, error);
+
+	assert_true(ebpf_event_dispatch(&event, sizeof(event), &sink));
+	assert_int_equal(seen.kind, OBSERVATION_END);
+	return seen.outcome;
+}
+
+static void outcomes_come_from_state_and_error(void **state)
+{
+	(void)state;
+	assert_int_equal(outcome(TCP_SYN_SENT, ECONNREFUSED), FLOW_OUTCOME_REFUSED);
+	assert_int_equal(outcome(TCP_SYN_SENT, ETIMEDOUT), FLOW_OUTCOME_TIMEOUT);
+	assert_int_equal(outcome(TCP_SYN_SENT, EHOSTUNREACH), FLOW_OUTCOME_UNREACHABLE);
+	assert_int_equal(outcome(TCP_SYN_SENT, 0), FLOW_OUTCOME_ABORTED);
+	assert_int_equal(outcome(TCP_ESTABLISHED, ECONNRESET), FLOW_OUTCOME_RESET);
+	assert_int_equal(outcome(TCP_CLOSE_WAIT, 0), FLOW_OUTCOME_RESET);
+	assert_int_equal(outcome(TCP_FIN_WAIT1, ETIMEDOUT), FLOW_OUTCOME_TIMEOUT);
+	assert_int_equal(outcome(TCP_FIN_WAIT2, 0), FLOW_OUTCOME_CLOSED);
+	assert_int_equal(outcome(TCP_LAST_ACK, 0), FLOW_OUTCOME_CLOSED);
+}
+
+static enum flow_method method(uint32_t flags)
+{
+	struct event_flow event = tcp_end(TCP_LAST_ACK, 0);
+
+	event.flags = flags;
+	ebpf_event_dispatch(&event, sizeof(event), &sink);
+	return seen.method;
+}
+
+static void methods_come_from_what_is_known_of_the_owner(void **state)
+{
+	(void)state;
+	assert_int_equal(method(0), FLOW_METHOD_UNKNOWN);
+	assert_int_equal(method(EVENT_OWNER_EXACT | EVENT_OWNER_SNAPSHOT), FLOW_METHOD_EXACT);
+	assert_int_equal(method(EVENT_OWNER_INHERITED), FLOW_METHOD_INHERITED);
+	assert_int_equal(
+		method(EVENT_OWNER_INHERITED | EVENT_OWNER_SNAPSHOT), FLOW_METHOD_LISTENER);
+	assert_int_equal(method(EVENT_OWNER_SNAPSHOT), FLOW_METHOD_SNAPSHOT);
+}
+
+static void the_peers_fin_is_no_octet(void **state)
+{
+	struct event_flow event = tcp_end(TCP_LAST_ACK, 0);
+
+	(void)state;
+	event.octets_in = 8;
+	event.flags = EVENT_PEER_FIN | EVENT_DIRECTION_IN;
+	ebpf_event_dispatch(&event, sizeof(event), &sink);
+	assert_int_equal(seen.counters.octets_in, 7);
+	assert_int_equal(seen.direction, FLOW_DIRECTION_IN);
+}
+
+static void an_idle_datagram_flow_is_not_closed(void **state)
+{
+	struct event_flow event = {.type = EVENT_FLOW_END, .protocol = IPPROTO_UDP};
+
+	(void)state;
+	ebpf_event_dispatch(&event, sizeof(event), &sink);
+	assert_int_equal(seen.outcome, FLOW_OUTCOME_CLOSED);
+	event.old_state = 1;
+	ebpf_event_dispatch(&event, sizeof(event), &sink);
+	assert_int_equal(seen.outcome, FLOW_OUTCOME_IDLE);
+	event.type = EVENT_FLOW_SIGHTING;
+	ebpf_event_dispatch(&event, sizeof(event), &sink);
+	assert_int_equal(seen.outcome, FLOW_OUTCOME_OPEN);
+	assert_int_equal(seen.kind, OBSERVATION_SIGHTING);
+}
+
+static size_t make_process(void *buffer, const char *path, size_t path_length,
+	const char *arguments, size_t arguments_length)
+{
+	struct event_process event = {.type = EVENT_PROCESS,
+		.comm = "Web\xff"
+			"Content",
+		.path_length = (uint16_t)path_length,
+		.cmdline_length = (uint16_t)arguments_length};
+	char *data = (char *)buffer + sizeof(event);
+
+	memcpy(buffer, &event, sizeof(event));
+	memcpy(data, path, path_length);
+	memcpy(data + path_length, arguments, arguments_length);
+	return sizeof(event) + path_length + arguments_length;
+}
+
+static void a_process_event_is_split_into_its_texts(void **state)
+{
+	uint64_t buffer[64];
+	size_t size = make_process(buffer, "curl\0bin\0", 9, "curl\0-s\0", 8);
+
+	(void)state;
+	assert_true(ebpf_event_dispatch(buffer, size, &sink));
+	assert_string_equal(exe, "/bin/curl");
+	assert_string_equal(cmdline, "curl -s");
+	assert_string_equal(cgroup, "/");
+	assert_string_equal(comm, "Web\\xffContent");
+}
+
+static void a_memfd_is_marked(void **state)
+{
+	uint64_t buffer[64];
+	size_t size = make_process(buffer, "memfd:x\0", 8, "x\0", 2);
+
+	(void)state;
+	((struct event_process *)buffer)->flags = EVENT_PROCESS_DELETED;
+	assert_true(ebpf_event_dispatch(buffer, size, &sink));
+	assert_int_equal(process_flags, PROCESS_EXE_MEMFD);
+}
+
+static void events_cut_short_are_left_alone(void **state)
+{
+	uint64_t buffer[64];
+	size_t size = make_process(buffer, "curl\0bin\0", 9, "curl\0-s\0", 8);
+	struct event_flow flow = tcp_end(TCP_LAST_ACK, 0);
+	int before = processes;
+
+	(void)state;
+	for (size_t cut = 0; cut < size; cut++) {
+		void *exact = malloc(cut ? cut : 1);
+
+		memcpy(exact, buffer, cut);
+		assert_false(ebpf_event_dispatch(exact, cut, &sink));
+		free(exact);
+	}
+	assert_int_equal(processes, before);
+	assert_false(ebpf_event_dispatch(&flow, sizeof(flow) - 1, &sink));
+	flow.type = 1234;
+	assert_false(ebpf_event_dispatch(&flow, sizeof(flow), &sink));
+}
+
+static void forks_and_listeners_are_passed_on(void **state)
+{
+	struct event_fork fork = {.type = EVENT_FORK, .child = {.pid = 5}, .parent = {.pid = 4}};
+	struct event_flow event = {.type = EVENT_LISTEN_GONE, .time_ns = 99, .opener = {.pid = 3}};
+
+	(void)state;
+	assert_true(ebpf_event_dispatch(&fork, sizeof(fork), &sink));
+	assert_int_equal(forks, 1);
+	assert_true(ebpf_event_dispatch(&event, sizeof(event), &sink));
+	assert_int_equal(listeners, 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(outcomes_come_from_state_and_error),
+		cmocka_unit_test(methods_come_from_what_is_known_of_the_owner),
+		cmocka_unit_test(the_peers_fin_is_no_octet),
+		cmocka_unit_test(an_idle_datagram_flow_is_not_closed),
+		cmocka_unit_test(a_process_event_is_split_into_its_texts),
+		cmocka_unit_test(a_memfd_is_marked),
+		cmocka_unit_test(events_cut_short_are_left_alone),
+		cmocka_unit_test(forks_and_listeners_are_passed_on),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
