@@ -20,6 +20,7 @@
 #define IPPROTO_UDP     17
 #define IPPROTO_UDPLITE 136
 #define SOCK_STREAM     1
+#define SOCK_RAW        3
 #define PF_KTHREAD      0x00200000
 #define MSG_PEEK        2
 #define SOCK_DONE       1 /* bit of sock.sk_flags: the peer's FIN was received */
@@ -77,6 +78,7 @@ struct sock {
 	int sk_err;
 	__u16 sk_protocol;
 	__u16 sk_type;
+	__u8 sk_kern_sock : 1;
 };
 
 struct inet_sock {

@@ -166,7 +166,7 @@ static __always_inline void account_datagram(struct __sk_buff *skb, bool out)
 	if (parse_datagram(skb, &datagram))
 		return;
 	state = socket_state_get(sk, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!state)
+	if (!state || state->flags & SOCKET_IGNORED)
 		return;
 	if (is_first(state, &datagram))
 		add_to_peer(&state->first, &datagram);

@@ -28,6 +28,7 @@ enum socket_flags {
 	SOCKET_ENDED = 0x0400,       /* TCP: its END event went out */
 	SOCKET_HAS_PEERS = 0x0800,   /* has entries in the peers map */
 	SOCKET_BOUND = 0x1000,       /* by bind(2) */
+	SOCKET_IGNORED = 0x2000,     /* the kernel's own ICMP, IGMP or neighbour discovery */
 	SOCKET_EVENT_FLAGS = 0x00ff, /* those of enum event_owner_flags */
 };
 

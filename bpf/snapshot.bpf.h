@@ -90,11 +90,24 @@ static __always_inline void sweep_tcp(struct seq_file *seq, const struct sock *s
 	bpf_seq_write(seq, event, sizeof(*event));
 }
 
+/* Raw sockets of the kernel itself answer pings and find neighbours: nobody's traffic. That they
+ * are such is visible here, not in cgroup_skb. */
+static __always_inline bool ignore_kernel_socket(const struct sock *sk, struct socket_state *state)
+{
+	if (BPF_CORE_READ(sk, sk_type) != SOCK_RAW ||
+		!BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock))
+		return false;
+	state->flags |= SOCKET_IGNORED;
+	return true;
+}
+
 static __always_inline void sweep_socket(
 	struct seq_file *seq, struct sock *sk, struct socket_state *state)
 {
 	struct event_flow event = {};
 
+	if (ignore_kernel_socket(sk, state))
+		return;
 	event.cookie = bpf_get_socket_cookie(sk);
 	if (state->flags & SOCKET_LISTEN || waits_for_datagrams(sk, state))
 		sweep_listener(seq, sk, state, &event);
