@@ -78,6 +78,13 @@ def rows(path, sql, *parameters):
         connection.close()
 
 
+def lines(*paths):
+    """Of these files, one after the other."""
+    for path in paths:
+        with open(path, encoding="ascii") as file:
+            yield from file
+
+
 def digest(path):
     """What a file or a directory of files holds, to show that it was left alone."""
     if os.path.isdir(path):

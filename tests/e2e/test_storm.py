@@ -15,20 +15,19 @@ LOST = ("SELECT what, count, detail FROM coverage"
         " WHERE what NOT IN ('down', 'slot missing')")
 
 
-def read_truth(path, port):
+def read_truth(paths, port):
     """What happened, as the records that must be there: a multiset, because the kernel may give
     a client port to two clients one after the other."""
     clients, servers = collections.Counter(), collections.Counter()
-    with open(path, encoding="ascii") as file:
-        for line in file:
-            words = line.split()
-            if words[0] == "client":
-                pid, ident, own_port, octets = map(int, words[1:])
-                cmdline = f"{harness.STORM_CLIENT} tcp 127.0.0.1 {port} {ident}"
-                clients[pid, harness.STORM_CLIENT, cmdline, own_port, port, octets, 0] += 1
-            else:
-                pid, peer_port, octets = map(int, words[1:])
-                servers[pid, harness.STORM, peer_port, port, 0, octets] += 1
+    for line in harness.lines(*paths):
+        words = line.split()
+        if words[0] == "client":
+            pid, ident, own_port, octets = map(int, words[1:])
+            cmdline = f"{harness.STORM_CLIENT} tcp 127.0.0.1 {port} {ident}"
+            clients[pid, harness.STORM_CLIENT, cmdline, own_port, port, octets, 0] += 1
+        else:
+            pid, peer_port, octets = map(int, words[1:])
+            servers[pid, harness.STORM, peer_port, port, 0, octets] += 1
     return clients, servers
 
 
@@ -44,13 +43,13 @@ def differences(truth, found, limit=10):
 class Storm(harness.Case):
 
     def run_storm(self, count):
-        truth_path = self.path("truth.tsv")
-        server = self.start_program(harness.STORM, "serve", str(count), truth_path)
+        truth = [self.path("server.tsv"), self.path("clients.tsv")]
+        server = self.start_program(harness.STORM, "serve", str(count), truth[0])
         port = int(self.read_line(server))
         self.run_program(harness.STORM, "spawn", "tcp", "127.0.0.1", str(port), str(count),
-                         str(PARALLEL), truth_path, harness.STORM_CLIENT, seconds=300)
+                         str(PARALLEL), truth[1], harness.STORM_CLIENT, seconds=300)
         self.finish(server)
-        return port, *read_truth(truth_path, port)
+        return port, *read_truth(truth, port)
 
     def test_every_connection_of_the_storm_is_recorded_with_its_process(self):
         daemon = self.start_daemon("--flush-interval", "1s")

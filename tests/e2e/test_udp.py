@@ -28,27 +28,26 @@ class Datagrams(harness.Case):
 
     def test_one_datagram_of_each_of_many_processes(self):
         daemon = self.start_daemon()
-        truth_path = self.path("truth.tsv")
-        server = self.start_program(harness.STORM, "receive", str(COUNT), truth_path)
+        truth = [self.path("server.tsv"), self.path("clients.tsv")]
+        server = self.start_program(harness.STORM, "receive", str(COUNT), truth[0])
         port = int(self.read_line(server))
         self.run_program(harness.STORM, "spawn", "udp", "127.0.0.1", str(port), str(COUNT),
-                         str(PARALLEL), truth_path, harness.STORM_CLIENT, seconds=120)
+                         str(PARALLEL), truth[1], harness.STORM_CLIENT, seconds=120)
         self.finish(server)
         daemon.wait_flows(port, 2 * COUNT, seconds=60)
         daemon.stop()
 
         clients, servers = collections.Counter(), collections.Counter()
-        with open(truth_path, encoding="ascii") as file:
-            for line in file:
-                words = line.split()
-                numbers = tuple(map(int, words[1:]))
-                if words[0] == "client":
-                    pid, ident, own_port, octets = numbers
-                    cmdline = f"{harness.STORM_CLIENT} udp 127.0.0.1 {port} {ident}"
-                    clients[pid, harness.STORM_CLIENT, cmdline, own_port, octets] += 1
-                else:
-                    pid, peer_port, octets = numbers
-                    servers[pid, harness.STORM, peer_port, octets] += 1
+        for line in harness.lines(*truth):
+            words = line.split()
+            numbers = tuple(map(int, words[1:]))
+            if words[0] == "client":
+                pid, ident, own_port, octets = numbers
+                cmdline = f"{harness.STORM_CLIENT} udp 127.0.0.1 {port} {ident}"
+                clients[pid, harness.STORM_CLIENT, cmdline, own_port, octets] += 1
+            else:
+                pid, peer_port, octets = numbers
+                servers[pid, harness.STORM, peer_port, octets] += 1
         self.assertEqual((sum(clients.values()), sum(servers.values())), (COUNT, COUNT))
         flows = daemon.flows(port)
         for flow in flows:

@@ -9,8 +9,8 @@
  *   storm sink                       TCP server that accepts and keeps everything until killed
  *
  * Servers listen on 127.0.0.1 on a free port, which is the only line of their output, and exit
- * after COUNT. TRUTH is a file to append to or "-": server lines are "server PID PEER_PORT OCTETS",
- * tab separated; client lines are written by the clients (storm_client.c). Nothing here asks
+ * after COUNT. TRUTH is a file to append to, of this process only, or "-": server lines are
+ * "server PID PEER_PORT OCTETS", tab separated; client lines come from the clients (storm_client.c). Nothing here asks
  * lastconn for anything. Exit status 1 with a word on stderr if any connection failed. */
 #include <arpa/inet.h>
 #include <errno.h>
