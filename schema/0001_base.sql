@@ -1,9 +1,14 @@
 -- 0001: the first release.
 --
--- Facts cannot be rebuilt: boot run executable unit actor process remote local kind flow open_flow
--- listener contact coverage_interval. Derived from facts: contact_day, flow_hour.
+-- Facts cannot be rebuilt: boot run executable unit actor process name remote local kind flow
+-- open_flow listener contact coverage_interval. Derived from facts: contact_day, flow_hour.
 -- Times ending in _us are UTC microseconds since 1970, in _ns nanoseconds since boot.
 -- Row 0 of executable, unit and actor is "unknown", so that no key part is NULL.
+
+CREATE TABLE meta (                     -- about this file
+	key   TEXT PRIMARY KEY,
+	value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE boot (                     -- one boot of the machine
 	id         INTEGER PRIMARY KEY,
@@ -71,8 +76,10 @@ CREATE INDEX process_by_actor ON process (actor);
 
 CREATE TABLE name (                     -- of hosts
 	id       INTEGER PRIMARY KEY,
-	reversed TEXT NOT NULL UNIQUE       -- com.example.www, so that *.example.com is a range
+	name     TEXT NOT NULL UNIQUE,      -- www.example.com
+	reversed TEXT NOT NULL              -- com.example.www, so that *.example.com is a range
 ) STRICT;
+CREATE INDEX name_by_reversed ON name (reversed);
 
 CREATE TABLE remote (                   -- a remote host as seen at a time
 	id          INTEGER PRIMARY KEY,
@@ -125,7 +132,6 @@ CREATE TABLE flow (                     -- flows that are over; no secondary ind
 ) STRICT;
 
 CREATE TABLE open_flow (                -- flows that are not over
-	id          INTEGER PRIMARY KEY,
 	run         INTEGER NOT NULL REFERENCES run,
 	serial      INTEGER NOT NULL,       -- of the flow within the run
 	start_us    INTEGER NOT NULL,
@@ -144,8 +150,8 @@ CREATE TABLE open_flow (                -- flows that are not over
 	packets_in  INTEGER NOT NULL,
 	retransmits INTEGER NOT NULL,
 	rtt_us      INTEGER,
-	UNIQUE (run, serial)
-) STRICT;
+	PRIMARY KEY (run, serial)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE listener (                 -- who waited for connections where
 	id          INTEGER PRIMARY KEY,
@@ -216,4 +222,4 @@ CREATE TABLE coverage_interval (        -- when something may have been missed
 INSERT INTO executable (id, path, flags) VALUES (0, '', 0);
 INSERT INTO unit (id, cgroup) VALUES (0, '');
 INSERT INTO actor (id, executable, parent_executable, uid, unit) VALUES (0, 0, 0, -1, 0);
-INSERT INTO name (id, reversed) VALUES (0, '');
+INSERT INTO name (id, name, reversed) VALUES (0, '', '');

@@ -26,6 +26,7 @@ int batch_add_coverage(struct batch *batch, const struct coverage_record *record
 size_t batch_count(const struct batch *batch);  /* all records */
 size_t batch_octets(const struct batch *batch); /* memory held */
 size_t batch_flows(const struct batch *batch);  /* flow records of kind END */
+size_t batch_processes(const struct batch *batch);
 
 /* The records, in the order they were added; each returns NULL past the end. */
 const struct process_info *batch_process(const struct batch *batch, size_t index);

@@ -1,0 +1,250 @@
+-- The public views: what reports, users' own SQL and other tools may rely on. They keep their
+-- columns across schema versions; the tables behind them may change. Created anew whenever this
+-- file or the schema changed.
+--
+-- Columns ending in _us are UTC microseconds since 1970, those ending in _time the same in ISO 8601.
+-- What is not known is NULL. Dictionaries are joined by LEFT JOIN, so that what a query does not
+-- ask for is not read, and nullif() around indexed text keeps the planner from starting there.
+-- Both halves of flows have the same affinities, so that SQLite reads each in the order of end_us.
+
+DROP VIEW IF EXISTS flows;
+CREATE VIEW flows AS
+-- One row a flow: those that are over, and those that are open with their counters as last seen.
+SELECT
+	f.end_us AS flow_id,            -- changes when an open flow ends
+	CAST(f.end_us - f.duration_us AS INTEGER) AS start_us,
+	f.end_us AS end_us,             -- unique; of an open flow: when it was last seen
+	strftime('%Y-%m-%dT%H:%M:%S', (f.end_us - f.duration_us) / 1000000, 'unixepoch')
+		|| printf('.%06dZ', (f.end_us - f.duration_us) % 1000000) AS start_time,
+	strftime('%Y-%m-%dT%H:%M:%S', f.end_us / 1000000, 'unixepoch')
+		|| printf('.%06dZ', f.end_us % 1000000) AS end_time,
+	CAST(f.duration_us AS INTEGER) AS duration_us,
+	0 AS open,                      -- 1: not over
+	k.protocol AS protocol,         -- tcp udp icmp ipv6-icmp ...; else its number
+	k.direction AS direction,       -- out: this machine began; in: the remote end; unknown
+	k.outcome AS outcome,           -- closed reset refused timeout unreachable aborted idle open lost
+	l.ip AS local_ip,
+	f.local_port AS local_port,
+	r.ip AS remote_ip,
+	f.remote_port AS remote_port,
+	nullif(n.name, '') AS remote_name,        -- as it was seen at the time
+	nullif(r.name_source, '') AS name_source, -- where the name is from
+	f.octets_out AS octets_out,     -- payload of the transport protocol
+	f.octets_in AS octets_in,
+	f.packets_out AS packets_out,
+	f.packets_in AS packets_in,
+	f.retransmits AS retransmits,   -- segments sent again
+	f.rtt_us AS rtt_us,             -- smoothed round trip
+	p.pid AS pid,                   -- in the initial pid namespace
+	nullif(p.start_us, 0) AS process_start_us, -- with pid tells a reused pid apart
+	nullif(p.comm, '') AS comm,
+	nullif(e.path, '') AS exe,
+	nullif(p.cmdline, '') AS cmdline,
+	nullif(a.uid, -1) AS uid,
+	p.loginuid AS loginuid,         -- who logged in; NULL: no login
+	p.ppid AS ppid,
+	nullif(pe.path, '') AS parent_exe,
+	u.unit AS unit,                 -- of systemd
+	u.container AS container,       -- id
+	nullif(l.netns, 0) AS netns,    -- inode number of the network namespace
+	op.pid AS opener_pid,           -- who made the socket, if another process than the user
+	nullif(oe.path, '') AS opener_exe,
+	k.method AS method,             -- how the process was found: exact inherited listener snapshot ...
+	k.source AS source              -- ebpf file pcap procfs
+FROM flow AS f
+LEFT JOIN kind AS k ON k.id = f.kind
+LEFT JOIN local AS l ON l.id = f.local
+LEFT JOIN remote AS r ON r.id = f.remote
+LEFT JOIN name AS n ON n.id = r.name
+LEFT JOIN actor AS a ON a.id = f.actor
+LEFT JOIN executable AS e ON e.id = a.executable
+LEFT JOIN executable AS pe ON pe.id = a.parent_executable
+LEFT JOIN unit AS u ON u.id = a.unit
+LEFT JOIN process AS p ON p.id = f.process
+LEFT JOIN process AS op ON op.id = f.opener
+LEFT JOIN actor AS oa ON oa.id = op.actor
+LEFT JOIN executable AS oe ON oe.id = oa.executable
+UNION ALL
+SELECT
+	CAST(-f.serial AS INTEGER),
+	CAST(f.start_us AS INTEGER),
+	f.seen_us,
+	strftime('%Y-%m-%dT%H:%M:%S', f.start_us / 1000000, 'unixepoch')
+		|| printf('.%06dZ', f.start_us % 1000000),
+	strftime('%Y-%m-%dT%H:%M:%S', f.seen_us / 1000000, 'unixepoch')
+		|| printf('.%06dZ', f.seen_us % 1000000),
+	CAST(f.seen_us - f.start_us AS INTEGER),
+	1,
+	k.protocol,
+	k.direction,
+	k.outcome,
+	l.ip,
+	f.local_port,
+	r.ip,
+	f.remote_port,
+	nullif(n.name, ''),
+	nullif(r.name_source, ''),
+	f.octets_out,
+	f.octets_in,
+	f.packets_out,
+	f.packets_in,
+	f.retransmits,
+	f.rtt_us,
+	p.pid,
+	nullif(p.start_us, 0),
+	nullif(p.comm, ''),
+	nullif(e.path, ''),
+	nullif(p.cmdline, ''),
+	nullif(a.uid, -1),
+	p.loginuid,
+	p.ppid,
+	nullif(pe.path, ''),
+	u.unit,
+	u.container,
+	nullif(l.netns, 0),
+	op.pid,
+	nullif(oe.path, ''),
+	k.method,
+	k.source
+FROM open_flow AS f
+LEFT JOIN kind AS k ON k.id = f.kind
+LEFT JOIN local AS l ON l.id = f.local
+LEFT JOIN remote AS r ON r.id = f.remote
+LEFT JOIN name AS n ON n.id = r.name
+LEFT JOIN actor AS a ON a.id = f.actor
+LEFT JOIN executable AS e ON e.id = a.executable
+LEFT JOIN executable AS pe ON pe.id = a.parent_executable
+LEFT JOIN unit AS u ON u.id = a.unit
+LEFT JOIN process AS p ON p.id = f.process
+LEFT JOIN process AS op ON op.id = f.opener
+LEFT JOIN actor AS oa ON oa.id = op.actor
+LEFT JOIN executable AS oe ON oe.id = oa.executable;
+
+DROP VIEW IF EXISTS processes;
+CREATE VIEW processes AS
+-- One row a program run: a process between two execs, as far as flows or listeners name it or
+-- descend from it.
+SELECT
+	p.id AS process_id,
+	p.parent AS parent_id,          -- process_id of the parent
+	p.pid AS pid,                   -- in the initial pid namespace
+	nullif(p.start_us, 0) AS start_us,
+	strftime('%Y-%m-%dT%H:%M:%S', nullif(p.start_us, 0) / 1000000, 'unixepoch')
+		|| printf('.%06dZ', p.start_us % 1000000) AS start_time,
+	p.exec_id AS exec_id,           -- counts the execs of the process
+	nullif(p.comm, '') AS comm,
+	nullif(e.path, '') AS exe,
+	e.flags & 1 AS exe_deleted,     -- 1: the file was gone when the record was made
+	(e.flags >> 1) & 1 AS exe_memfd, -- 1: there never was a file
+	nullif(p.cmdline, '') AS cmdline,
+	p.script AS script,             -- behind an interpreter
+	nullif(a.uid, -1) AS uid,
+	p.loginuid AS loginuid,
+	p.ppid AS ppid,
+	nullif(pe.path, '') AS parent_exe,
+	u.unit AS unit,
+	u.container AS container,
+	nullif(u.cgroup, '') AS cgroup,
+	p.netns AS netns,
+	p.inner_pid AS inner_pid,       -- in its own pid namespace
+	(p.flags >> 5) & 1 AS polled,   -- 1: read from /proc, not made in the kernel
+	b.boot_uuid AS boot_uuid
+FROM process AS p
+LEFT JOIN actor AS a ON a.id = p.actor
+LEFT JOIN executable AS e ON e.id = a.executable
+LEFT JOIN executable AS pe ON pe.id = a.parent_executable
+LEFT JOIN unit AS u ON u.id = a.unit
+LEFT JOIN boot AS b ON b.id = p.boot;
+
+DROP VIEW IF EXISTS listeners;
+CREATE VIEW listeners AS
+-- One row a listening socket: who waited for whom, from when until when.
+SELECT
+	li.from_us AS from_us,
+	li.until_us AS until_us,        -- NULL: still there
+	strftime('%Y-%m-%dT%H:%M:%S', li.from_us / 1000000, 'unixepoch')
+		|| printf('.%06dZ', li.from_us % 1000000) AS from_time,
+	strftime('%Y-%m-%dT%H:%M:%S', li.until_us / 1000000, 'unixepoch')
+		|| printf('.%06dZ', li.until_us % 1000000) AS until_time,
+	li.until_us IS NULL AS open,
+	li.protocol AS protocol,
+	l.ip AS local_ip,
+	li.local_port AS local_port,
+	p.pid AS pid,
+	nullif(p.start_us, 0) AS process_start_us,
+	nullif(p.comm, '') AS comm,
+	nullif(e.path, '') AS exe,
+	nullif(p.cmdline, '') AS cmdline,
+	nullif(a.uid, -1) AS uid,
+	p.loginuid AS loginuid,
+	p.ppid AS ppid,
+	nullif(pe.path, '') AS parent_exe,
+	u.unit AS unit,
+	u.container AS container,
+	nullif(l.netns, 0) AS netns,
+	li.method AS method
+FROM listener AS li
+LEFT JOIN local AS l ON l.id = li.local
+LEFT JOIN process AS p ON p.id = li.process
+LEFT JOIN actor AS a ON a.id = p.actor
+LEFT JOIN executable AS e ON e.id = a.executable
+LEFT JOIN executable AS pe ON pe.id = a.parent_executable
+LEFT JOIN unit AS u ON u.id = a.unit;
+
+DROP VIEW IF EXISTS contacts;
+CREATE VIEW contacts AS
+-- The ledger: first and last contact of each program with each host and port, kept for years.
+-- Flows count here when they end.
+SELECT
+	r.ip AS remote_ip,
+	nullif(n.name, '') AS remote_name,
+	nullif(r.name_source, '') AS name_source,
+	nullif(e.path, '') AS exe,
+	coalesce((SELECT k.protocol FROM kind AS k WHERE k.protocol_id = c.protocol_id LIMIT 1),
+		CAST(c.protocol_id AS TEXT)) AS protocol,
+	c.port AS port,                 -- of the service: remote port of 'out', local port of 'in'
+	CASE c.direction WHEN 1 THEN 'out' WHEN 2 THEN 'in' ELSE 'unknown' END AS direction,
+	c.first_us AS first_us,         -- start of the first flow
+	c.last_us AS last_us,           -- end of the last one
+	strftime('%Y-%m-%dT%H:%M:%S', c.first_us / 1000000, 'unixepoch')
+		|| printf('.%06dZ', c.first_us % 1000000) AS first_time,
+	strftime('%Y-%m-%dT%H:%M:%S', c.last_us / 1000000, 'unixepoch')
+		|| printf('.%06dZ', c.last_us % 1000000) AS last_time,
+	c.flows AS flows,
+	p.pid AS first_pid,             -- of the first contact
+	nullif(p.comm, '') AS first_comm,
+	nullif(p.cmdline, '') AS first_cmdline
+FROM contact AS c
+LEFT JOIN remote AS r ON r.id = c.remote
+LEFT JOIN name AS n ON n.id = r.name
+LEFT JOIN executable AS e ON e.id = c.executable
+LEFT JOIN process AS p ON p.id = c.process;
+
+DROP VIEW IF EXISTS names;
+CREATE VIEW names AS
+-- Which name stood for which address, and who said so.
+SELECT
+	n.name AS name,
+	n.reversed AS reversed_name,    -- com.example.www
+	r.ip AS ip,
+	r.name_source AS name_source
+FROM remote AS r
+JOIN name AS n ON n.id = r.name
+WHERE r.name <> 0;
+
+DROP VIEW IF EXISTS coverage;
+CREATE VIEW coverage AS
+-- When something may have been missed. No row that touches a window: nothing is known to be
+-- missing in it, from the first start of lastconnd on.
+SELECT
+	c.from_us AS from_us,
+	c.until_us AS until_us,
+	strftime('%Y-%m-%dT%H:%M:%S', c.from_us / 1000000, 'unixepoch')
+		|| printf('.%06dZ', c.from_us % 1000000) AS from_time,
+	strftime('%Y-%m-%dT%H:%M:%S', c.until_us / 1000000, 'unixepoch')
+		|| printf('.%06dZ', c.until_us % 1000000) AS until_time,
+	c.source AS source,
+	c.what AS what,
+	c.count AS count,               -- of what was lost; 0: not countable
+	nullif(c.detail, '') AS detail
+FROM coverage_interval AS c;

@@ -1,0 +1,290 @@
+/* The key of a flow is the microsecond of its end. Flows that end in the same one get the next
+ * free: the flows of a batch are sorted, and where a run of taken keys goes on is remembered, so
+ * that a capture file with coarse times, or a storm, costs no search per flow. The start is kept
+ * exact: what the end gained the duration gains too. */
+#include "store/flow_writer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/sql.h"
+
+static const char add_flow_text[] =
+	"INSERT OR IGNORE INTO flow (end_us, duration_us, actor, process, opener, remote, local,"
+	" remote_port, local_port, kind, octets_out, octets_in, packets_out, packets_in,"
+	" retransmits, rtt_us)"
+	" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+
+static const char scan_flow_text[] = "SELECT end_us FROM flow WHERE end_us >= ?1 ORDER BY end_us";
+
+static const char put_open_text[] =
+	"INSERT INTO open_flow (run, serial, start_us, seen_us, actor, process, opener, remote,"
+	" local, remote_port, local_port, kind, octets_out, octets_in, packets_out, packets_in,"
+	" retransmits, rtt_us)"
+	" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)"
+	" ON CONFLICT DO UPDATE SET seen_us = ?4, actor = ?5, process = ?6, opener = ?7,"
+	" kind = ?12, octets_out = ?13, octets_in = ?14, packets_out = ?15, packets_in = ?16,"
+	" retransmits = ?17, rtt_us = ?18";
+
+static const char remove_open_text[] = "DELETE FROM open_flow WHERE run = ?1 AND serial = ?2";
+
+int flow_writer_init(
+	struct flow_writer *writer, sqlite3 *db, struct dictionary *dictionary, int64_t run)
+{
+	writer->dictionary = dictionary;
+	writer->run = run;
+	flow_writer_drop(writer);
+	if (rollup_init(&writer->rollup, db) < 0 ||
+		sql_prepare(db, add_flow_text, &writer->add_flow) < 0 ||
+		sql_prepare(db, scan_flow_text, &writer->scan_flow) < 0 ||
+		sql_prepare(db, put_open_text, &writer->put_open) < 0)
+		return -1;
+	return sql_prepare(db, remove_open_text, &writer->remove_open);
+}
+
+void flow_writer_done(struct flow_writer *writer)
+{
+	rollup_done(&writer->rollup);
+	sqlite3_finalize(writer->add_flow);
+	sqlite3_finalize(writer->scan_flow);
+	sqlite3_finalize(writer->put_open);
+	sqlite3_finalize(writer->remove_open);
+	free(writer->ended);
+}
+
+void flow_writer_drop(struct flow_writer *writer)
+{
+	memset(&writer->last, 0, sizeof(writer->last));
+	memset(writer->runs, 0, sizeof(writer->runs));
+}
+
+int flow_writer_begin(struct flow_writer *writer, size_t flows)
+{
+	const struct flow_record **ended;
+
+	if (flows > writer->ended_capacity) {
+		ended = realloc(writer->ended, flows * sizeof(*ended));
+		if (!ended)
+			return -ENOMEM;
+		writer->ended = ended;
+		writer->ended_capacity = flows;
+	}
+	return rollup_reserve(&writer->rollup, flows);
+}
+
+static struct key_run *run_slot(struct flow_writer *writer, int64_t end_us)
+{
+	uint64_t mixed = (uint64_t)end_us * UINT64_C(0x9e3779b97f4a7c15);
+
+	return &writer->runs[mixed >> 56];
+}
+
+/* The first key from key on that nothing is known to have taken. */
+static int64_t skip_known(struct flow_writer *writer, int64_t key)
+{
+	const struct key_run *slot = run_slot(writer, key);
+
+	if (slot->from == key && slot->next > key)
+		key = slot->next;
+	if (key >= writer->last.from && key < writer->last.next)
+		key = writer->last.next;
+	return key;
+}
+
+/* The first free key from key on. */
+static int scan_free(struct flow_writer *writer, int64_t *key)
+{
+	int code;
+
+	sql_bind_integers(writer->scan_flow, 1, key, 1);
+	while ((code = sqlite3_step(writer->scan_flow)) == SQLITE_ROW &&
+		sqlite3_column_int64(writer->scan_flow, 0) == *key)
+		++*key;
+	sqlite3_reset(writer->scan_flow);
+	return code == SQLITE_ROW || code == SQLITE_DONE ? 0 : -1;
+}
+
+static int64_t duration_of(const struct flow_row *row)
+{
+	return row->end_us > row->start_us ? row->end_us - row->start_us : 0;
+}
+
+/* Inserts under the first free key from row->end_us on. */
+static int insert_flow(struct flow_writer *writer, const struct flow_row *row, int64_t *ret_key)
+{
+	sqlite3 *db = writer->dictionary->db;
+	int64_t key = skip_known(writer, row->end_us);
+	int64_t values[16] = {0, 0, row->actor, row->process, row->opener, row->remote, row->local,
+		row->remote_port, row->local_port, row->kind, row->octets_out, row->octets_in,
+		row->packets_out, row->packets_in, row->retransmits, row->rtt_us};
+
+	for (;;) {
+		values[0] = key;
+		values[1] = duration_of(row) + (key - row->end_us);
+		sql_bind_integers(writer->add_flow, 1, values, 16);
+		if (sql_run(writer->add_flow) < 0)
+			return -1;
+		if (sqlite3_changes(db) == 1)
+			break;
+		if (scan_free(writer, &key) < 0)
+			return -1;
+	}
+	if (row->end_us < writer->last.from || row->end_us > writer->last.next)
+		writer->last.from = row->end_us;
+	writer->last.next = key + 1;
+	if (key != row->end_us)
+		*run_slot(writer, row->end_us) = (struct key_run){row->end_us, key + 1};
+	*ret_key = key;
+	return 0;
+}
+
+static bool is_failure(enum flow_outcome outcome)
+{
+	return outcome == FLOW_OUTCOME_REFUSED || outcome == FLOW_OUTCOME_TIMEOUT ||
+	       outcome == FLOW_OUTCOME_UNREACHABLE;
+}
+
+int flow_writer_add(struct flow_writer *writer, const struct flow_row *row)
+{
+	struct rollup_entry entry = {
+		.remote = row->remote,
+		.process = row->process,
+		.first_us = row->start_us,
+		.flows = 1,
+		.failed = is_failure(row->outcome),
+		.octets_out = row->octets_out,
+		.octets_in = row->octets_in,
+		.actor = (int32_t)row->actor,
+		.executable = (int32_t)row->executable,
+		.methods = 1u << row->method,
+		.port = row->service_port,
+		.protocol = row->protocol,
+		.direction = (uint8_t)row->direction,
+	};
+
+	if (insert_flow(writer, row, &entry.last_us) < 0)
+		return -1;
+	if (entry.first_us > entry.last_us)
+		entry.first_us = entry.last_us;
+	return rollup_add(&writer->rollup, &entry, duration_of(row) + entry.last_us - row->end_us);
+}
+
+int flow_writer_finish(struct flow_writer *writer)
+{
+	return rollup_write(&writer->rollup);
+}
+
+static int resolve_processes(
+	struct flow_writer *writer, const struct flow_record *record, struct flow_row *row)
+{
+	struct id_value user, opener = {.id = SQL_NULL};
+
+	if (dictionary_process(writer->dictionary, &record->user, &user) < 0)
+		return -1;
+	if (!process_ref_equal(&record->opener, &record->user) &&
+		dictionary_process(writer->dictionary, &record->opener, &opener) < 0)
+		return -1;
+	row->process = user.id;
+	row->opener = opener.id;
+	row->actor = user.actor;
+	row->executable = user.executable;
+	return 0;
+}
+
+static int resolve(
+	struct flow_writer *writer, const struct flow_record *record, struct flow_row *row)
+{
+	const struct flow_key *key = &record->key;
+
+	if (resolve_processes(writer, record, row) < 0 ||
+		dictionary_remote(writer->dictionary, &key->remote, &row->remote) < 0 ||
+		dictionary_local(writer->dictionary, &key->local, key->netns, &row->local) < 0 ||
+		dictionary_kind(writer->dictionary, record, &row->kind) < 0)
+		return -1;
+	row->start_us = record->start_us;
+	row->end_us = record->end_us;
+	row->remote_port = key->remote_port;
+	row->local_port = key->local_port;
+	row->octets_out = (int64_t)record->counters.octets_out;
+	row->octets_in = (int64_t)record->counters.octets_in;
+	row->packets_out = (int64_t)record->counters.packets_out;
+	row->packets_in = (int64_t)record->counters.packets_in;
+	row->retransmits = record->counters.retransmits;
+	row->rtt_us = record->counters.rtt_us ? record->counters.rtt_us : SQL_NULL;
+	row->service_port = flow_key_service_port(key, record->direction);
+	row->protocol = key->protocol;
+	row->direction = record->direction;
+	row->outcome = record->outcome;
+	row->method = record->method;
+	return 0;
+}
+
+static int put_open(struct flow_writer *writer, const struct flow_record *record)
+{
+	struct flow_row row;
+
+	if (resolve(writer, record, &row) < 0)
+		return -1;
+
+	int64_t values[18] = {writer->run, (int64_t)record->serial, row.start_us, row.end_us,
+		row.actor, row.process, row.opener, row.remote, row.local, row.remote_port,
+		row.local_port, row.kind, row.octets_out, row.octets_in, row.packets_out,
+		row.packets_in, row.retransmits, row.rtt_us};
+
+	sql_bind_integers(writer->put_open, 1, values, 18);
+	return sql_run(writer->put_open);
+}
+
+static int remove_open(struct flow_writer *writer, uint64_t serial)
+{
+	int64_t key[2] = {writer->run, (int64_t)serial};
+
+	sql_bind_integers(writer->remove_open, 1, key, 2);
+	return sql_run(writer->remove_open);
+}
+
+static int compare_end(const void *left, const void *right)
+{
+	const struct flow_record *a = *(const struct flow_record *const *)left;
+	const struct flow_record *b = *(const struct flow_record *const *)right;
+
+	return (a->end_us > b->end_us) - (a->end_us < b->end_us);
+}
+
+/* Opens, updates and removals in the order of their records; what ended is collected. */
+static int write_open(struct flow_writer *writer, const struct batch *batch, size_t *ret_ended)
+{
+	const struct flow_record *record;
+	size_t ended = 0;
+
+	for (size_t i = 0; (record = batch_flow(batch, i)) != NULL; i++) {
+		if (record->kind == FLOW_RECORD_END)
+			writer->ended[ended++] = record;
+		if (record->kind != FLOW_RECORD_END) {
+			if (put_open(writer, record) < 0)
+				return -1;
+		} else if (record->was_open && remove_open(writer, record->serial) < 0) {
+			return -1;
+		}
+	}
+	*ret_ended = ended;
+	return 0;
+}
+
+int flow_writer_batch(struct flow_writer *writer, const struct batch *batch)
+{
+	struct flow_row row;
+	size_t ended;
+
+	if (flow_writer_begin(writer, batch_flows(batch)) < 0 ||
+		write_open(writer, batch, &ended) < 0)
+		return -1;
+	if (ended > 0)
+		qsort(writer->ended, ended, sizeof(writer->ended[0]), compare_end);
+	for (size_t i = 0; i < ended; i++)
+		if (resolve(writer, writer->ended[i], &row) < 0 ||
+			flow_writer_add(writer, &row) < 0)
+			return -1;
+	return flow_writer_finish(writer);
+}

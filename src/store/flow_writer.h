@@ -1,0 +1,60 @@
+/* Flow records into flow, open_flow and the roll-ups. Internal to store/.
+ *
+ * All calls between flow_writer_begin and flow_writer_finish belong to one transaction; when it
+ * rolls back, flow_writer_drop must be called. Functions return 0, or -1 with the error in the
+ * connection. */
+#ifndef LASTCONN_STORE_FLOW_WRITER_H
+#define LASTCONN_STORE_FLOW_WRITER_H
+
+#include "store/batch.h"
+#include "store/dictionary.h"
+#include "store/rollup.h"
+
+enum { FLOW_WRITER_RUNS = 256 };
+
+/* The keys from .. next - 1 are taken. */
+struct key_run {
+	int64_t from, next;
+};
+
+/* A flow with its ids: a row of open_flow, or of flow before it has its key. */
+struct flow_row {
+	int64_t start_us, end_us;
+	int64_t actor, executable;
+	int64_t process, opener; /* SQL_NULL unknown */
+	int64_t remote, local;
+	int64_t remote_port, local_port;
+	int64_t kind;
+	int64_t octets_out, octets_in, packets_out, packets_in, retransmits, rtt_us;
+	uint16_t service_port;
+	uint8_t protocol;
+	enum flow_direction direction;
+	enum flow_outcome outcome;
+	enum flow_method method;
+};
+
+struct flow_writer {
+	struct dictionary *dictionary;
+	struct rollup rollup;
+	int64_t run;
+	sqlite3_stmt *add_flow, *scan_flow, *put_open, *remove_open;
+	struct key_run last;                   /* of the flow before */
+	struct key_run runs[FLOW_WRITER_RUNS]; /* by hash of from */
+	const struct flow_record **ended;      /* of one batch, sorted by end */
+	size_t ended_capacity;
+};
+
+/* A zeroed writer; flow_writer_done also after a failed init. */
+int flow_writer_init(
+	struct flow_writer *writer, sqlite3 *db, struct dictionary *dictionary, int64_t run);
+void flow_writer_done(struct flow_writer *writer);
+void flow_writer_drop(struct flow_writer *writer);
+
+int flow_writer_begin(struct flow_writer *writer, size_t flows);             /* 0 or -ENOMEM */
+int flow_writer_add(struct flow_writer *writer, const struct flow_row *row); /* sorted by end */
+int flow_writer_finish(struct flow_writer *writer);
+
+/* All flow records of a batch, begin and finish included. */
+int flow_writer_batch(struct flow_writer *writer, const struct batch *batch);
+
+#endif

@@ -1,0 +1,212 @@
+/* Opens, keeps and closes the writer's connection.
+ *
+ * States: claimed (path checked, locked), opened (SQLite, WAL), migrated, recovered, running. Any
+ * step that fails undoes the ones before it. */
+#include "store/store.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/sql.h"
+#include "store/store_internal.h"
+#include "store/store_migrate.h"
+#include "util/clock.h"
+
+enum {
+	BUSY_TIMEOUT_MS = 500,
+	CHECKPOINT_SECONDS = 60,
+	HEARTBEAT_SECONDS = 10, /* a heartbeat dirties a page: not more often than this */
+};
+
+/* Page cache of the writer, and how far back a WAL that grew is cut. secure_delete is on in
+ * Debian's build: it makes deletes write, and the file is mode 0640 anyway. */
+static const char settings[] = "PRAGMA secure_delete = OFF;"
+			       "PRAGMA temp_store = MEMORY;"
+			       "PRAGMA cache_size = -16384;"
+			       "PRAGMA trusted_schema = OFF;"
+			       "PRAGMA wal_autocheckpoint = 0;"
+			       "PRAGMA journal_size_limit = 67108864;";
+
+static int note_wal_pages(void *ctx, sqlite3 *db, const char *schema, int pages)
+{
+	struct store *store = ctx;
+
+	(void)db;
+	(void)schema;
+	store->wal_pages = pages;
+	return SQLITE_OK;
+}
+
+/* Between claim and now nobody may have put another file in the place of ours. */
+static int check_same_file(struct store *store, struct store_error *ret_error)
+{
+	struct stat claimed, opened;
+
+	if (fstat(store->file.fd, &claimed) == 0 && lstat(store->file.path, &opened) == 0 &&
+		claimed.st_dev == opened.st_dev && claimed.st_ino == opened.st_ino)
+		return 0;
+	return sql_fail(ret_error, STORE_PERMISSION, store->file.path,
+		"was replaced while it was opened; try again");
+}
+
+static int connect_database(
+	struct store *store, bool synchronous_full, struct store_error *ret_error)
+{
+	const char *path = store->file.path;
+	const char *journal = "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;";
+	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX;
+	int version;
+
+	if (sqlite3_open_v2(path, &store->db, flags, NULL) != SQLITE_OK)
+		return sql_describe(store->db, path, "opening", ret_error);
+	sqlite3_extended_result_codes(store->db, 1);
+	sqlite3_busy_timeout(store->db, BUSY_TIMEOUT_MS);
+	if (check_same_file(store, ret_error) < 0 ||
+		store_migrate_check(store->db, path, &version, ret_error) < 0)
+		return -1;
+	if (sql_exec(store->db, journal) < 0 || sql_exec(store->db, settings) < 0 ||
+		sql_exec(store->db, synchronous_full ? "PRAGMA synchronous = FULL"
+						     : "PRAGMA synchronous = NORMAL") < 0)
+		return sql_describe(store->db, path, "opening", ret_error);
+	sqlite3_wal_hook(store->db, note_wal_pages, store);
+	return 0;
+}
+
+static int begin_boot(struct store *store, const struct store_options *options)
+{
+	sqlite3_stmt *stmt = NULL;
+	int found = -1;
+
+	if (sql_prepare(store->db,
+		    "INSERT INTO boot (boot_uuid, start_us) VALUES (?1, ?2)"
+		    " ON CONFLICT DO UPDATE SET boot_uuid = boot_uuid RETURNING id",
+		    &stmt) == 0) {
+		sql_bind_text(stmt, 1, options->boot_uuid);
+		sql_bind_integers(stmt, 2, &options->boot_start_us, 1);
+		found = sql_row(stmt, &store->boot, 1);
+	}
+	sqlite3_finalize(stmt);
+	return found > 0 ? 0 : -1;
+}
+
+static int begin_run(struct store *store, const struct store_options *options, int64_t now_us)
+{
+	int64_t numbers[4] = {store->boot, getpid(), now_us, now_us};
+	sqlite3_stmt *stmt = NULL;
+	int status = -1;
+
+	if (sql_prepare(store->db,
+		    "INSERT INTO run (boot, pid, start_us, heartbeat_us, host, version)"
+		    " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+		    &stmt) == 0) {
+		sql_bind_integers(stmt, 1, numbers, 4);
+		sql_bind_text(stmt, 5, options->host_name);
+		sql_bind_text(stmt, 6, options->version);
+		status = sql_run(stmt);
+	}
+	sqlite3_finalize(stmt);
+	store->run = sqlite3_last_insert_rowid(store->db);
+	store->beat_us = now_us;
+	return status;
+}
+
+/* The new run, and the end of what earlier ones left open, in one transaction. */
+static int begin(
+	struct store *store, const struct store_options *options, struct store_error *ret_error)
+{
+	int64_t now_us = clock_realtime_us();
+
+	if (store_write_prepare(store) == 0 && store_begin(store) == 0 &&
+		begin_boot(store, options) == 0 && begin_run(store, options, now_us) == 0 &&
+		dictionary_init(
+			&store->dictionary, store->db, store->boot, options->boot_start_us) == 0 &&
+		flow_writer_init(&store->flows, store->db, &store->dictionary, store->run) == 0 &&
+		store_recover(store, now_us) == 0 && store_commit(store) == 0)
+		return 0;
+	sql_describe(store->db, store->file.path, "beginning a run", ret_error);
+	return -1;
+}
+
+static void release(struct store *store)
+{
+	flow_writer_done(&store->flows);
+	dictionary_done(&store->dictionary);
+	store_write_finalize(store);
+	sqlite3_close(store->db); /* rolls back what is open */
+	store_path_release(&store->file);
+	free(store);
+}
+
+int store_open(const struct store_options *options, struct store **ret_store,
+	struct store_error *ret_error)
+{
+	struct store *store = calloc(1, sizeof(*store));
+
+	if (!store)
+		return sql_fail(ret_error, STORE_RETRY, options->path, "out of memory");
+	if (store_path_claim(options->path, &store->file, ret_error) < 0) {
+		free(store);
+		return -1;
+	}
+	if (connect_database(store, options->synchronous_full, ret_error) < 0 ||
+		store_migrate(store->db, store->file.path, ret_error) < 0 ||
+		begin(store, options, ret_error) < 0) {
+		release(store);
+		return -1;
+	}
+	store->checkpoint_ns = clock_boottime_ns();
+	*ret_store = store;
+	return 0;
+}
+
+int store_heartbeat(struct store *store, int64_t now_us, struct store_error *ret_error)
+{
+	int64_t values[2] = {now_us, store->run};
+	int64_t since_us = now_us - store->beat_us;
+
+	if (clock_boottime_ns() - store->checkpoint_ns >= CHECKPOINT_SECONDS * INT64_C(1000000000))
+		store_checkpoint(store);
+	if (since_us >= 0 && since_us < HEARTBEAT_SECONDS * INT64_C(1000000))
+		return 0;
+	sql_bind_integers(store->beat, 1, values, 2);
+	if (sql_run(store->beat) < 0)
+		return sql_describe(store->db, store->file.path, "writing", ret_error);
+	store->beat_us = now_us;
+	return 0;
+}
+
+static void end_run(struct store *store)
+{
+	int64_t values[2] = {clock_realtime_us(), store->run};
+	sqlite3_stmt *stmt = NULL;
+
+	if (sql_prepare(store->db,
+		    "UPDATE run SET end_us = max(?1, start_us), heartbeat_us = max(?1, start_us)"
+		    " WHERE id = ?2",
+		    &stmt) == 0) {
+		sql_bind_integers(stmt, 1, values, 2);
+		sql_run(stmt); /* if it fails, the next start takes the run for killed */
+	}
+	sqlite3_finalize(stmt);
+}
+
+void store_close(struct store *store)
+{
+	if (!store)
+		return;
+	end_run(store);
+	sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	release(store);
+}
+
+void store_counters(const struct store *store, struct store_counters *ret_counters)
+{
+	*ret_counters = store->counters;
+}
+
+const char *store_sqlite_version(void)
+{
+	return sqlite3_libversion();
+}

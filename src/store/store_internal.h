@@ -1,0 +1,40 @@
+/* The writer's store, shared by the files of store/ that make it up. */
+#ifndef LASTCONN_STORE_STORE_INTERNAL_H
+#define LASTCONN_STORE_STORE_INTERNAL_H
+
+#include <sqlite3.h>
+
+#include "store/dictionary.h"
+#include "store/flow_writer.h"
+#include "store/store.h"
+#include "store/store_path.h"
+
+#define STORE_APPLICATION_ID 0x4c434f4e /* "LCON" */
+
+struct store {
+	sqlite3 *db;
+	struct store_file file;
+	int64_t boot;
+	int64_t run;
+	struct dictionary dictionary;
+	struct flow_writer flows;
+	sqlite3_stmt *begin, *commit, *rollback, *beat;
+	sqlite3_stmt *put_listener, *close_listener, *add_coverage;
+	struct store_counters counters;
+	int64_t beat_us;       /* of the last heartbeat that was written */
+	int64_t checkpoint_ns; /* CLOCK_BOOTTIME of the last checkpoint */
+	int wal_pages;         /* as of the last commit */
+};
+
+/* store_write.c */
+int store_write_prepare(struct store *store); /* 0 or -1 with the error in the connection */
+void store_write_finalize(struct store *store);
+int store_begin(struct store *store);
+int store_commit(struct store *store);
+void store_rollback(struct store *store); /* drops the caches too */
+void store_checkpoint(struct store *store);
+
+/* store_recover.c: closes what runs before store->run left open. In a transaction. */
+int store_recover(struct store *store, int64_t now_us);
+
+#endif

@@ -1,0 +1,253 @@
+/* Opens the database file itself once, before SQLite does, without following a link that a
+ * stranger could have put there, and locks it.
+ *
+ * The lock is an open file description lock (fcntl(2), F_OFD_SETLK), which the kernel drops with
+ * the process, on <path>.lock, whose text names the holder's pid, and on one octet of the database
+ * far beyond its end, so that another path to the same file (a hard link) is found too. The
+ * descriptor of the database must stay open until SQLite has closed its own: closing any
+ * descriptor of a file drops all of the process's POSIX locks on it, which SQLite uses. */
+#include "store/store_path.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/sql.h"
+
+#define LOCK_OFFSET (INT64_C(1) << 61) /* SQLite locks octets at 2^30, files end before 2^48 */
+
+static const char magic[16] = "SQLite format 3";
+
+/* A new file is empty. */
+static bool is_sqlite(int fd)
+{
+	char head[sizeof(magic)];
+	ssize_t length = pread(fd, head, sizeof(head), 0);
+
+	return length == 0 || (length == sizeof(head) && memcmp(head, magic, sizeof(head)) == 0);
+}
+
+static int fail_errno(struct store_error *ret_error, const char *path, const char *doing, int error)
+{
+	switch (error) {
+	case ENOENT:
+		return sql_fail(ret_error, STORE_PERMISSION, path,
+			"its directory does not exist; create it or name another file with --db");
+	case EACCES:
+	case EPERM:
+	case EROFS:
+		return sql_fail(ret_error, STORE_PERMISSION, path,
+			"%s: %s; run as its owner or name another file with --db", doing,
+			strerror(error));
+	case ENOSPC:
+	case EDQUOT:
+		return sql_fail(
+			ret_error, STORE_FULL, path, "%s: %s; make room", doing, strerror(error));
+	case ELOOP:
+		return sql_fail(ret_error, STORE_PERMISSION, path,
+			"is a symbolic link; name the file itself with --db");
+	default:
+		return sql_fail(
+			ret_error, STORE_PERMISSION, path, "%s: %s", doing, strerror(error));
+	}
+}
+
+static int fail_kind(struct store_error *ret_error, const char *path, mode_t mode)
+{
+	if (S_ISDIR(mode))
+		return sql_fail(ret_error, STORE_PERMISSION, path,
+			"is a directory; name a file in it with --db");
+	return sql_fail(ret_error, STORE_PERMISSION, path,
+		"is not a regular file; name another one with --db");
+}
+
+/* The directory part of path into dir, "." if there is none; returns the file name. */
+static const char *split(const char *path, char dir[static PATH_MAX])
+{
+	const char *slash = strrchr(path, '/');
+	size_t length = slash ? (size_t)(slash - path) : 0;
+
+	if (!slash)
+		strcpy(dir, ".");
+	else if (length == 0)
+		strcpy(dir, "/");
+	else
+		memcpy(dir, path, length), dir[length] = '\0';
+	return slash ? slash + 1 : path;
+}
+
+/* May a user other than us and root put files into the directory? */
+static bool others_may_write(const struct stat *dir)
+{
+	if (dir->st_mode & (S_IWGRP | S_IWOTH))
+		return true;
+	return dir->st_uid != 0 && dir->st_uid != geteuid();
+}
+
+/* The path without links. A link as the last part is followed only in a directory of our own. */
+static int resolve(const char *path, struct store_file *file, struct store_error *ret_error)
+{
+	char dir[PATH_MAX], real_dir[PATH_MAX];
+	const char *name;
+	struct stat dir_stat, stat;
+	int length;
+
+	if (strlen(path) >= PATH_MAX - 8 || path[0] == '\0')
+		return sql_fail(ret_error, STORE_PERMISSION, path, "is no file name");
+	name = split(path, dir);
+	if (!realpath(dir, real_dir) || lstat(real_dir, &dir_stat) < 0)
+		return fail_errno(ret_error, path, "cannot be reached", errno);
+	if (name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return fail_kind(ret_error, path, S_IFDIR);
+	if (lstat(path, &stat) == 0 && S_ISLNK(stat.st_mode)) {
+		if (others_may_write(&dir_stat))
+			return sql_fail(ret_error, STORE_PERMISSION, path,
+				"is a symbolic link in a directory that others may write; name the "
+				"file itself with --db");
+		if (!realpath(path, file->path))
+			return fail_errno(ret_error, path, "leads nowhere", errno);
+		return 0;
+	}
+	length = snprintf(file->path, PATH_MAX - 8, "%s/%s",
+		strcmp(real_dir, "/") == 0 ? "" : real_dir, name);
+	if (length >= PATH_MAX - 8)
+		return sql_fail(ret_error, STORE_PERMISSION, path, "is too long");
+	return 0;
+}
+
+/* A file that a stranger left ready for us in a directory like /tmp is not taken. */
+static int check_owner(const struct store_file *file, const struct stat *stat_of_file,
+	struct store_error *ret_error)
+{
+	char dir[PATH_MAX];
+	struct stat dir_stat;
+
+	split(file->path, dir);
+	if (stat_of_file->st_uid == geteuid() || stat_of_file->st_uid == 0)
+		return 0;
+	if (stat(dir, &dir_stat) < 0 || !(dir_stat.st_mode & S_IWOTH))
+		return 0;
+	return sql_fail(ret_error, STORE_PERMISSION, file->path,
+		"belongs to user %u, in a directory that everybody may write; name another file "
+		"with --db",
+		(unsigned)stat_of_file->st_uid);
+}
+
+static int open_file(struct store_file *file, struct store_error *ret_error)
+{
+	struct stat stat;
+
+	file->fd = open(file->path,
+		O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0640);
+	if (file->fd < 0 && errno == EISDIR)
+		return fail_kind(ret_error, file->path, S_IFDIR);
+	if (file->fd < 0 && errno == ENXIO)
+		return fail_kind(ret_error, file->path, S_IFSOCK);
+	if (file->fd < 0)
+		return fail_errno(ret_error, file->path, "cannot be opened for writing", errno);
+	if (fstat(file->fd, &stat) < 0)
+		return fail_errno(ret_error, file->path, "cannot be examined", errno);
+	if (!S_ISREG(stat.st_mode))
+		return fail_kind(ret_error, file->path, stat.st_mode);
+	if (check_owner(file, &stat, ret_error) < 0)
+		return -1;
+	if (!is_sqlite(file->fd))
+		return sql_fail(ret_error, STORE_CORRUPT, file->path,
+			"is not a database; move it away or name another file with --db");
+	return 0;
+}
+
+static int try_lock(int fd, off_t offset)
+{
+	struct flock lock = {
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = offset, .l_len = 1};
+
+	return fcntl(fd, F_OFD_SETLK, &lock) < 0 ? -errno : 0;
+}
+
+static int fail_locked(const struct store_file *file, struct store_error *ret_error)
+{
+	char text[24] = "";
+	long pid = 0;
+
+	if (pread(file->lock_fd, text, sizeof(text) - 1, 0) > 0)
+		pid = strtol(text, NULL, 10);
+	if (pid > 0)
+		return sql_fail(ret_error, STORE_LOCKED, file->path,
+			"is written by another lastconnd, pid %ld; stop that one or name another "
+			"file with --db",
+			pid);
+	return sql_fail(ret_error, STORE_LOCKED, file->path,
+		"is written by another lastconnd, maybe by another path; stop that one or name "
+		"another file with --db");
+}
+
+static int write_pid(int fd)
+{
+	char text[24];
+	int length = sprintf(text, "%ld\n", (long)getpid());
+
+	if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)length, 0) != length)
+		return -errno;
+	return 0;
+}
+
+static int take_locks(struct store_file *file, struct store_error *ret_error)
+{
+	char path[PATH_MAX + 8];
+	int error;
+
+	snprintf(path, sizeof(path), "%s.lock", file->path);
+	file->lock_fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0640);
+	if (file->lock_fd < 0)
+		return fail_errno(ret_error, path, "cannot be opened for writing", errno);
+	error = try_lock(file->lock_fd, 0);
+	if (!error)
+		error = try_lock(file->fd, (off_t)LOCK_OFFSET);
+	if (error == -EAGAIN || error == -EACCES)
+		return fail_locked(file, ret_error);
+	if (!error)
+		error = write_pid(file->lock_fd);
+	if (error)
+		return fail_errno(ret_error, path, "cannot be locked", -error);
+	return 0;
+}
+
+int store_path_claim(const char *path, struct store_file *ret_file, struct store_error *ret_error)
+{
+	ret_file->fd = ret_file->lock_fd = -1;
+	if (resolve(path, ret_file, ret_error) == 0 && open_file(ret_file, ret_error) == 0 &&
+		take_locks(ret_file, ret_error) == 0)
+		return 0;
+	store_path_release(ret_file);
+	return -1;
+}
+
+void store_path_release(struct store_file *file)
+{
+	if (file->fd >= 0)
+		close(file->fd);
+	if (file->lock_fd >= 0)
+		close(file->lock_fd);
+	file->fd = file->lock_fd = -1;
+}
+
+int store_path_check(const char *path, struct store_error *ret_error)
+{
+	struct stat status;
+
+	if (stat(path, &status) < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return sql_fail(ret_error, STORE_MISSING, path,
+			"there is no such file; start lastconnd, or name its database with --db");
+	if (stat(path, &status) == 0 && !S_ISREG(status.st_mode))
+		return fail_kind(ret_error, path, status.st_mode);
+	if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) < 0)
+		return sql_fail(ret_error, STORE_PERMISSION, path,
+			"cannot be read: %s; ask as root or as a member of its group",
+			strerror(errno));
+	return 0;
+}

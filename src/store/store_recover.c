@@ -1,0 +1,149 @@
+/* What earlier runs left behind. A run that was killed has no end and may have left flows and
+ * listeners open: they end as lost, at their last sighting. Whether it was killed or stopped, the
+ * time until this start goes into the coverage. */
+#include "flow/flow_names.h"
+#include "store/sql.h"
+#include "store/store_internal.h"
+
+enum { OPEN_COLUMNS = 16 };
+
+static const char open_flows_text[] =
+	"SELECT o.start_us, o.seen_us, o.actor, a.executable, o.process, o.opener, o.remote,"
+	" o.local, o.remote_port, o.local_port, o.octets_out, o.octets_in, o.packets_out,"
+	" o.packets_in, o.retransmits, o.rtt_us, k.protocol_id, k.error, k.direction, k.method,"
+	" k.source FROM open_flow AS o JOIN actor AS a ON a.id = o.actor"
+	" JOIN kind AS k ON k.id = o.kind ORDER BY o.seen_us";
+
+/* The last sign of life of a run: its end, its heartbeat, or what it wrote last. */
+#define LAST_SIGN                            \
+	"coalesce(end_us, max(heartbeat_us," \
+	" coalesce((SELECT max(seen_us) FROM open_flow WHERE open_flow.run = run.id), 0)))"
+
+static const char close_listeners_text[] =
+	"UPDATE listener SET until_us ="
+	" max(from_us, (SELECT " LAST_SIGN " FROM run WHERE run.id = listener.run))"
+	" WHERE until_us IS NULL";
+
+/* Runs that only read capture files (no boot) watched nothing. */
+static const char add_down_text[] =
+	"INSERT INTO coverage_interval (run, from_us, until_us, source, what, count, detail)"
+	" SELECT ?1, last_us, ?2, ?3, ?4, 0, iif(end_us IS NULL, 'killed', 'stopped')"
+	" FROM (SELECT run.end_us, " LAST_SIGN " AS last_us FROM run"
+	"  JOIN boot ON boot.id = run.boot WHERE run.id < ?1 AND boot.boot_uuid <> ''"
+	"  ORDER BY run.id DESC LIMIT 1)"
+	" WHERE last_us < ?2 AND (SELECT boot_uuid <> '' FROM boot WHERE id = ?5)";
+
+/* The value of a stored name, 0 ("unknown") if it is none. */
+static int value_of(const char *(*name_of)(int), int count, const unsigned char *text)
+{
+	for (int value = 0; value < count; value++)
+		if (text && sqlite3_stricmp(name_of(value), (const char *)text) == 0)
+			return value;
+	return 0;
+}
+
+static const char *direction_name(int value)
+{
+	return flow_direction_name((enum flow_direction)value);
+}
+
+static const char *method_name(int value)
+{
+	return flow_method_name((enum flow_method)value);
+}
+
+static const char *source_name(int value)
+{
+	return flow_source_name((enum flow_source)value);
+}
+
+static void read_open_row(sqlite3_stmt *stmt, struct flow_row *row)
+{
+	int64_t *const fields[OPEN_COLUMNS] = {&row->start_us, &row->end_us, &row->actor,
+		&row->executable, &row->process, &row->opener, &row->remote, &row->local,
+		&row->remote_port, &row->local_port, &row->octets_out, &row->octets_in,
+		&row->packets_out, &row->packets_in, &row->retransmits, &row->rtt_us};
+
+	for (int i = 0; i < OPEN_COLUMNS; i++)
+		*fields[i] = sqlite3_column_type(stmt, i) == SQLITE_NULL
+				     ? SQL_NULL
+				     : sqlite3_column_int64(stmt, i);
+}
+
+/* The kind and the port of the service follow from the words of the old kind. */
+static int complete_row(struct store *store, sqlite3_stmt *stmt, struct flow_row *row)
+{
+	struct flow_record lost = {.outcome = FLOW_OUTCOME_LOST};
+
+	lost.key.protocol = (uint8_t)sqlite3_column_int(stmt, OPEN_COLUMNS);
+	lost.key.remote_port = (uint16_t)row->remote_port;
+	lost.key.local_port = (uint16_t)row->local_port;
+	lost.error = sqlite3_column_int(stmt, OPEN_COLUMNS + 1);
+	lost.direction = (enum flow_direction)value_of(
+		direction_name, FLOW_DIRECTION_COUNT, sqlite3_column_text(stmt, OPEN_COLUMNS + 2));
+	lost.method = (enum flow_method)value_of(
+		method_name, FLOW_METHOD_COUNT, sqlite3_column_text(stmt, OPEN_COLUMNS + 3));
+	lost.source = (enum flow_source)value_of(
+		source_name, FLOW_SOURCE_COUNT, sqlite3_column_text(stmt, OPEN_COLUMNS + 4));
+	row->service_port = flow_key_service_port(&lost.key, lost.direction);
+	row->protocol = lost.key.protocol;
+	row->direction = lost.direction;
+	row->outcome = lost.outcome;
+	row->method = lost.method;
+	return dictionary_kind(&store->dictionary, &lost, &row->kind);
+}
+
+static int end_open_flows(struct store *store, sqlite3_stmt *stmt)
+{
+	struct flow_row row;
+	int64_t open;
+	int code;
+
+	if (sql_integer(store->db, "SELECT count(*) FROM open_flow", &open) < 0 ||
+		flow_writer_begin(&store->flows, (size_t)open) < 0)
+		return -1;
+	while ((code = sqlite3_step(stmt)) == SQLITE_ROW) {
+		read_open_row(stmt, &row);
+		if (complete_row(store, stmt, &row) < 0 || flow_writer_add(&store->flows, &row) < 0)
+			return -1;
+		store->counters.recovered_flows++;
+	}
+	return code == SQLITE_DONE ? flow_writer_finish(&store->flows) : -1;
+}
+
+static int recover_flows(struct store *store)
+{
+	sqlite3_stmt *stmt;
+	int status;
+
+	if (sql_prepare(store->db, open_flows_text, &stmt) < 0)
+		return -1;
+	status = end_open_flows(store, stmt);
+	sqlite3_finalize(stmt);
+	return status;
+}
+
+static int note_down(struct store *store, int64_t now_us)
+{
+	int64_t run[2] = {store->run, now_us};
+	sqlite3_stmt *stmt;
+	int status;
+
+	if (sql_prepare(store->db, add_down_text, &stmt) < 0)
+		return -1;
+	sql_bind_integers(stmt, 1, run, 2);
+	sql_bind_text(stmt, 3, flow_source_name(FLOW_SOURCE_EBPF));
+	sql_bind_text(stmt, 4, coverage_what_name(COVERAGE_DOWN));
+	sql_bind_integers(stmt, 5, &store->boot, 1);
+	status = sql_run(stmt);
+	sqlite3_finalize(stmt);
+	return status;
+}
+
+int store_recover(struct store *store, int64_t now_us)
+{
+	if (note_down(store, now_us) < 0 || sql_exec(store->db, close_listeners_text) < 0 ||
+		recover_flows(store) < 0)
+		return -1;
+	return sql_exec(store->db, "DELETE FROM open_flow");
+}

@@ -1,0 +1,182 @@
+/* One batch, one transaction: all of it or nothing.
+ *
+ * When anything fails the transaction is rolled back, and with it go all cached ids and known keys,
+ * because rows that they name may be gone. The caller keeps the batch and tries again. */
+#include <errno.h>
+
+#include "flow/flow_names.h"
+#include "store/sql.h"
+#include "store/store_internal.h"
+#include "util/clock.h"
+
+enum { WAL_PAGES_MAX = 4096 }; /* 16 MB: what one checkpoint writes back without a long stall */
+
+static const char put_listener_text[] =
+	"INSERT INTO listener (run, socket, process, local, local_port, protocol_id, protocol,"
+	" method, from_us, until_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+	" ON CONFLICT (run, socket) WHERE until_us IS NULL DO UPDATE SET process = ?3, local = ?4,"
+	" local_port = ?5, method = ?8, from_us = min(from_us, ?9)";
+
+static const char close_listener_text[] = "UPDATE listener SET until_us = max(from_us, ?3)"
+					  " WHERE run = ?1 AND socket = ?2 AND until_us IS NULL";
+
+static const char add_coverage_text[] =
+	"INSERT INTO coverage_interval (run, from_us, until_us, count, source, what, detail)"
+	" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+
+int store_write_prepare(struct store *store)
+{
+	sqlite3 *db = store->db;
+
+	if (sql_prepare(db, "BEGIN IMMEDIATE", &store->begin) < 0 ||
+		sql_prepare(db, "COMMIT", &store->commit) < 0 ||
+		sql_prepare(db, "ROLLBACK", &store->rollback) < 0 ||
+		sql_prepare(db, "UPDATE run SET heartbeat_us = max(?1, heartbeat_us) WHERE id = ?2",
+			&store->beat) < 0 ||
+		sql_prepare(db, put_listener_text, &store->put_listener) < 0 ||
+		sql_prepare(db, close_listener_text, &store->close_listener) < 0)
+		return -1;
+	return sql_prepare(db, add_coverage_text, &store->add_coverage);
+}
+
+void store_write_finalize(struct store *store)
+{
+	sqlite3_finalize(store->begin);
+	sqlite3_finalize(store->commit);
+	sqlite3_finalize(store->rollback);
+	sqlite3_finalize(store->beat);
+	sqlite3_finalize(store->put_listener);
+	sqlite3_finalize(store->close_listener);
+	sqlite3_finalize(store->add_coverage);
+}
+
+int store_begin(struct store *store)
+{
+	return sql_run(store->begin);
+}
+
+int store_commit(struct store *store)
+{
+	return sql_run(store->commit);
+}
+
+void store_rollback(struct store *store)
+{
+	if (!sqlite3_get_autocommit(store->db))
+		sql_run(store->rollback); /* fails only where SQLite has rolled back itself */
+	dictionary_drop(&store->dictionary);
+	flow_writer_drop(&store->flows);
+}
+
+/* What readers hold back, or a full disk, is left for the next time. */
+void store_checkpoint(struct store *store)
+{
+	sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	store->wal_pages = 0;
+	store->checkpoint_ns = clock_boottime_ns();
+}
+
+static int write_processes(struct store *store, const struct batch *batch)
+{
+	const struct process_info *info;
+
+	for (size_t i = 0; (info = batch_process(batch, i)) != NULL; i++)
+		if (dictionary_put_process(&store->dictionary, info) < 0)
+			return -1;
+	return 0;
+}
+
+static int put_listener(struct store *store, const struct listener_record *record)
+{
+	const struct flow_key *key = &record->key;
+	sqlite3_stmt *put = store->put_listener;
+	struct id_value owner;
+	int64_t local;
+	char name[FLOW_PROTOCOL_NAME_SIZE];
+
+	if (dictionary_process(&store->dictionary, &record->owner, &owner) < 0 ||
+		dictionary_local(&store->dictionary, &key->local, key->netns, &local) < 0)
+		return -1;
+
+	int64_t ids[6] = {store->run, (int64_t)key->socket_cookie, owner.id, local, key->local_port,
+		key->protocol};
+	int64_t times[2] = {record->from_us, record->until_us ? record->until_us : SQL_NULL};
+
+	sql_bind_integers(put, 1, ids, 6);
+	sql_bind_text(put, 7, flow_protocol_name(key->protocol, name));
+	sql_bind_text(put, 8, flow_method_name(record->method));
+	sql_bind_integers(put, 9, times, 2);
+	return sql_run(put);
+}
+
+static int write_listener(struct store *store, const struct listener_record *record)
+{
+	int64_t key[3] = {store->run, (int64_t)record->key.socket_cookie, record->until_us};
+
+	if (record->until_us) {
+		sql_bind_integers(store->close_listener, 1, key, 3);
+		if (sql_run(store->close_listener) < 0)
+			return -1;
+		if (sqlite3_changes(store->db) > 0)
+			return 0;
+	}
+	return put_listener(store, record);
+}
+
+static int write_listeners(struct store *store, const struct batch *batch)
+{
+	const struct listener_record *record;
+
+	for (size_t i = 0; (record = batch_listener(batch, i)) != NULL; i++)
+		if (write_listener(store, record) < 0)
+			return -1;
+	return 0;
+}
+
+static int write_coverage(struct store *store, const struct batch *batch)
+{
+	const struct coverage_record *record;
+	sqlite3_stmt *add = store->add_coverage;
+
+	for (size_t i = 0; (record = batch_coverage(batch, i)) != NULL; i++) {
+		int64_t values[4] = {
+			store->run, record->from_us, record->until_us, (int64_t)record->count};
+
+		sql_bind_integers(add, 1, values, 4);
+		sql_bind_text(add, 5, flow_source_name(record->source));
+		sql_bind_text(add, 6, coverage_what_name(record->what));
+		sql_bind_text(add, 7, record->detail);
+		if (sql_run(add) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void count_batch(struct store *store, const struct batch *batch, int64_t begin_ns)
+{
+	int64_t took_us = (clock_boottime_ns() - begin_ns) / NS_PER_US;
+
+	store->counters.batches++;
+	store->counters.flows += batch_flows(batch);
+	store->counters.processes += batch_processes(batch);
+	if (took_us > store->counters.longest_batch_us)
+		store->counters.longest_batch_us = took_us;
+}
+
+int store_write(struct store *store, const struct batch *batch, struct store_error *ret_error)
+{
+	int64_t begin_ns = clock_boottime_ns();
+
+	if (store_begin(store) < 0 || write_processes(store, batch) < 0 ||
+		write_listeners(store, batch) < 0 || flow_writer_batch(&store->flows, batch) < 0 ||
+		write_coverage(store, batch) < 0 || store_commit(store) < 0) {
+		sql_describe(store->db, store->file.path, "writing", ret_error);
+		store_rollback(store);
+		store->counters.retries++;
+		return -1;
+	}
+	if (store->wal_pages >= WAL_PAGES_MAX)
+		store_checkpoint(store);
+	count_batch(store, batch, begin_ns);
+	return 0;
+}

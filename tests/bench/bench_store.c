@@ -1,0 +1,208 @@
+/* bench_store [FLOWS [DIR [FLOWS_A_DAY]]]: what the store costs. Writes made-up flows (three
+ * million) in batches of 5,000 as fast as it can into a new database in DIR, and beside it, in the
+ * same run, the floor: the same number of packed records written one after the other into a plain
+ * file. Prints CPU, octets in the file and octets written to the device for each flow, and the
+ * longest batch.
+ *
+ * Exits with 1 if a target is missed: 4 us of CPU, 600 octets written, 250 ms. Octets written come
+ * from /proc/self/io, which counts pages as they get dirty; in a tmpfs they are 0. */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "store/store.h"
+#include "support/traffic_make.h"
+#include "util/clock.h"
+
+enum {
+	CPU_NS_MAX = 4000,
+	WRITTEN_OCTETS_MAX = 600,
+	BATCH_US_MAX = 250000,
+	PACKED_OCTETS = 104, /* of a record of the floor */
+};
+
+struct cost {
+	uint64_t flows;
+	int64_t cpu_ns, wall_ns;
+	int64_t file_octets, written_octets;
+	int64_t longest_us;
+};
+
+static int64_t cpu_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+	return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+static int64_t written_now(void)
+{
+	FILE *file = fopen("/proc/self/io", "re");
+	char line[128];
+	int64_t octets = 0;
+
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "write_bytes: %" SCNd64, &octets) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return octets;
+}
+
+static int64_t size_of(const char *path)
+{
+	struct stat status;
+
+	return stat(path, &status) == 0 ? (int64_t)status.st_size : 0;
+}
+
+static void add_time(struct cost *cost, int64_t begin_ns, int64_t begin_cpu_ns)
+{
+	int64_t took_ns = clock_boottime_ns() - begin_ns;
+
+	cost->cpu_ns += cpu_now_ns() - begin_cpu_ns;
+	cost->wall_ns += took_ns;
+	if (took_ns / NS_PER_US > cost->longest_us)
+		cost->longest_us = took_ns / NS_PER_US;
+}
+
+static int fail(const struct store_error *error)
+{
+	fprintf(stderr, "bench_store: %s\n", error->text);
+	return -1;
+}
+
+/* The making of the traffic is not part of the cost. */
+static int write_all(struct store *store, struct traffic *traffic, struct batch *batch,
+	uint64_t flows, struct cost *cost)
+{
+	struct store_error error;
+
+	while (cost->flows < flows) {
+		uint64_t left = flows - cost->flows;
+		int64_t begin_ns, begin_cpu_ns;
+
+		batch_clear(batch);
+		cost->flows += traffic_fill(
+			traffic, batch, left < TRAFFIC_BATCH ? (size_t)left : TRAFFIC_BATCH);
+		begin_ns = clock_boottime_ns();
+		begin_cpu_ns = cpu_now_ns();
+		if (store_write(store, batch, &error) < 0 ||
+			store_heartbeat(store, clock_realtime_us(), &error) < 0)
+			return fail(&error);
+		add_time(cost, begin_ns, begin_cpu_ns);
+	}
+	return 0;
+}
+
+static int bench_store(const char *path, uint64_t flows, uint64_t flows_a_day, struct cost *cost)
+{
+	struct store_options options = {.path = path,
+		.boot_uuid = "00000000-0000-0000-0000-000000000001",
+		.host_name = "bench",
+		.version = LASTCONN_VERSION};
+	int64_t before = written_now(), begin_ns, begin_cpu_ns;
+	struct store_error error;
+	struct traffic traffic;
+	struct store *store;
+	struct batch *batch;
+	int status;
+
+	traffic_init(&traffic, 1, INT64_C(1780000000) * US_PER_S, flows_a_day);
+	if (batch_new(TRAFFIC_BATCH, &batch) < 0)
+		return -1;
+	if (store_open(&options, &store, &error) < 0) {
+		batch_free(batch);
+		return fail(&error);
+	}
+	status = write_all(store, &traffic, batch, flows, cost);
+	begin_ns = clock_boottime_ns();
+	begin_cpu_ns = cpu_now_ns();
+	store_close(store);
+	cost->cpu_ns += cpu_now_ns() - begin_cpu_ns;
+	cost->wall_ns += clock_boottime_ns() - begin_ns;
+	cost->written_octets = written_now() - before;
+	cost->file_octets = size_of(path);
+	batch_free(batch);
+	return status;
+}
+
+static int bench_floor(const char *path, uint64_t flows, struct cost *cost)
+{
+	static char packed[TRAFFIC_BATCH][PACKED_OCTETS];
+	int64_t before = written_now();
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return -1;
+	while (cost->flows < flows) {
+		int64_t begin_ns = clock_boottime_ns(), begin_cpu_ns = cpu_now_ns();
+
+		memset(packed, (int)cost->flows, sizeof(packed));
+		if (write(fd, packed, sizeof(packed)) != (ssize_t)sizeof(packed))
+			break;
+		add_time(cost, begin_ns, begin_cpu_ns);
+		cost->flows += TRAFFIC_BATCH;
+	}
+	fdatasync(fd);
+	close(fd);
+	cost->written_octets = written_now() - before;
+	cost->file_octets = size_of(path);
+	return cost->flows >= flows ? 0 : -1;
+}
+
+static void print(const char *what, const struct cost *cost)
+{
+	double flows = (double)cost->flows;
+
+	printf("%-6s %9" PRIu64 " flows  %6.3f us CPU  %6.3f us  %5.1f octets in the file  "
+	       "%6.1f octets written  longest batch %.1f ms\n",
+		what, cost->flows, (double)cost->cpu_ns / 1000 / flows,
+		(double)cost->wall_ns / 1000 / flows, (double)cost->file_octets / flows,
+		(double)cost->written_octets / flows, (double)cost->longest_us / 1000);
+}
+
+static bool meets_targets(const struct cost *cost)
+{
+	int64_t flows = (int64_t)cost->flows;
+
+	return cost->cpu_ns <= CPU_NS_MAX * flows &&
+	       cost->written_octets <= WRITTEN_OCTETS_MAX * flows &&
+	       cost->longest_us <= BATCH_US_MAX;
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t flows = argc > 1 ? strtoull(argv[1], NULL, 10) : 3000000;
+	const char *dir = argc > 2 ? argv[2] : ".";
+	uint64_t flows_a_day = argc > 3 ? strtoull(argv[3], NULL, 10) : 1000000;
+	char path[512], lock[520], floor_path[512];
+	struct cost store = {0}, raw = {0};
+	int status;
+
+	if (flows == 0 || flows_a_day == 0) {
+		fprintf(stderr, "usage: bench_store [FLOWS [DIR [FLOWS_A_DAY]]]\n");
+		return 2;
+	}
+	snprintf(path, sizeof(path), "%.400s/bench_store_%ld.db", dir, (long)getpid());
+	snprintf(lock, sizeof(lock), "%s.lock", path);
+	snprintf(floor_path, sizeof(floor_path), "%.400s/bench_store_%ld.raw", dir, (long)getpid());
+	status = bench_floor(floor_path, flows, &raw);
+	unlink(floor_path);
+	if (status == 0)
+		status = bench_store(path, flows, flows_a_day, &store);
+	if (!getenv("BENCH_KEEP"))
+		unlink(path);
+	unlink(lock);
+	if (status < 0)
+		return 2;
+	print("floor", &raw);
+	print("store", &store);
+	return meets_targets(&store) ? 0 : 1;
+}
