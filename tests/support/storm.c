@@ -10,8 +10,8 @@
  *
  * Servers listen on 127.0.0.1 on a free port, which is the only line of their output, and exit
  * after COUNT. TRUTH is a file to append to, of this process only, or "-": server lines are
- * "server PID PEER_PORT OCTETS", tab separated; client lines come from the clients (storm_client.c). Nothing here asks
- * lastconn for anything. Exit status 1 with a word on stderr if any connection failed. */
+ * "server PID PEER_PORT OCTETS", tab separated; the clients write theirs (storm_client.c). Nothing
+ * here asks lastconn for anything. Exit status 1 with a word on stderr if a connection failed. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
