@@ -19,17 +19,19 @@ struct source_pcap_options {
 	 * unless the link layer says which packets were sent (Linux cooked captures). */
 	const struct source_pcap_range *local;
 	size_t local_count;
-	size_t max_conversations; /* tuples whose orientation is remembered */
+	size_t max_conversations; /* tuples whose orientation is remembered; 0: 131072 */
 };
 
 struct source_pcap_counters {
 	uint64_t packets;
-	uint64_t truncated;   /* cut by the snapshot length before the ports */
-	uint64_t malformed;   /* contradicts its own lengths */
-	uint64_t unsupported; /* link type, network protocol or extension that we do not read */
-	uint64_t not_ip;      /* ARP and the like */
-	uint64_t file_octets; /* read so far, for progress */
-	uint64_t file_size;   /* 0 unknown (pipe) */
+	uint64_t truncated;        /* cut by the snapshot length before the ports */
+	uint64_t malformed;        /* contradicts its own lengths */
+	uint64_t unsupported;      /* link type, network protocol or extension that we do not read,
+				    * or a fragment without its first one */
+	uint64_t not_ip;           /* ARP and the like */
+	uint64_t evicted;          /* conversations whose orientation was forgotten: table full */
+	uint64_t file_octets;      /* read so far, for progress */
+	uint64_t file_size;        /* 0 unknown (pipe) */
 	int64_t first_ns, last_ns; /* of packets, wall clock; 0 none yet */
 };
 

@@ -1,0 +1,61 @@
+/* From a captured frame to ports and octets of payload. Pure; reads strangers' octets.
+ *
+ * Read: Ethernet with VLAN tags, Linux cooked v1 and v2, raw IP, BSD null and loop; IPv4 with
+ * options, IPv6 with extension headers; TCP, UDP, UDP-Lite, SCTP, and any other protocol without
+ * ports. Octets are those of the transport protocol's payload, of a protocol without ports (ICMP
+ * too) those of the IP payload; they come from the IP header, never from what was captured, so a
+ * short snapshot length does no harm. Only where the IP header has a length of 0 (a large segment
+ * caught before the device split it) the length of the frame counts. */
+#ifndef LASTCONN_DECODE_DECODE_H
+#define LASTCONN_DECODE_DECODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "flow/addr.h"
+
+enum decode_result {
+	DECODE_OK,
+	DECODE_TRUNCATED,   /* not enough was captured */
+	DECODE_MALFORMED,   /* contradicts its own lengths */
+	DECODE_UNSUPPORTED, /* may carry IP in a way that we do not read */
+	DECODE_NOT_IP,      /* ARP and the like */
+	DECODE_RESULTS,
+};
+
+/* What the link layer says of the sender. */
+enum decode_sender {
+	DECODE_SENDER_UNKNOWN,
+	DECODE_SENDER_LOCAL,
+	DECODE_SENDER_REMOTE,
+};
+
+enum decode_fragment {
+	DECODE_FRAGMENT_NONE,
+	DECODE_FRAGMENT_FIRST, /* has the ports */
+	DECODE_FRAGMENT_LATER, /* has none: ports are 0 */
+};
+
+struct decode_packet {
+	struct addr source, destination;
+	uint16_t source_port, destination_port; /* 0 where the protocol has none */
+	uint8_t protocol;
+	uint8_t tcp_flags;
+	bool reply; /* an ICMP echo reply or the like: the destination began */
+	enum decode_sender sender;
+	enum decode_fragment fragment;
+	uint32_t fragment_id;
+	uint32_t tcp_seq;
+	uint32_t octets;
+};
+
+/* Whether frames of this link type (DLT_ or LINKTYPE_ number) can be read. */
+bool decode_link_type_supported(int link_type);
+
+/* wire: length of the frame before it was cut to captured octets. *ret_packet is complete if
+ * DECODE_OK is returned, else undefined. */
+enum decode_result decode_frame(int link_type, const uint8_t *frame, size_t captured, size_t wire,
+	struct decode_packet *ret_packet);
+
+#endif

@@ -1,0 +1,32 @@
+/* The steps of decode_frame, each in a file of its own. A step moves the cursor over its header
+ * and cuts it to the payload that the header announces. */
+#ifndef LASTCONN_DECODE_DECODE_LAYERS_H
+#define LASTCONN_DECODE_DECODE_LAYERS_H
+
+#include "decode/decode.h"
+#include "util/cursor.h"
+
+enum {
+	DECODE_ETHERTYPE_IPV4 = 0x0800,
+	DECODE_ETHERTYPE_IPV6 = 0x86dd,
+	DECODE_ETHERTYPE_ANY = 0, /* the version in the IP header tells */
+};
+
+/* Why length octets could not be taken. */
+static inline enum decode_result decode_short(const struct cursor *cursor, size_t length)
+{
+	return cursor->wire < length ? DECODE_MALFORMED : DECODE_TRUNCATED;
+}
+
+/* Sets packet->sender; *ret_ethertype is one of the three above. */
+enum decode_result decode_link(struct cursor *cursor, int link_type, struct decode_packet *packet,
+	uint16_t *ret_ethertype);
+
+/* Sets addresses, protocol and fragment. */
+enum decode_result decode_ip(
+	struct cursor *cursor, uint16_t ethertype, struct decode_packet *packet);
+
+/* Sets ports, octets and what TCP says. */
+enum decode_result decode_transport(struct cursor *cursor, struct decode_packet *packet);
+
+#endif

@@ -1,0 +1,101 @@
+/* Ports and octets of payload: TCP (RFC 9293), UDP (RFC 768), UDP-Lite (RFC 3828), SCTP (RFC 9260,
+ * payload with its chunk headers), and the replies of ICMP (RFC 792, RFC 4443). */
+#include "decode/decode_layers.h"
+
+enum {
+	PROTOCOL_ICMP = 1,
+	PROTOCOL_TCP = 6,
+	PROTOCOL_UDP = 17,
+	PROTOCOL_ICMP6 = 58,
+	PROTOCOL_SCTP = 132,
+	PROTOCOL_UDPLITE = 136,
+};
+
+enum {
+	TCP_HEADER = 20,
+	TCP_HEADER_NEEDED = 14, /* up to the flags */
+	UDP_HEADER = 8,
+	SCTP_HEADER = 12,
+	PORTS = 4,
+};
+
+/* The first needed octets of a header that is size octets long, ports first; not moved over. */
+static enum decode_result peek_ports(
+	const struct cursor *cursor, size_t needed, size_t size, struct decode_packet *packet)
+{
+	if (cursor->wire < size)
+		return DECODE_MALFORMED;
+	if (cursor->captured < needed)
+		return DECODE_TRUNCATED;
+	packet->source_port = cursor_be16(cursor->at);
+	packet->destination_port = cursor_be16(cursor->at + 2);
+	packet->octets = (uint32_t)(cursor->wire - size);
+	return DECODE_OK;
+}
+
+static enum decode_result decode_tcp(const struct cursor *cursor, struct decode_packet *packet)
+{
+	enum decode_result result = peek_ports(cursor, TCP_HEADER_NEEDED, TCP_HEADER, packet);
+	size_t length;
+
+	if (result != DECODE_OK)
+		return result;
+	length = (cursor->at[12] >> 4) * 4u;
+	if (length < TCP_HEADER || length > cursor->wire)
+		return DECODE_MALFORMED;
+	packet->octets = (uint32_t)(cursor->wire - length);
+	packet->tcp_seq = cursor_be32(cursor->at + 4);
+	packet->tcp_flags = cursor->at[13];
+	return DECODE_OK;
+}
+
+/* The length of a datagram is in its own header, but for jumbograms (0) and in a first fragment,
+ * where it is that of the whole. */
+static enum decode_result decode_udp(const struct cursor *cursor, struct decode_packet *packet)
+{
+	enum decode_result result = peek_ports(cursor, UDP_HEADER, UDP_HEADER, packet);
+	size_t length;
+
+	if (result != DECODE_OK || packet->fragment == DECODE_FRAGMENT_FIRST)
+		return result;
+	length = cursor_be16(cursor->at + 4);
+	if (length == 0)
+		return DECODE_OK;
+	if (length < UDP_HEADER || length > cursor->wire)
+		return DECODE_MALFORMED;
+	packet->octets = (uint32_t)(length - UDP_HEADER);
+	return DECODE_OK;
+}
+
+static enum decode_result decode_icmp(const struct cursor *cursor, uint8_t reply,
+	uint8_t other_reply, struct decode_packet *packet)
+{
+	if (cursor->captured < 1)
+		return decode_short(cursor, 1);
+	packet->octets = (uint32_t)cursor->wire;
+	packet->reply = cursor->at[0] == reply || cursor->at[0] == other_reply;
+	return DECODE_OK;
+}
+
+enum decode_result decode_transport(struct cursor *cursor, struct decode_packet *packet)
+{
+	packet->octets = (uint32_t)cursor->wire;
+	if (packet->fragment == DECODE_FRAGMENT_LATER)
+		return DECODE_OK;
+	switch (packet->protocol) {
+	case PROTOCOL_TCP:
+		return decode_tcp(cursor, packet);
+	case PROTOCOL_UDP:
+		return decode_udp(cursor, packet);
+	case PROTOCOL_UDPLITE:
+		return peek_ports(cursor, PORTS, UDP_HEADER, packet);
+	case PROTOCOL_SCTP:
+		return peek_ports(cursor, PORTS, SCTP_HEADER, packet);
+	case PROTOCOL_ICMP:
+		return decode_icmp(cursor, 0, 14, packet); /* echo, timestamp */
+	case PROTOCOL_ICMP6:
+		return decode_icmp(cursor, 129, 136, packet); /* echo, neighbour advertisement */
+	default:
+		return DECODE_OK;
+	}
+}

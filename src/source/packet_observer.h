@@ -1,0 +1,36 @@
+/* From frames to packet observations: decode, fragments, orientation. What every source of packets
+ * shares; knows no capture library. */
+#ifndef LASTCONN_SOURCE_PACKET_OBSERVER_H
+#define LASTCONN_SOURCE_PACKET_OBSERVER_H
+
+#include "decode/fragment_table.h"
+#include "source/orientation.h"
+#include "source/source.h"
+
+struct packet_observer {
+	struct orientation *orientation;
+	struct fragment_table fragments;
+	const struct source_sink *sink;
+	enum flow_source source;
+	uint64_t results[DECODE_RESULTS]; /* packets by what became of them */
+};
+
+struct packet_observer_frame {
+	int link_type;
+	const uint8_t *octets;
+	size_t captured;
+	size_t wire;
+	int64_t time_ns; /* not negative */
+};
+
+/* The sink must outlive the observer. Returns 0 or -ENOMEM. */
+int packet_observer_init(struct packet_observer *observer,
+	const struct orientation_options *options, const struct source_sink *sink,
+	enum flow_source source);
+void packet_observer_done(struct packet_observer *observer);
+
+/* Hands at most one observation to the sink. */
+void packet_observer_take(
+	struct packet_observer *observer, const struct packet_observer_frame *frame);
+
+#endif
