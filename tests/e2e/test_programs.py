@@ -13,8 +13,10 @@ PAGE = "a page for the test\n" * 50
 
 
 def cells(rows):
-    """Every value of every row as text."""
-    return [str(value) for row in rows for value in row.values()]
+    """Every value of every row as text, those of lists one by one."""
+    values = [value for row in rows for value in row.values()]
+    return [str(item) for value in values
+            for item in (value if isinstance(value, list) else [value])]
 
 
 class Programs(harness.Case):
