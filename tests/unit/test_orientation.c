@@ -1,0 +1,214 @@
+/* Which end is local and who began: each sign alone, and in its order. */
+#include "source/orientation.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "flow/observation.h"
+
+static const uint8_t SYN = OBSERVATION_TCP_SYN, ACK = OBSERVATION_TCP_ACK;
+
+static struct orientation *make(const struct source_pcap_range *local, size_t count, size_t max)
+{
+	struct orientation_options options = {local, count, max, {1, 2}};
+	struct orientation *orientation;
+
+	assert_int_equal(orientation_new(&options, &orientation), 0);
+	return orientation;
+}
+
+static struct decode_packet packet_of(uint8_t protocol, const char *source, uint16_t source_port,
+	const char *destination, uint16_t destination_port)
+{
+	struct decode_packet packet = {.protocol = protocol,
+		.source_port = source_port,
+		.destination_port = destination_port};
+
+	assert_int_equal(addr_parse(source, &packet.source), 0);
+	assert_int_equal(addr_parse(destination, &packet.destination), 0);
+	return packet;
+}
+
+static struct decode_packet tcp(bool from_client, uint8_t flags)
+{
+	struct decode_packet packet = from_client
+					      ? packet_of(6, "10.0.0.1", 40000, "10.0.0.2", 8080)
+					      : packet_of(6, "10.0.0.2", 8080, "10.0.0.1", 40000);
+
+	packet.tcp_flags = flags;
+	return packet;
+}
+
+static void check(struct orientation *orientation, struct decode_packet packet, bool from_local,
+	enum flow_direction direction)
+{
+	struct orientation_verdict verdict = orientation_of(orientation, &packet);
+
+	assert_int_equal(verdict.from_local, from_local);
+	assert_int_equal(verdict.direction, direction);
+}
+
+static void who_sends_the_syn_is_local(void **state)
+{
+	struct orientation *orientation = make(NULL, 0, 8);
+
+	(void)state;
+	check(orientation, tcp(true, SYN), true, FLOW_DIRECTION_OUT);
+	check(orientation, tcp(false, SYN | ACK), false, FLOW_DIRECTION_OUT);
+	check(orientation, tcp(true, ACK), true, FLOW_DIRECTION_OUT);
+	orientation_free(orientation);
+}
+
+static void who_answers_the_syn_is_remote(void **state)
+{
+	struct orientation *orientation = make(NULL, 0, 8);
+
+	(void)state;
+	check(orientation, tcp(false, SYN | ACK), false, FLOW_DIRECTION_OUT);
+	check(orientation, tcp(true, ACK), true, FLOW_DIRECTION_OUT);
+	orientation_free(orientation);
+}
+
+static void in_mid_stream_the_first_speaker_is_local_and_nobody_began(void **state)
+{
+	struct orientation *orientation = make(NULL, 0, 8);
+
+	(void)state;
+	check(orientation, tcp(false, ACK), true, FLOW_DIRECTION_UNKNOWN);
+	check(orientation, tcp(true, ACK), false, FLOW_DIRECTION_UNKNOWN);
+	check(orientation, tcp(true, SYN), false, FLOW_DIRECTION_IN); /* the tuple's next use */
+	orientation_free(orientation);
+}
+
+static void a_system_port_is_the_remote_service(void **state)
+{
+	struct orientation *orientation = make(NULL, 0, 8);
+
+	(void)state;
+	check(orientation, packet_of(17, "10.0.0.2", 53, "10.0.0.1", 40000), false,
+		FLOW_DIRECTION_OUT);
+	check(orientation, packet_of(17, "10.0.0.1", 40000, "10.0.0.2", 53), true,
+		FLOW_DIRECTION_OUT);
+	check(orientation, packet_of(17, "10.0.0.1", 123, "10.0.0.2", 123), true,
+		FLOW_DIRECTION_OUT);
+	check(orientation, packet_of(6, "10.0.0.3", 443, "10.0.0.1", 40000), false,
+		FLOW_DIRECTION_UNKNOWN);
+	orientation_free(orientation);
+}
+
+static void an_icmp_reply_tells_who_asked(void **state)
+{
+	struct orientation *orientation = make(NULL, 0, 8);
+	struct decode_packet reply = packet_of(1, "10.0.0.2", 0, "10.0.0.1", 0);
+
+	(void)state;
+	reply.reply = true;
+	check(orientation, reply, false, FLOW_DIRECTION_OUT);
+	orientation_free(orientation);
+}
+
+static void the_machines_own_addresses_come_first(void **state)
+{
+	struct source_pcap_range range;
+	struct orientation *orientation;
+	struct decode_packet cooked = packet_of(17, "10.0.0.2", 4000, "10.0.0.1", 5000);
+
+	(void)state;
+	assert_int_equal(addr_parse_range("10.0.0.2/32", &range.first, &range.last), 0);
+	orientation = make(&range, 1, 8);
+	check(orientation, tcp(true, SYN), false, FLOW_DIRECTION_IN);
+	check(orientation, tcp(false, SYN | ACK), true, FLOW_DIRECTION_IN);
+	cooked.sender = DECODE_SENDER_REMOTE;
+	check(orientation, cooked, true, FLOW_DIRECTION_OUT);
+	check(orientation, packet_of(17, "10.0.0.9", 5353, "224.0.0.251", 5353), false,
+		FLOW_DIRECTION_IN);
+	check(orientation, packet_of(17, "10.0.0.2", 5353, "224.0.0.251", 5353), true,
+		FLOW_DIRECTION_OUT);
+	check(orientation, packet_of(17, "10.0.0.9", 68, "255.255.255.255", 67), false,
+		FLOW_DIRECTION_IN);
+	check(orientation, packet_of(17, "fe80::1", 5353, "ff02::fb", 5353), false,
+		FLOW_DIRECTION_IN);
+	orientation_free(orientation);
+}
+
+static void with_both_ends_local_the_initiator_decides(void **state)
+{
+	struct source_pcap_range range;
+	struct orientation *orientation;
+
+	(void)state;
+	assert_int_equal(addr_parse_range("10.0.0.0/8", &range.first, &range.last), 0);
+	orientation = make(&range, 1, 8);
+	check(orientation, tcp(true, SYN), true, FLOW_DIRECTION_OUT);
+	check(orientation, tcp(false, SYN | ACK), false, FLOW_DIRECTION_OUT);
+	orientation_free(orientation);
+}
+
+static void the_link_layer_comes_before_the_initiator(void **state)
+{
+	struct orientation *orientation = make(NULL, 0, 8);
+	struct decode_packet syn = tcp(true, SYN);
+
+	(void)state;
+	syn.sender = DECODE_SENDER_REMOTE;
+	check(orientation, syn, false, FLOW_DIRECTION_IN);
+	check(orientation, tcp(false, SYN | ACK), true, FLOW_DIRECTION_IN);
+	orientation_free(orientation);
+}
+
+static void a_conversation_keeps_what_its_first_packet_told(void **state)
+{
+	struct orientation *orientation = make(NULL, 0, 8);
+	struct decode_packet sent = packet_of(17, "10.0.0.1", 4000, "10.0.0.2", 5000), back;
+
+	(void)state;
+	sent.sender = DECODE_SENDER_LOCAL;
+	check(orientation, sent, true, FLOW_DIRECTION_OUT);
+	back = packet_of(17, "10.0.0.2", 5000, "10.0.0.1", 4000);
+	back.sender = DECODE_SENDER_LOCAL; /* both ways shown as sent: a bridge */
+	check(orientation, back, false, FLOW_DIRECTION_OUT);
+	orientation_free(orientation);
+}
+
+static void the_longest_silent_conversation_is_forgotten(void **state)
+{
+	struct orientation *orientation = make(NULL, 0, 2);
+	struct decode_packet a = packet_of(17, "10.0.0.1", 4000, "10.0.0.2", 5000);
+	struct decode_packet a_back = packet_of(17, "10.0.0.2", 5000, "10.0.0.1", 4000);
+	struct decode_packet b = packet_of(17, "10.0.0.1", 4000, "10.0.0.3", 5000);
+	struct decode_packet b_back = packet_of(17, "10.0.0.3", 5000, "10.0.0.1", 4000);
+	struct decode_packet c = packet_of(17, "10.0.0.1", 4000, "10.0.0.4", 5000);
+
+	(void)state;
+	check(orientation, a, true, FLOW_DIRECTION_OUT);
+	check(orientation, b, true, FLOW_DIRECTION_OUT);
+	check(orientation, a_back, false, FLOW_DIRECTION_OUT);
+	assert_int_equal(orientation_evicted(orientation), 0);
+	check(orientation, c, true, FLOW_DIRECTION_OUT);
+	assert_int_equal(orientation_evicted(orientation), 1);
+	check(orientation, a_back, false, FLOW_DIRECTION_OUT);
+	check(orientation, b_back, true, FLOW_DIRECTION_OUT); /* b was forgotten */
+	orientation_free(orientation);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(who_sends_the_syn_is_local),
+		cmocka_unit_test(who_answers_the_syn_is_remote),
+		cmocka_unit_test(in_mid_stream_the_first_speaker_is_local_and_nobody_began),
+		cmocka_unit_test(a_system_port_is_the_remote_service),
+		cmocka_unit_test(an_icmp_reply_tells_who_asked),
+		cmocka_unit_test(the_machines_own_addresses_come_first),
+		cmocka_unit_test(with_both_ends_local_the_initiator_decides),
+		cmocka_unit_test(the_link_layer_comes_before_the_initiator),
+		cmocka_unit_test(a_conversation_keeps_what_its_first_packet_told),
+		cmocka_unit_test(the_longest_silent_conversation_is_forgotten),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
