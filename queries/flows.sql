@@ -1,0 +1,225 @@
+-- Single flows, newest first; those that are still open are among them.
+-- A flow is in the window if it was alive in it: it ended at or after 'since' and began before
+-- 'until'. Flows are read from the newest hour backwards; what is known of a host or a program
+-- (contact_day; rollup_state says what it does not count yet) names the hours worth reading.
+--
+-- param host: remote address, network, name or *.example.com [host]
+-- param since: alive at or after this time [time]
+-- param until: begun before this time [time]
+-- param exe: program, path or file name, may hold * and ? [text]
+-- param pid: process id [integer]
+-- param user: name or uid [user]
+-- param unit: systemd unit, may hold * and ? [text]
+-- param container: container id, or how it begins [text]
+-- param port: port of either end [integer]
+-- param proto: protocol [protocol]
+-- param direction: who began [in|out]
+-- param limit: rows at most [limit default=50]
+--
+-- column flow_id: key of the flow while it is over; null while it is open [integer wide]
+-- column end_time "last": when it ended, or was last seen [time_us]
+-- column start_time: when it began [time_us wide]
+-- column duration_us: from begin to end [duration_us]
+-- column protocol "proto": tcp, udp, icmp, ...
+-- column way "dir": who began; for in, the local port [narrow]
+-- column direction: who began: out, in, unknown [wide]
+-- column remote: remote address and port [narrow]
+-- column remote_ip: remote address [wide]
+-- column remote_port: remote port [integer wide]
+-- column remote_name: name of the remote host as seen at the time [wide]
+-- column name_source: where the name is from [wide]
+-- column local_ip: local address [wide]
+-- column local_port: local port [integer wide]
+-- column octets_out "out": payload sent [octets]
+-- column octets_in "in": payload received [octets]
+-- column packets_out: packets sent [integer wide]
+-- column packets_in: packets received [integer wide]
+-- column retransmits: segments sent again [integer wide]
+-- column rtt_us: smoothed round trip in microseconds [integer wide]
+-- column outcome: how it ended, or open [outcome]
+-- column error: errno of the socket, 0 none [integer wide]
+-- column pid: process that used the socket [integer]
+-- column user: whose process [user]
+-- column uid: its number [integer wide]
+-- column login_user: who had logged in [user wide]
+-- column exe "program": path of the program [long]
+-- column comm: short name of the process [wide]
+-- column cmdline: command line [wide]
+-- column process_start: tells a reused pid apart [time_us wide]
+-- column ppid: parent [integer wide]
+-- column parent_exe: program of the parent [wide]
+-- column unit: systemd unit [wide]
+-- column container: container id [wide]
+-- column netns: inode number of the network namespace [integer wide]
+-- column opener_pid: process that made the socket, if another one [integer wide]
+-- column opener_exe: its program [wide]
+-- column method: how the process was found [wide]
+-- column source: what saw the flow [wide]
+
+WITH RECURSIVE
+remotes (id) AS MATERIALIZED (
+	SELECT NULL WHERE FALSE
+--:host_first	UNION SELECT id FROM remote WHERE address BETWEEN :host_first AND :host_last
+--:host_first		AND length(address) = length(:host_first)
+--:host_name	UNION SELECT r.id FROM name AS n CROSS JOIN remote AS r ON r.name = n.id
+--:host_name		WHERE n.reversed = :host_name AND r.name <> 0
+--:host_suffix	UNION SELECT r.id FROM name AS n CROSS JOIN remote AS r ON r.name = n.id
+--:host_suffix		WHERE n.reversed > :host_suffix AND n.reversed < rtrim(:host_suffix, '.') || '/'
+--:host_suffix		AND r.name <> 0
+--:host_ips	UNION SELECT id FROM remote WHERE ip IN (SELECT value FROM json_each(:host_ips))
+),
+actors (id) AS MATERIALIZED (
+	SELECT a.id
+	FROM actor AS a
+	JOIN executable AS e ON e.id = a.executable
+	JOIN unit AS u ON u.id = a.unit
+	WHERE TRUE
+--:exe	AND (e.path GLOB :exe OR e.path = :exe
+--:exe		OR (instr(:exe, '/') = 0 AND e.path GLOB '*/' || :exe))
+--:user	AND a.uid = :user
+--:unit	AND (u.unit GLOB :unit OR u.unit = :unit || '.service')
+--:container	AND substr(u.container, 1, length(:container)) = :container
+--:pid	AND a.id IN (SELECT actor FROM process WHERE pid = :pid)
+),
+kinds (id) AS MATERIALIZED (
+	SELECT id FROM kind
+	WHERE TRUE
+--:proto	AND protocol_id = :proto
+--:direction	AND direction = :direction
+),
+bits (n) AS (VALUES (0) UNION ALL SELECT n + 1 FROM bits WHERE n < 23),
+--:host {
+-- A few remotes are sought day by day between their first and last contact; many are read through.
+few (yes) AS MATERIALIZED (SELECT count(*) <= 500 FROM (SELECT 1 FROM remotes LIMIT 501)),
+visits (remote, day, last_day) AS (
+	SELECT c.remote, min(c.first_us) / 86400000000, max(c.last_us) / 86400000000
+	FROM few AS w CROSS JOIN remotes AS r CROSS JOIN contact AS c ON c.remote = r.id
+	WHERE w.yes
+	GROUP BY c.remote
+	UNION ALL
+	SELECT remote, day + 1, last_day FROM visits WHERE day < last_day
+),
+--}
+days (day, actor, hours, first_us, last_us) AS (
+--:host {
+	SELECT d.day, d.actor, d.hours, d.first_us, d.last_us
+	FROM visits AS v CROSS JOIN contact_day AS d ON d.day = v.day AND d.remote = v.remote
+--:since	WHERE v.day >= :since / 86400000000
+	UNION ALL
+--}
+	SELECT d.day, d.actor, d.hours, d.first_us, d.last_us
+--!host	FROM contact_day AS d WHERE TRUE
+--:host	FROM few AS w CROSS JOIN contact_day AS d
+--:host	WHERE NOT w.yes AND d.remote IN (SELECT id FROM remotes)
+--:since	AND d.day >= :since / 86400000000
+),
+hours (hour) AS MATERIALIZED (
+	SELECT DISTINCT d.day * 24 + b.n
+	FROM (
+		SELECT DISTINCT day, hours FROM days
+		WHERE actor IN (SELECT id FROM actors)
+--:since	AND last_us >= :since
+--:until	AND first_us < :until
+	) AS d
+	CROSS JOIN bits AS b ON (d.hours >> b.n) & 1
+),
+ended AS MATERIALIZED (
+	SELECT f.*
+	FROM flow_hour AS h
+	CROSS JOIN flow AS f
+		ON f.end_us >= h.hour * 3600000000 AND f.end_us < (h.hour + 1) * 3600000000
+	WHERE TRUE
+--:since	AND h.hour >= :since / 3600000000 AND f.end_us >= :since
+--:until	AND h.hour * 3600000000 - h.max_duration_us < :until
+--:until	AND f.end_us - f.duration_us < :until
+--:host,exe,user,unit,container,pid	AND (+h.hour IN (SELECT hour FROM hours)
+--:host,exe,user,unit,container,pid		OR h.hour >= (SELECT settled_us / 3600000000 FROM rollup_state))
+--:host	AND f.remote IN (SELECT id FROM remotes)
+--:exe,user,unit,container,pid	AND f.actor IN (SELECT id FROM actors)
+--:pid	AND f.process IN (SELECT id FROM process WHERE pid = :pid)
+--:port	AND :port IN (f.remote_port, f.local_port)
+--:proto,direction	AND f.kind IN (SELECT id FROM kinds)
+	ORDER BY h.hour DESC, f.end_us DESC
+	LIMIT :limit
+),
+opened AS MATERIALIZED (
+	SELECT f.*
+	FROM open_flow AS f
+	WHERE TRUE
+--:since	AND f.seen_us >= :since
+--:until	AND f.start_us < :until
+--:host	AND f.remote IN (SELECT id FROM remotes)
+--:exe,user,unit,container,pid	AND f.actor IN (SELECT id FROM actors)
+--:pid	AND f.process IN (SELECT id FROM process WHERE pid = :pid)
+--:port	AND :port IN (f.remote_port, f.local_port)
+--:proto,direction	AND f.kind IN (SELECT id FROM kinds)
+	ORDER BY f.seen_us DESC
+	LIMIT :limit
+),
+found AS MATERIALIZED (
+	SELECT end_us AS flow_id, end_us, duration_us, actor, process, opener, remote, local,
+		remote_port, local_port, kind, octets_out, octets_in, packets_out, packets_in,
+		retransmits, rtt_us
+	FROM ended
+	UNION ALL
+	SELECT NULL, seen_us, seen_us - start_us, actor, process, opener, remote, local,
+		remote_port, local_port, kind, octets_out, octets_in, packets_out, packets_in,
+		retransmits, rtt_us
+	FROM opened
+	ORDER BY end_us DESC
+	LIMIT :limit
+)
+SELECT
+	f.flow_id,
+	f.end_us AS end_time,
+	f.end_us - f.duration_us AS start_time,
+	f.duration_us,
+	k.protocol,
+	k.direction || iif(k.direction = 'in', ' :' || f.local_port, '') AS way,
+	k.direction,
+	iif(instr(r.ip, ':'), '[' || r.ip || ']', r.ip) || ':' || f.remote_port AS remote,
+	r.ip AS remote_ip,
+	f.remote_port,
+	nullif(n.name, '') AS remote_name,
+	nullif(r.name_source, '') AS name_source,
+	l.ip AS local_ip,
+	f.local_port,
+	f.octets_out,
+	f.octets_in,
+	f.packets_out,
+	f.packets_in,
+	f.retransmits,
+	f.rtt_us,
+	k.outcome,
+	k.error,
+	p.pid,
+	nullif(a.uid, -1) AS user,
+	nullif(a.uid, -1) AS uid,
+	p.loginuid AS login_user,
+	nullif(e.path, '') AS exe,
+	nullif(p.comm, '') AS comm,
+	nullif(p.cmdline, '') AS cmdline,
+	nullif(p.start_us, 0) AS process_start,
+	p.ppid,
+	nullif(pe.path, '') AS parent_exe,
+	u.unit,
+	u.container,
+	nullif(l.netns, 0) AS netns,
+	op.pid AS opener_pid,
+	nullif(oe.path, '') AS opener_exe,
+	k.method,
+	k.source
+FROM found AS f
+LEFT JOIN kind AS k ON k.id = f.kind
+LEFT JOIN local AS l ON l.id = f.local
+LEFT JOIN remote AS r ON r.id = f.remote
+LEFT JOIN name AS n ON n.id = r.name
+LEFT JOIN actor AS a ON a.id = f.actor
+LEFT JOIN executable AS e ON e.id = a.executable
+LEFT JOIN executable AS pe ON pe.id = a.parent_executable
+LEFT JOIN unit AS u ON u.id = a.unit
+LEFT JOIN process AS p ON p.id = f.process
+LEFT JOIN process AS op ON op.id = f.opener
+LEFT JOIN actor AS oa ON oa.id = op.actor
+LEFT JOIN executable AS oe ON oe.id = oa.executable
+ORDER BY f.end_us DESC

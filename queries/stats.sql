@@ -1,0 +1,70 @@
+-- The history itself: size, rows, span, rates, who wrote it, what was lost.
+-- Flows are counted by the hour (flow_hour), so that this takes no scan of them. Bound by lastconn:
+-- file_path, file_octets, now_us.
+--
+-- layout record
+-- column file: the database
+-- column file_octets "size": of the file and its write-ahead log [octets]
+-- column octets_a_flow "octets a flow": size by flows, everything included [integer]
+-- column first_time "first flow": hour in which the first flow ended [time_us]
+-- column last_time "last flow": end of the last one [time_us]
+-- column flows: flows that are over [integer]
+-- column failed: of these refused, timed out or unreachable [integer]
+-- column open_flows "open": not over [integer]
+-- column octets_out "out": payload sent [octets]
+-- column octets_in "in": payload received [octets]
+-- column processes: program runs [integer]
+-- column programs: program files [integer]
+-- column remotes "hosts": remote hosts [integer]
+-- column contacts: pairs of program and host, port [integer]
+-- column contact_days "day rows": rows of the daily roll-up [integer]
+-- column listeners: listening sockets [integer]
+-- column runs: starts of lastconnd [integer]
+-- column host: machine of the last run
+-- column version: of the last lastconnd
+-- column running_since "last start": begin of the last run [time_us]
+-- column heartbeat_time "heartbeat": when the last run was last known to live [time_us]
+-- column ended_time "ended": end of the last run; null: running, or killed [time_us]
+-- column lost: what may have been missed, by kind: intervals, records [list]
+-- column days "flows a day": the last days with flows, UTC [list]
+
+WITH
+last_run AS MATERIALIZED (SELECT * FROM run ORDER BY id DESC LIMIT 1),
+totals AS MATERIALIZED (
+	SELECT min(hour) * 3600000000 AS first_us, coalesce(sum(flows), 0) AS flows,
+		coalesce(sum(failed), 0) AS failed, coalesce(sum(octets_out), 0) AS octets_out,
+		coalesce(sum(octets_in), 0) AS octets_in
+	FROM flow_hour
+)
+SELECT
+	:file_path AS file,
+	:file_octets AS file_octets,
+	:file_octets / nullif(t.flows, 0) AS octets_a_flow,
+	t.first_us AS first_time,
+	(SELECT max(end_us) FROM flow) AS last_time,
+	t.flows,
+	t.failed,
+	(SELECT count(*) FROM open_flow) AS open_flows,
+	t.octets_out,
+	t.octets_in,
+	(SELECT count(*) FROM process) AS processes,
+	(SELECT count(*) FROM executable WHERE id <> 0) AS programs,
+	(SELECT count(*) FROM remote) AS remotes,
+	(SELECT count(*) FROM contact) AS contacts,
+	(SELECT count(*) FROM contact_day) AS contact_days,
+	(SELECT count(*) FROM listener) AS listeners,
+	(SELECT count(*) FROM run) AS runs,
+	r.host,
+	r.version,
+	r.start_us AS running_since,
+	r.heartbeat_us AS heartbeat_time,
+	r.end_us AS ended_time,
+	(SELECT json_group_array(what || ': ' || intervals || iif(intervals = 1, ' interval', ' intervals')
+		|| iif(records, ', ' || records || ' lost', ''))
+	FROM (SELECT what, count(*) AS intervals, sum(count) AS records
+		FROM coverage_interval GROUP BY what ORDER BY what)) AS lost,
+	(SELECT json_group_array(date(day * 86400, 'unixepoch') || ': ' || flows)
+	FROM (SELECT hour / 24 AS day, sum(flows) AS flows
+		FROM flow_hour GROUP BY hour / 24 ORDER BY day DESC LIMIT 7)) AS days
+FROM totals AS t
+LEFT JOIN last_run AS r

@@ -1,0 +1,216 @@
+-- Who moved most: sums by program, host, user, unit, port or parent, the largest first.
+-- A flow counts if it was alive in the window: it ended at or after 'since' and began before
+-- 'until'; what it moved counts whole. Answered by the daily roll-up contact_day (and contact_tail,
+-- what it does not count yet); only where the window cuts a row of it, or a pid is asked for, flows
+-- are read.
+--
+-- param by: what to sum by [exe|host|user|unit|port|parent default=exe]
+-- param host: remote address, network, name or *.example.com [host]
+-- param since: alive at or after this time [time]
+-- param until: begun before this time [time]
+-- param exe: program, path or file name, may hold * and ? [text]
+-- param pid: process id [integer]
+-- param user: name or uid [user]
+-- param unit: systemd unit, may hold * and ? [text]
+-- param container: container id, or how it begins [text]
+-- param port: port of the service, the remote one of out, the local one of in [integer]
+-- param proto: protocol [protocol]
+-- param direction: who began [in|out]
+-- param limit: rows at most [limit default=20]
+--
+-- column what "by": program, host, ... as asked for; null: not known [user]
+-- column octets_out "out": payload sent [octets]
+-- column octets_in "in": payload received [octets]
+-- column flows: how many, open ones included [integer]
+-- column failed: refused, timed out or unreachable [integer]
+-- column open: not over [integer]
+-- column hosts: different remote hosts [integer]
+-- column first_time "first": begin of the first flow [time_us]
+-- column last_time "last": end or last sighting of the last one [time_us]
+
+WITH RECURSIVE
+--:host {
+remotes (id) AS MATERIALIZED (
+	SELECT NULL WHERE FALSE
+--:host_first	UNION SELECT id FROM remote WHERE address BETWEEN :host_first AND :host_last
+--:host_first		AND length(address) = length(:host_first)
+--:host_name	UNION SELECT r.id FROM name AS n CROSS JOIN remote AS r ON r.name = n.id
+--:host_name		WHERE n.reversed = :host_name AND r.name <> 0
+--:host_suffix	UNION SELECT r.id FROM name AS n CROSS JOIN remote AS r ON r.name = n.id
+--:host_suffix		WHERE n.reversed > :host_suffix AND n.reversed < rtrim(:host_suffix, '.') || '/'
+--:host_suffix		AND r.name <> 0
+--:host_ips	UNION SELECT id FROM remote WHERE ip IN (SELECT value FROM json_each(:host_ips))
+),
+-- A few remotes are sought day by day between their first and last contact; many are read through.
+few (yes) AS MATERIALIZED (SELECT count(*) <= 500 FROM (SELECT 1 FROM remotes LIMIT 501)),
+visits (remote, day, last_day) AS (
+	SELECT c.remote, min(c.first_us) / 86400000000, max(c.last_us) / 86400000000
+	FROM few AS w CROSS JOIN remotes AS r CROSS JOIN contact AS c ON c.remote = r.id
+	WHERE w.yes
+	GROUP BY c.remote
+	UNION ALL
+	SELECT remote, day + 1, last_day FROM visits WHERE day < last_day
+),
+--}
+-- Programs that were replaced in place have several rows of executable: the first stands for all.
+actors (id, exe, parent, uid, unit) AS MATERIALIZED (
+	SELECT a.id, (SELECT min(id) FROM executable WHERE path = e.path),
+		(SELECT min(id) FROM executable WHERE path = pe.path), a.uid, a.unit
+	FROM actor AS a
+	JOIN executable AS e ON e.id = a.executable
+	JOIN executable AS pe ON pe.id = a.parent_executable
+	JOIN unit AS u ON u.id = a.unit
+	WHERE TRUE
+--:exe	AND (e.path GLOB :exe OR e.path = :exe
+--:exe		OR (instr(:exe, '/') = 0 AND e.path GLOB '*/' || :exe))
+--:user	AND a.uid = :user
+--:unit	AND (u.unit GLOB :unit OR u.unit = :unit || '.service')
+--:container	AND substr(u.container, 1, length(:container)) = :container
+--:pid	AND a.id IN (SELECT actor FROM process WHERE pid = :pid)
+),
+--:pid processes (id) AS MATERIALIZED (SELECT id FROM process WHERE pid = :pid),
+bits (n) AS (VALUES (0) UNION ALL SELECT n + 1 FROM bits WHERE n < 23),
+directions (id, name) AS (VALUES (0, 'unknown'), (1, 'out'), (2, 'in')),
+days AS (
+--:host {
+	SELECT d.*
+	FROM visits AS v CROSS JOIN contact_day AS d ON d.day = v.day AND d.remote = v.remote
+	UNION ALL
+--}
+	SELECT d.*
+--!host	FROM contact_day AS d WHERE TRUE
+--:host	FROM few AS w CROSS JOIN contact_day AS d
+--:host	WHERE NOT w.yes AND d.remote IN (SELECT id FROM remotes)
+--:since	AND d.day >= :since / 86400000000
+),
+fitting AS (
+	SELECT *, TRUE
+--:since	AND (first_us >= :since OR day * 86400000000 >= :since)
+--:until	AND last_us < :until
+--:pid	AND FALSE
+		AS whole                -- no flow of this row is to be left out
+	FROM days
+	WHERE TRUE
+--:since	AND last_us >= :since
+--:until	AND first_us < :until
+--:exe,user,unit,container,pid	AND actor IN (SELECT id FROM actors)
+--:proto	AND protocol_id = :proto
+--:port	AND port = :port
+--:direction	AND direction = iif(:direction = 'out', 1, 2)
+),
+--:since,until,pid {
+hours (hour) AS MATERIALIZED (
+	SELECT DISTINCT d.day * 24 + b.n
+	FROM (SELECT DISTINCT day, hours FROM fitting WHERE NOT whole) AS d
+	CROSS JOIN bits AS b ON (d.hours >> b.n) & 1
+),
+--}
+parts (remote, actor, protocol_id, port, direction, flows, failed, open, octets_out, octets_in,
+	first_us, last_us) AS (
+	SELECT remote, actor, protocol_id, port, direction, flows, failed, 0, octets_out, octets_in,
+		first_us, last_us
+	FROM fitting
+	WHERE whole
+--:since,until,pid {
+	UNION ALL
+	SELECT f.remote, f.actor, k.protocol_id,
+		CASE k.direction WHEN 'out' THEN f.remote_port WHEN 'in' THEN f.local_port
+			ELSE coalesce(min(nullif(f.remote_port, 0), nullif(f.local_port, 0)),
+				max(f.remote_port, f.local_port)) END AS service_port,
+		s.id, 1, k.outcome IN ('refused', 'timeout', 'unreachable'), 0,
+		f.octets_out, f.octets_in, f.end_us - f.duration_us, f.end_us
+	FROM flow_hour AS h
+	CROSS JOIN flow AS f
+		ON f.end_us >= h.hour * 3600000000 AND f.end_us < (h.hour + 1) * 3600000000
+	CROSS JOIN kind AS k ON k.id = f.kind
+	CROSS JOIN directions AS s ON s.name = k.direction
+	WHERE (+h.hour IN (SELECT hour FROM hours)
+--:pid		OR h.hour >= (SELECT settled_us / 3600000000 FROM rollup_state)
+		)
+--:since	AND f.end_us >= :since
+--:until	AND h.hour * 3600000000 - h.max_duration_us < :until
+--:until	AND f.end_us - f.duration_us < :until
+--:host	AND f.remote IN (SELECT id FROM remotes)
+--!pid {
+	AND f.end_us <= (SELECT settled_us FROM rollup_state)
+	AND (h.hour / 24, f.remote, f.actor, k.protocol_id, service_port, s.id) IN (
+		SELECT day, remote, actor, protocol_id, port, direction
+		FROM fitting WHERE NOT whole)
+--}
+--:pid {
+	AND f.process IN (SELECT id FROM processes)
+--:proto	AND k.protocol_id = :proto
+--:port	AND service_port = :port
+--:direction	AND k.direction = :direction
+--}
+--}
+--!pid {
+	UNION ALL
+	SELECT remote, actor, protocol_id, port, direction, flows, failed, 0, octets_out, octets_in,
+		first_us, last_us
+	FROM contact_tail
+	WHERE TRUE
+--:host	AND remote IN (SELECT id FROM remotes)
+--:since	AND last_us >= :since
+--:until	AND first_us < :until
+--:exe,user,unit,container	AND actor IN (SELECT id FROM actors)
+--:proto	AND protocol_id = :proto
+--:port	AND port = :port
+--:direction	AND direction = iif(:direction = 'out', 1, 2)
+--}
+	UNION ALL
+	SELECT f.remote, f.actor, k.protocol_id,
+		CASE k.direction WHEN 'out' THEN f.remote_port WHEN 'in' THEN f.local_port
+			ELSE coalesce(min(nullif(f.remote_port, 0), nullif(f.local_port, 0)),
+				max(f.remote_port, f.local_port)) END AS service_port,
+		s.id, 1, 0, 1, f.octets_out, f.octets_in, f.start_us, f.seen_us
+	FROM open_flow AS f
+	CROSS JOIN kind AS k ON k.id = f.kind
+	CROSS JOIN directions AS s ON s.name = k.direction
+	WHERE TRUE
+--:host	AND f.remote IN (SELECT id FROM remotes)
+--:since	AND f.seen_us >= :since
+--:until	AND f.start_us < :until
+--:exe,user,unit,container,pid	AND f.actor IN (SELECT id FROM actors)
+--:pid	AND f.process IN (SELECT id FROM processes)
+--:proto	AND k.protocol_id = :proto
+--:port	AND service_port = :port
+--:direction	AND k.direction = :direction
+),
+sums AS (
+	SELECT
+		CASE :by
+			WHEN 'exe' THEN a.exe
+			WHEN 'host' THEN p.remote
+			WHEN 'user' THEN a.uid
+			WHEN 'unit' THEN a.unit
+			WHEN 'port' THEN (p.direction << 24) | (p.protocol_id << 16) | p.port
+			WHEN 'parent' THEN a.parent
+		END AS key,
+		sum(p.flows) AS flows, sum(p.failed) AS failed, sum(p.open) AS open,
+		sum(p.octets_out) AS octets_out, sum(p.octets_in) AS octets_in,
+		count(DISTINCT p.remote) AS hosts,
+		min(p.first_us) AS first_us, max(p.last_us) AS last_us
+	FROM parts AS p
+	CROSS JOIN actors AS a ON a.id = p.actor
+	GROUP BY key
+	ORDER BY sum(p.octets_out) + sum(p.octets_in) DESC, sum(p.flows) DESC
+	LIMIT :limit
+)
+SELECT
+	CASE :by
+		WHEN 'exe' THEN (SELECT nullif(path, '') FROM executable WHERE id = s.key)
+		WHEN 'parent' THEN (SELECT nullif(path, '') FROM executable WHERE id = s.key)
+		WHEN 'user' THEN nullif(s.key, -1)
+		WHEN 'unit' THEN (SELECT coalesce(unit, container, nullif(cgroup, '')) FROM unit
+			WHERE id = s.key)
+		WHEN 'host' THEN (SELECT r.ip || iif(n.name <> '', ' ' || n.name, '')
+			FROM remote AS r LEFT JOIN name AS n ON n.id = r.name WHERE r.id = s.key)
+		WHEN 'port' THEN (SELECT name FROM directions WHERE id = s.key >> 24) || ' '
+			|| coalesce((SELECT protocol FROM kind WHERE protocol_id = (s.key >> 16) & 255
+				LIMIT 1), (s.key >> 16) & 255) || '/' || (s.key & 65535)
+	END AS what,
+	s.octets_out, s.octets_in, s.flows, s.failed, s.open, s.hosts,
+	s.first_us AS first_time, s.last_us AS last_time
+FROM sums AS s
+ORDER BY s.octets_out + s.octets_in DESC, s.flows DESC

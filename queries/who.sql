@@ -1,0 +1,240 @@
+-- Which programs talked to a host: one row a program, the newest contact first.
+-- A flow counts if it was alive in the window: it ended at or after 'since' and began before
+-- 'until'; what it moved counts whole. Days that lie wholly in the window are answered by the daily
+-- roll-up contact_day (and contact_tail, what it does not count yet); only where the window cuts a
+-- row of it, or a pid is asked for, the flows of that row are read, in the hours that it names.
+--
+-- param host: remote address, network, name or *.example.com [host required]
+-- param since: alive at or after this time [time]
+-- param until: begun before this time [time]
+-- param exe: program, path or file name, may hold * and ? [text]
+-- param pid: process id [integer]
+-- param user: name or uid [user]
+-- param unit: systemd unit, may hold * and ? [text]
+-- param container: container id, or how it begins [text]
+-- param port: port of the service, the remote one of out, the local one of in [integer]
+-- param proto: protocol [protocol]
+-- param direction: who began [in|out]
+-- param limit: rows at most [limit default=0]
+--
+-- column exe "program": path of the program; null: not known [long]
+-- column users: whose processes [users]
+-- column flows: how many, open ones included [integer]
+-- column failed: refused, timed out or unreachable [integer]
+-- column open: not over [integer]
+-- column octets_out "out": payload sent [octets]
+-- column octets_in "in": payload received [octets]
+-- column first_time "first": begin of the first flow [time_us]
+-- column last_time "last": end or last sighting of the last one [time_us]
+-- column services: direction, protocol and port of the service, the busiest first [list]
+-- column hosts: different remote addresses [integer]
+-- column parents: programs that started it [list]
+-- column units: systemd units [list wide]
+-- column containers: container ids [list wide]
+-- column known "how known": how the processes were found [list]
+
+WITH RECURSIVE
+remotes (id) AS MATERIALIZED (
+	SELECT NULL WHERE FALSE
+--:host_first	UNION SELECT id FROM remote WHERE address BETWEEN :host_first AND :host_last
+--:host_first		AND length(address) = length(:host_first)
+--:host_name	UNION SELECT r.id FROM name AS n CROSS JOIN remote AS r ON r.name = n.id
+--:host_name		WHERE n.reversed = :host_name AND r.name <> 0
+--:host_suffix	UNION SELECT r.id FROM name AS n CROSS JOIN remote AS r ON r.name = n.id
+--:host_suffix		WHERE n.reversed > :host_suffix AND n.reversed < rtrim(:host_suffix, '.') || '/'
+--:host_suffix		AND r.name <> 0
+--:host_ips	UNION SELECT id FROM remote WHERE ip IN (SELECT value FROM json_each(:host_ips))
+),
+--:exe,user,unit,container,pid {
+actors (id) AS MATERIALIZED (
+	SELECT a.id
+	FROM actor AS a
+	JOIN executable AS e ON e.id = a.executable
+	JOIN unit AS u ON u.id = a.unit
+	WHERE TRUE
+--:exe	AND (e.path GLOB :exe OR e.path = :exe
+--:exe		OR (instr(:exe, '/') = 0 AND e.path GLOB '*/' || :exe))
+--:user	AND a.uid = :user
+--:unit	AND (u.unit GLOB :unit OR u.unit = :unit || '.service')
+--:container	AND substr(u.container, 1, length(:container)) = :container
+--:pid	AND a.id IN (SELECT actor FROM process WHERE pid = :pid)
+),
+--}
+--:pid processes (id) AS MATERIALIZED (SELECT id FROM process WHERE pid = :pid),
+bits (n) AS (VALUES (0) UNION ALL SELECT n + 1 FROM bits WHERE n < 23),
+methods (bit, name) AS (VALUES (1, 'unknown'), (2, 'exact'), (4, 'inherited'), (8, 'listener'),
+	(16, 'snapshot'), (32, 'pktap'), (64, 'procfs')),
+directions (id, name) AS (VALUES (0, 'unknown'), (1, 'out'), (2, 'in')),
+-- A few remotes are sought day by day between their first and last contact; many are read through.
+few (yes) AS MATERIALIZED (SELECT count(*) <= 500 FROM (SELECT 1 FROM remotes LIMIT 501)),
+visits (remote, day, last_day) AS (
+	SELECT c.remote, min(c.first_us) / 86400000000, max(c.last_us) / 86400000000
+	FROM few AS w CROSS JOIN remotes AS r CROSS JOIN contact AS c ON c.remote = r.id
+	WHERE w.yes
+	GROUP BY c.remote
+	UNION ALL
+	SELECT remote, day + 1, last_day FROM visits WHERE day < last_day
+),
+days AS (
+	SELECT d.*
+	FROM visits AS v CROSS JOIN contact_day AS d ON d.day = v.day AND d.remote = v.remote
+	UNION ALL
+	SELECT d.*
+	FROM few AS w CROSS JOIN contact_day AS d
+	WHERE NOT w.yes AND d.remote IN (SELECT id FROM remotes)
+--:since	AND d.day >= :since / 86400000000
+),
+fitting AS (
+	SELECT *, TRUE
+--:since	AND (first_us >= :since OR day * 86400000000 >= :since)
+--:until	AND last_us < :until
+--:pid	AND FALSE
+		AS whole                -- no flow of this row is to be left out
+	FROM days
+	WHERE TRUE
+--:since	AND last_us >= :since
+--:until	AND first_us < :until
+--:exe,user,unit,container,pid	AND actor IN (SELECT id FROM actors)
+--:proto	AND protocol_id = :proto
+--:port	AND port = :port
+--:direction	AND direction = iif(:direction = 'out', 1, 2)
+),
+--:since,until,pid {
+hours (hour) AS MATERIALIZED (
+	SELECT DISTINCT d.day * 24 + b.n
+	FROM (SELECT DISTINCT day, hours FROM fitting WHERE NOT whole) AS d
+	CROSS JOIN bits AS b ON (d.hours >> b.n) & 1
+),
+--}
+parts (remote, actor, protocol_id, port, direction, flows, failed, open, octets_out, octets_in,
+	first_us, last_us, methods) AS (
+	SELECT remote, actor, protocol_id, port, direction, flows, failed, 0, octets_out, octets_in,
+		first_us, last_us, methods
+	FROM fitting
+	WHERE whole
+--:since,until,pid {
+	UNION ALL
+	SELECT f.remote, f.actor, k.protocol_id,
+		CASE k.direction WHEN 'out' THEN f.remote_port WHEN 'in' THEN f.local_port
+			ELSE coalesce(min(nullif(f.remote_port, 0), nullif(f.local_port, 0)),
+				max(f.remote_port, f.local_port)) END AS service_port,
+		s.id, 1, k.outcome IN ('refused', 'timeout', 'unreachable'), 0,
+		f.octets_out, f.octets_in, f.end_us - f.duration_us, f.end_us, m.bit
+	FROM flow_hour AS h
+	CROSS JOIN flow AS f
+		ON f.end_us >= h.hour * 3600000000 AND f.end_us < (h.hour + 1) * 3600000000
+	CROSS JOIN kind AS k ON k.id = f.kind
+	CROSS JOIN methods AS m ON m.name = k.method
+	CROSS JOIN directions AS s ON s.name = k.direction
+	WHERE (+h.hour IN (SELECT hour FROM hours)
+--:pid		OR h.hour >= (SELECT settled_us / 3600000000 FROM rollup_state)
+		)
+--:since	AND f.end_us >= :since
+--:until	AND h.hour * 3600000000 - h.max_duration_us < :until
+--:until	AND f.end_us - f.duration_us < :until
+	AND f.remote IN (SELECT id FROM remotes)
+--!pid {
+	AND f.end_us <= (SELECT settled_us FROM rollup_state)
+	AND (h.hour / 24, f.remote, f.actor, k.protocol_id, service_port, s.id) IN (
+		SELECT day, remote, actor, protocol_id, port, direction
+		FROM fitting WHERE NOT whole)
+--}
+--:pid {
+	AND f.process IN (SELECT id FROM processes)
+--:proto	AND k.protocol_id = :proto
+--:port	AND service_port = :port
+--:direction	AND k.direction = :direction
+--}
+--}
+--!pid {
+	UNION ALL
+	SELECT remote, actor, protocol_id, port, direction, flows, failed, 0, octets_out, octets_in,
+		first_us, last_us, methods
+	FROM contact_tail
+	WHERE remote IN (SELECT id FROM remotes)
+--:since	AND last_us >= :since
+--:until	AND first_us < :until
+--:exe,user,unit,container	AND actor IN (SELECT id FROM actors)
+--:proto	AND protocol_id = :proto
+--:port	AND port = :port
+--:direction	AND direction = iif(:direction = 'out', 1, 2)
+--}
+	UNION ALL
+	SELECT f.remote, f.actor, k.protocol_id,
+		CASE k.direction WHEN 'out' THEN f.remote_port WHEN 'in' THEN f.local_port
+			ELSE coalesce(min(nullif(f.remote_port, 0), nullif(f.local_port, 0)),
+				max(f.remote_port, f.local_port)) END AS service_port,
+		s.id, 1, 0, 1, f.octets_out, f.octets_in, f.start_us, f.seen_us, m.bit
+	FROM open_flow AS f
+	CROSS JOIN kind AS k ON k.id = f.kind
+	CROSS JOIN methods AS m ON m.name = k.method
+	CROSS JOIN directions AS s ON s.name = k.direction
+	WHERE f.remote IN (SELECT id FROM remotes)
+--:since	AND f.seen_us >= :since
+--:until	AND f.start_us < :until
+--:exe,user,unit,container,pid	AND f.actor IN (SELECT id FROM actors)
+--:pid	AND f.process IN (SELECT id FROM processes)
+--:proto	AND k.protocol_id = :proto
+--:port	AND service_port = :port
+--:direction	AND k.direction = :direction
+),
+-- One row for what is printed together, small from here on.
+sums AS MATERIALIZED (
+	SELECT e.path, p.actor, p.remote, p.protocol_id, p.port, p.direction,
+		sum(p.flows) AS flows, sum(p.failed) AS failed, sum(p.open) AS open,
+		sum(p.octets_out) AS octets_out, sum(p.octets_in) AS octets_in,
+		min(p.first_us) AS first_us, max(p.last_us) AS last_us,
+		max(p.methods & 1) | max(p.methods & 2) | max(p.methods & 4) | max(p.methods & 8)
+			| max(p.methods & 16) | max(p.methods & 32) | max(p.methods & 64) AS methods
+	FROM parts AS p
+	CROSS JOIN actor AS a ON a.id = p.actor
+	CROSS JOIN executable AS e ON e.id = a.executable
+	GROUP BY e.path, p.actor, p.remote, p.protocol_id, p.port, p.direction
+),
+services AS (
+	SELECT path, json_group_array(text) AS texts
+	FROM (
+		SELECT s.path,
+			iif(s.place <= 8, d.name || ' ' || coalesce((SELECT k.protocol FROM kind AS k
+				WHERE k.protocol_id = s.protocol_id LIMIT 1), s.protocol_id)
+				|| iif(s.port, '/' || s.port, ''),
+				(s.places - 8) || ' more') AS text
+		FROM (
+			SELECT path, direction, protocol_id, port,
+				row_number() OVER (PARTITION BY path ORDER BY sum(flows) DESC) AS place,
+				count(*) OVER (PARTITION BY path) AS places
+			FROM sums
+			GROUP BY path, direction, protocol_id, port
+		) AS s
+		JOIN directions AS d ON d.id = s.direction
+		WHERE s.place <= 9
+		ORDER BY s.path, s.place
+	)
+	GROUP BY path
+),
+who AS (
+	SELECT s.path,
+		json_group_array(DISTINCT a.uid) FILTER (WHERE a.uid >= 0) AS users,
+		sum(s.flows) AS flows, sum(s.failed) AS failed, sum(s.open) AS open,
+		sum(s.octets_out) AS octets_out, sum(s.octets_in) AS octets_in,
+		min(s.first_us) AS first_time, max(s.last_us) AS last_time,
+		count(DISTINCT r.ip) AS hosts,
+		json_group_array(DISTINCT pe.path) FILTER (WHERE pe.path <> '') AS parents,
+		json_group_array(DISTINCT u.unit) FILTER (WHERE u.unit <> '') AS units,
+		json_group_array(DISTINCT u.container) FILTER (WHERE u.container <> '') AS containers,
+		max(s.methods & 1) | max(s.methods & 2) | max(s.methods & 4) | max(s.methods & 8)
+			| max(s.methods & 16) | max(s.methods & 32) | max(s.methods & 64) AS methods
+	FROM sums AS s
+	CROSS JOIN remote AS r ON r.id = s.remote
+	CROSS JOIN actor AS a ON a.id = s.actor
+	CROSS JOIN executable AS pe ON pe.id = a.parent_executable
+	CROSS JOIN unit AS u ON u.id = a.unit
+	GROUP BY s.path
+)
+SELECT nullif(w.path, '') AS exe, w.users, w.flows, w.failed, w.open, w.octets_out, w.octets_in,
+	w.first_time, w.last_time, s.texts AS services, w.hosts, w.parents, w.units, w.containers,
+	(SELECT json_group_array(m.name) FROM methods AS m WHERE w.methods & m.bit) AS known
+FROM who AS w
+LEFT JOIN services AS s ON s.path = w.path
+ORDER BY w.last_time DESC
+LIMIT :limit
