@@ -173,21 +173,33 @@ static void take_packet(u_char *user, const struct pcap_pkthdr *header, const u_
 	packet_observer_take(&source->observer, &frame);
 }
 
+/* A file of several link types is sound; it is libpcap that stops there. */
+static int fail_read(const struct source_pcap *source, struct source_pcap_error *ret_error)
+{
+	char text[PCAP_ERRBUF_SIZE + 64];
+	unsigned long long packets = source->counters.packets;
+	const char *reason = pcap_geterr(source->pcap);
+
+	if (strstr(reason, "different from the type of the first interface"))
+		snprintf(text, sizeof(text),
+			"read up to %llu packets: its interfaces differ in link type; split it "
+			"first: tshark -Y frame.interface_id==0 -w OUT -r IN",
+			packets);
+	else
+		snprintf(text, sizeof(text), "damaged after %llu packets: %s", packets, reason);
+	return fail(ret_error, EIO, source->path, text);
+}
+
 int source_pcap_read(
 	struct source_pcap *source, int max_packets, struct source_pcap_error *ret_error)
 {
-	char text[PCAP_ERRBUF_SIZE + 64];
 	int taken;
 
 	if (source->over)
 		return 0;
 	taken = pcap_dispatch(source->pcap, max_packets, take_packet, (u_char *)source);
 	source->over = taken <= 0;
-	if (taken >= 0)
-		return taken > 0;
-	snprintf(text, sizeof(text), "damaged after %llu packets: %s",
-		(unsigned long long)source->counters.packets, pcap_geterr(source->pcap));
-	return fail(ret_error, EIO, source->path, text);
+	return taken < 0 ? fail_read(source, ret_error) : taken > 0;
 }
 
 void source_pcap_counters(

@@ -1,0 +1,156 @@
+/* A capture file in, one line a flow out: source_pcap and the flow table alone, no database.
+ *
+ *     replay [--local ADDRESS|CIDR]... [--idle SECONDS] [--active SECONDS] FILE
+ *
+ * Lines are END records in the order of their ends; with --active OPEN and UPDATE records too:
+ *     protocol local arrow remote outcome out=OCTETS/PACKETS in=OCTETS/PACKETS rtx=N rtt=US
+ * START+DURATION and one line of counters. A damaged file exits with 1 after what came before the
+ * damage. */
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "flow/flow_names.h"
+#include "flow/flow_table.h"
+#include "source/source_pcap.h"
+#include "util/clock.h"
+
+enum { RANGES_MAX = 8, PACKETS_A_READ = 64 };
+
+struct replay {
+	struct flow_table *table;
+	struct source_pcap_range local[RANGES_MAX];
+	size_t local_count;
+	long idle_s, active_s;
+	const char *path;
+};
+
+static const char *format_end(const struct addr *addr, uint16_t port, char buf[static 64])
+{
+	char text[ADDR_TEXT_SIZE];
+
+	snprintf(buf, 64, addr_is_v4(addr) ? "%s:%u" : "[%s]:%u", addr_format(addr, text), port);
+	return buf;
+}
+
+static void print_record(void *ctx, const struct flow_record *record)
+{
+	static const char *const arrows[] = {"--", "->", "<-"};
+	static const char *const kinds[] = {"open", "update", ""};
+	const struct replay *replay = ctx;
+	const struct flow_counters *counters = &record->counters;
+	const struct flow_key *key = &record->key;
+	char local[64], remote[64], protocol[FLOW_PROTOCOL_NAME_SIZE];
+	long long duration_us = record->end_us - record->start_us;
+
+	if (record->kind != FLOW_RECORD_END && !replay->active_s)
+		return;
+	printf("%s %s %s %s %s out=%llu/%llu in=%llu/%llu rtx=%u rtt=%u %lld.%06lld+%lld.%06lld\n",
+		flow_protocol_name(key->protocol, protocol),
+		format_end(&key->local, key->local_port, local), arrows[record->direction],
+		format_end(&key->remote, key->remote_port, remote),
+		record->kind == FLOW_RECORD_END ? flow_outcome_name(record->outcome)
+						: kinds[record->kind],
+		(unsigned long long)counters->octets_out, (unsigned long long)counters->packets_out,
+		(unsigned long long)counters->octets_in, (unsigned long long)counters->packets_in,
+		counters->retransmits, counters->rtt_us, (long long)(record->start_us / US_PER_S),
+		(long long)(record->start_us % US_PER_S), duration_us / US_PER_S,
+		duration_us % US_PER_S);
+}
+
+static void observe(void *ctx, const struct observation *observation)
+{
+	struct replay *replay = ctx;
+
+	flow_table_observe(replay->table, observation);
+}
+
+static bool parse(struct replay *replay, int argc, char **argv)
+{
+	*replay = (struct replay){.idle_s = 120};
+	for (int i = 1; i < argc; i++) {
+		const char *value = i + 1 < argc ? argv[i + 1] : "";
+		struct source_pcap_range *range = &replay->local[replay->local_count];
+
+		if (strcmp(argv[i], "--local") == 0) {
+			if (replay->local_count == RANGES_MAX ||
+				addr_parse_range(value, &range->first, &range->last) < 0)
+				return false;
+			replay->local_count++;
+			i++;
+		} else if (strcmp(argv[i], "--idle") == 0) {
+			replay->idle_s = atol(value);
+			i++;
+		} else if (strcmp(argv[i], "--active") == 0) {
+			replay->active_s = atol(value);
+			i++;
+		} else {
+			replay->path = argv[i];
+		}
+	}
+	return replay->path != NULL;
+}
+
+static void print_counters(const struct source_pcap *source)
+{
+	struct source_pcap_counters counters;
+
+	source_pcap_counters(source, &counters);
+	printf("packets=%llu truncated=%llu malformed=%llu unsupported=%llu not_ip=%llu\n",
+		(unsigned long long)counters.packets, (unsigned long long)counters.truncated,
+		(unsigned long long)counters.malformed, (unsigned long long)counters.unsupported,
+		(unsigned long long)counters.not_ip);
+}
+
+static int read_all(struct replay *replay, struct source_pcap *source)
+{
+	struct source_pcap_error error;
+	struct source_pcap_counters counters;
+	int r;
+
+	while ((r = source_pcap_read(source, PACKETS_A_READ, &error)) > 0) {
+		source_pcap_counters(source, &counters);
+		flow_table_expire(replay->table, counters.last_ns);
+	}
+	flow_table_end_all(replay->table);
+	print_counters(source);
+	if (r < 0)
+		fprintf(stderr, "%s\n", error.text);
+	return r < 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct replay replay;
+	struct source_sink sink = {.ctx = &replay, .observe = observe};
+	struct source_pcap_error error;
+	struct source_pcap *source;
+	int status;
+
+	if (!parse(&replay, argc, argv))
+		return 2;
+	struct source_pcap_options options = {
+		.local = replay.local, .local_count = replay.local_count};
+	struct flow_table_options table_options = {
+		.max_flows = 65536,
+		.active_timeout_ns = (replay.active_s ? replay.active_s : 60) * (int64_t)NS_PER_S,
+		.idle_timeout_ns = replay.idle_s * (int64_t)NS_PER_S,
+		.lost_timeout_ns = 60 * (int64_t)NS_PER_S,
+		.hash_key = hash_key_random(),
+		.emit = print_record,
+		.ctx = &replay,
+	};
+	if (source_pcap_open_file(replay.path, &options, &sink, &source, &error) < 0) {
+		fprintf(stderr, "%s\n", error.text);
+		return 1;
+	}
+	if (flow_table_new(&table_options, &replay.table) < 0) {
+		source_pcap_free(source);
+		return 1;
+	}
+	status = read_all(&replay, source);
+	source_pcap_free(source);
+	flow_table_free(replay.table);
+	return status;
+}

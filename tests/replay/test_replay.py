@@ -1,0 +1,372 @@
+#!/usr/bin/env python3
+"""Capture files in, flows out: each file is written octet by octet, each expected line is what
+the reader of the packets would say, worked out by hand. Usage: test_replay.py REPLAY-PROGRAM"""
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import capture_make as make
+from capture_make import ACK, FIN, PSH, RST, SYN, Talk
+
+REPLAY = sys.argv.pop(1) if len(sys.argv) > 1 else "replay"
+CLIENT, SERVER = "192.0.2.1", "198.51.100.7"
+CLIENT6, SERVER6 = "2001:db8::1", "2001:db8::2"
+ENDS = f"tcp {CLIENT}:40000 -> {SERVER}:443"
+
+
+class Replay(unittest.TestCase):
+    maxDiff = None
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.path = os.path.join(folder.name, "test.pcap")
+
+    def run_replay(self, data, *options, stdin=False):
+        with open(self.path, "wb") as file:
+            file.write(data)
+        with open(self.path, "rb") as file:
+            return subprocess.run([REPLAY, *options, "-" if stdin else self.path], text=True,
+                                  stdin=file, capture_output=True, timeout=60, check=False)
+
+    def flows(self, data, *options, stdin=False):
+        """The lines of flows; checks that nothing else was said."""
+        done = self.run_replay(data, *options, stdin=stdin)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        lines = done.stdout.splitlines()
+        self.counters = dict(pair.split("=") for pair in lines.pop().split())
+        return lines
+
+    def check(self, data, *expected, options=()):
+        self.assertEqual(self.flows(data, *options), list(expected))
+
+    def check_talk(self, talk, expected, options=()):
+        self.check(make.pcap(make.ETHERNET, talk.framed()), expected, options=options)
+
+    def check_error(self, data, *words):
+        done = self.run_replay(data)
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+        for word in (self.path, *words):
+            self.assertIn(word, done.stderr)
+        return done.stdout.splitlines()
+
+
+class Tcp(Replay):
+
+    def test_a_whole_connection(self):
+        talk = Talk().handshake().segment("c", PSH | ACK, 100).segment("s", ACK)
+        talk.segment("s", PSH | ACK, 1460).segment("s", PSH | ACK, 540).segment("c", ACK).close()
+        self.check_talk(talk, f"{ENDS} closed out=100/6 in=2000/5 rtx=0 rtt=2000 "
+                              "1700000000.000000+0.010000")
+
+    def test_retransmissions_are_counted_but_not_their_octets(self):
+        talk = Talk(client_seq=0xFFFFFFF0).handshake()
+        talk.segment("c", ACK, 500).segment("c", ACK, 500)
+        talk.segment("c", ACK, 500, seq=0xFFFFFFF1)
+        talk.segment("c", ACK, 1000, seq=0xFFFFFFF1)
+        talk.close()
+        talk.segment("s", FIN | ACK, seq=5001)
+        self.check_talk(talk, f"{ENDS} closed out=1000/8 in=0/3 rtx=3 rtt=2000 "
+                              "1700000000.000000+0.010000")
+
+    def test_segments_out_of_order(self):
+        talk = Talk().handshake().segment("s", ACK, 100, seq=5101).segment("s", ACK, 100, seq=5001)
+        talk.seq["s"] = 5201
+        talk.close()
+        self.check_talk(talk, f"{ENDS} closed out=0/4 in=200/4 rtx=0 rtt=2000 "
+                              "1700000000.000000+0.007000")
+
+    def test_reset(self):
+        talk = Talk().handshake().segment("c", ACK, 10).segment("s", RST | ACK)
+        self.check_talk(talk, f"{ENDS} reset out=10/3 in=0/2 rtx=0 rtt=2000 "
+                              "1700000000.000000+0.004000")
+
+    def test_refused(self):
+        talk = Talk().segment("c", SYN).segment("s", RST | ACK)
+        self.check_talk(talk, f"{ENDS} refused out=0/1 in=0/1 rtx=0 rtt=0 "
+                              "1700000000.000000+0.001000")
+
+    def test_given_up_before_it_was_established(self):
+        talk = Talk().segment("c", SYN).segment("s", SYN | ACK).segment("c", RST)
+        self.check_talk(talk, f"{ENDS} aborted out=0/2 in=0/1 rtx=0 rtt=0 "
+                              "1700000000.000000+0.002000")
+
+    def test_unanswered(self):
+        talk = Talk(step=1000000).segment("c", SYN).segment("c", SYN, seq=1000)
+        later = Talk(cport=40001, at=130000000).handshake().close()
+        data = make.pcap(make.ETHERNET, talk.framed() + later.framed())
+        self.check(data,
+                   f"{ENDS} timeout out=0/2 in=0/0 rtx=1 rtt=0 1700000000.000000+1.000000",
+                   f"tcp {CLIENT}:40001 -> {SERVER}:443 closed out=0/4 in=0/2 rtx=0 rtt=2000 "
+                   "1700000130.000000+0.005000")
+
+    def test_unanswered_when_the_file_ends(self):
+        self.check_talk(Talk().segment("c", SYN),
+                        f"{ENDS} lost out=0/1 in=0/0 rtx=0 rtt=0 1700000000.000000+0.000000")
+
+    def test_mid_stream(self):
+        talk = Talk(cport=40000, sport=50000).segment("s", ACK, 100).segment("c", ACK, 7)
+        self.check_talk(talk, f"tcp {SERVER}:50000 -- {CLIENT}:40000 lost out=100/1 in=7/1 rtx=0 "
+                              "rtt=0 1700000000.000000+0.001000")
+
+    def test_mid_stream_of_a_system_port(self):
+        talk = Talk().segment("s", ACK, 100).segment("c", ACK, 7)
+        self.check_talk(talk, f"tcp {CLIENT}:40000 -- {SERVER}:443 lost out=7/1 in=100/1 rtx=0 "
+                              "rtt=0 1700000000.000000+0.001000")
+
+    def test_the_tuple_used_twice_is_two_flows(self):
+        first = Talk().handshake().segment("c", ACK, 5).close()
+        again = Talk(client_seq=9000, server_seq=70000, at=1000000).handshake().close()
+        data = make.pcap(make.ETHERNET, first.framed() + again.framed())
+        self.check(data,
+                   f"{ENDS} closed out=5/5 in=0/2 rtx=0 rtt=2000 1700000000.000000+0.006000",
+                   f"{ENDS} closed out=0/4 in=0/2 rtx=0 rtt=2000 1700000001.000000+0.005000")
+
+    def test_late_segments_make_no_flow_of_their_own(self):
+        talk = Talk().handshake().close()
+        talk.at += 2000000
+        talk.segment("s", FIN | ACK, seq=5001).segment("c", RST, seq=1002)
+        self.check_talk(talk, f"{ENDS} closed out=0/5 in=0/3 rtx=1 rtt=2000 "
+                              "1700000000.000000+2.007000")
+
+    def test_one_side_finished_then_idle(self):
+        talk = Talk().handshake().segment("c", FIN | ACK)
+        later = Talk(cport=1, at=300000000).segment("c", SYN)
+        data = make.pcap(make.ETHERNET, talk.framed() + later.framed())
+        self.assertEqual(self.flows(data)[0], f"{ENDS} idle out=0/3 in=0/1 rtx=0 rtt=2000 "
+                                              "1700000000.000000+0.003000")
+
+    def test_a_long_connection_is_reported_while_it_is_open(self):
+        talk = Talk().handshake()
+        for at in range(10, 35, 5):
+            talk.at = at * 1000000
+            talk.segment("c", ACK, 100)
+        self.check(make.pcap(make.ETHERNET, talk.framed()),
+                   f"{ENDS} open out=100/3 in=0/1 rtx=0 rtt=2000 1700000000.000000+10.000000",
+                   f"{ENDS} update out=300/5 in=0/1 rtx=0 rtt=2000 1700000000.000000+20.000000",
+                   f"{ENDS} update out=500/7 in=0/1 rtx=0 rtt=2000 1700000000.000000+30.000000",
+                   f"{ENDS} lost out=500/7 in=0/1 rtx=0 rtt=2000 1700000000.000000+30.000000",
+                   options=("--active", "10"))
+
+    def test_options_of_tcp_and_large_segments(self):
+        talk = Talk().segment("c", SYN, options=b"\x02\x04\x05\xb4").segment("s", SYN | ACK)
+        talk.segment("c", ACK).segment("c", ACK, 60000).close()
+        frames = [(us, frame[:80], len(frame)) for us, frame in talk.framed()]
+        self.check(make.pcap(make.ETHERNET, frames),
+                   f"{ENDS} closed out=60000/5 in=0/2 rtx=0 rtt=2000 1700000000.000000+0.006000")
+
+    def test_big_tcp_has_no_length_in_the_ip_header(self):
+        head = make.tcp(40000, 443, ACK, 1)
+        four = make.ethernet(make.ip4(CLIENT, SERVER, make.TCP, head, total=0), pad=False)
+        six = make.ethernet(make.ip6(CLIENT6, SERVER6, make.TCP, head, length=0), pad=False)
+        data = make.pcap(make.ETHERNET, [(0, four, len(four) + 100000),
+                                         (1, six, len(six) + 200000)])
+        self.check(data,
+                   f"tcp {CLIENT}:40000 -- {SERVER}:443 lost out=100000/1 in=0/0 rtx=0 rtt=0 "
+                   "1700000000.000000+0.000000",
+                   f"tcp [{CLIENT6}]:40000 -- [{SERVER6}]:443 lost out=200000/1 in=0/0 rtx=0 "
+                   "rtt=0 1700000000.000001+0.000000")
+
+
+class Orientation(Replay):
+
+    def test_the_server_was_captured(self):
+        talk = Talk().handshake().segment("c", ACK, 3).segment("s", ACK, 4).close()
+        self.check_talk(talk, f"tcp {SERVER}:443 <- {CLIENT}:40000 closed out=4/3 in=3/5 rtx=0 "
+                              "rtt=2000 1700000000.000000+0.007000",
+                        options=("--local", "198.51.100.0/24", "--local", "2001:db8::/32"))
+
+    def test_cooked_captures_know_what_was_sent(self):
+        for link_type, wrap in ((make.SLL, make.sll), (make.SLL2, make.sll2)):
+            talk = Talk().handshake().close()
+            frames = [(us, wrap(packet, 0 if packet[12:16] == b"\xc0\0\x02\x01" else 4))
+                      for us, packet in talk.packets]
+            with self.subTest(link_type):
+                self.check(make.pcap(link_type, frames),
+                           f"tcp {SERVER}:443 <- {CLIENT}:40000 closed out=0/2 in=0/4 rtx=0 "
+                           "rtt=2000 1700000000.000000+0.005000")
+
+    def test_on_a_cooked_loopback_the_initiator_is_local(self):
+        talk = Talk(client="127.0.0.1", server="127.0.0.1").handshake().close()
+        frames = [(us, make.sll2(packet, 0, device=772)) for us, packet in talk.packets]
+        self.check(make.pcap(make.SLL2, frames),
+                   "tcp 127.0.0.1:40000 -> 127.0.0.1:443 closed out=0/4 in=0/2 rtx=0 rtt=2000 "
+                   "1700000000.000000+0.005000")
+
+    def test_datagrams(self):
+        packets = [
+            (0, make.ip4(SERVER, CLIENT, make.UDP, make.udp(53, 40000, b"r" * 200))),
+            (10, make.ip4(CLIENT, SERVER, make.UDP, make.udp(40000, 53, b"q" * 30))),
+            (20, make.ip4(CLIENT, SERVER, make.ICMP, make.icmp_echo(0, b"p" * 56))),
+            (30, make.ip4(SERVER, CLIENT, make.ICMP, make.icmp_echo(8, b"p" * 56))),
+            (40, make.ip6(CLIENT6, SERVER6, 132, make.sctp(7, 8, b"c" * 16))),
+        ]
+        self.check(make.pcap(make.RAW, packets),
+                   f"udp {CLIENT}:40000 -> {SERVER}:53 idle out=30/1 in=200/1 rtx=0 rtt=0 "
+                   "1700000000.000000+0.000010",
+                   f"icmp {SERVER}:0 -> {CLIENT}:0 idle out=64/1 in=64/1 rtx=0 rtt=0 "
+                   "1700000000.000020+0.000010",
+                   f"sctp [{CLIENT6}]:7 -> [{SERVER6}]:8 idle out=16/1 in=0/0 rtx=0 rtt=0 "
+                   "1700000000.000040+0.000000")
+
+
+class Layers(Replay):
+    LINE = (f"udp {CLIENT}:5000 -> {SERVER}:9 idle out=3/1 in=0/0 rtx=0 rtt=0 "
+            "1700000000.000000+0.000000")
+    LINE6 = (f"udp [{CLIENT6}]:5000 -> [{SERVER6}]:9 idle out=3/1 in=0/0 rtx=0 rtt=0 "
+             "1700000000.000000+0.000000")
+    FOUR = make.ip4(CLIENT, SERVER, make.UDP, make.udp(5000, 9, b"abc"))
+    SIX = make.ip6(CLIENT6, SERVER6, make.UDP, make.udp(5000, 9, b"abc"))
+
+    def test_link_types(self):
+        frames = [
+            (make.ETHERNET, make.ethernet(self.FOUR)),
+            (make.ETHERNET, make.ethernet(self.FOUR, tags=[(0x8100, 7)])),
+            (make.ETHERNET, make.ethernet(self.FOUR, tags=[(0x88A8, 7), (0x8100, 9)])),
+            (make.RAW, self.FOUR),
+            (228, self.FOUR),
+            (make.NULL, make.null(self.FOUR)),
+            (make.NULL, make.null(self.FOUR, ">")),
+            (make.LOOP, make.null(self.FOUR, ">")),
+            (make.SLL, make.sll(self.FOUR, 4)),
+            (make.SLL2, make.sll2(self.FOUR, 4)),
+        ]
+        for link_type, frame in frames:
+            with self.subTest(link_type=link_type, frame=frame):
+                self.check(make.pcap(link_type, [(0, frame)]), self.LINE)
+
+    def test_link_types_with_ipv6(self):
+        frames = [(make.ETHERNET, make.ethernet(self.SIX)), (make.RAW, self.SIX), (229, self.SIX),
+                  (make.NULL, make.null(self.SIX, family6=10)),
+                  (make.NULL, make.null(self.SIX, family6=24)),
+                  (make.NULL, make.null(self.SIX, ">", family6=28)),
+                  (make.SLL, make.sll(self.SIX, 4)), (make.SLL2, make.sll2(self.SIX, 4))]
+        for link_type, frame in frames:
+            with self.subTest(link_type=link_type, frame=frame):
+                self.check(make.pcap(link_type, [(0, frame)]), self.LINE6)
+
+    def test_ipv4_options_and_mapped_addresses(self):
+        packet = make.ip4(CLIENT, SERVER, make.UDP, make.udp(5000, 9, b"abc"),
+                          options=b"\x94\x04\0\0")
+        self.check(make.pcap(make.RAW, [(0, packet)]), self.LINE)
+
+    def test_ipv6_extension_headers(self):
+        inner = make.udp(5000, 9, b"abc")
+        routing = struct.pack("!BBBB", make.UDP, 1, 2, 0) + bytes(12) + inner
+        options = struct.pack("!BB", 43, 0) + b"\x01\x04" + bytes(4) + routing
+        hop = struct.pack("!BB", 60, 0) + b"\x05\x02\0\0\x01\0" + options
+        self.check(make.pcap(make.RAW, [(0, make.ip6(CLIENT6, SERVER6, 0, hop))]), self.LINE6)
+
+    def test_fragments_belong_to_the_first_ones_ports(self):
+        whole = make.udp(5000, 9, b"d" * 3000)
+        packets = [(i, make.ip4(CLIENT, SERVER, make.UDP, whole[at:at + 1480], ident=77,
+                                fragment=at // 8 | (0x2000 if at + 1480 < len(whole) else 0)))
+                   for i, at in enumerate(range(0, len(whole), 1480))]
+        packets.append((9, make.ip4(CLIENT, SERVER, make.UDP, b"z" * 80, ident=78, fragment=185)))
+        self.check(make.pcap(make.RAW, packets),
+                   f"udp {CLIENT}:5000 -> {SERVER}:9 idle out=3000/3 in=0/0 rtx=0 rtt=0 "
+                   "1700000000.000000+0.000002")
+        self.assertEqual(self.counters["unsupported"], "1")
+
+    def test_fragments_of_ipv6(self):
+        whole = make.udp(5000, 9, b"d" * 2000)
+        first = struct.pack("!BBHI", make.UDP, 0, 1, 99) + whole[:1448]
+        later = struct.pack("!BBHI", make.UDP, 0, 1448, 99) + whole[1448:]
+        packets = [(0, make.ip6(CLIENT6, SERVER6, 44, first)),
+                   (1, make.ip6(CLIENT6, SERVER6, 44, later))]
+        self.check(make.pcap(make.RAW, packets),
+                   f"udp [{CLIENT6}]:5000 -> [{SERVER6}]:9 idle out=2000/2 in=0/0 rtx=0 rtt=0 "
+                   "1700000000.000000+0.000001")
+
+    def test_what_is_not_read_is_counted_as_what_it_is(self):
+        packets = [
+            (0, make.ethernet(b"\0\1\x08\0\6\4\0\1" + bytes(20), kind=0x0806)),
+            (1, make.ethernet(self.FOUR, kind=0x8847)),
+            (2, make.ethernet(self.FOUR)[:30], 60),
+            (3, make.ethernet(make.ip4(CLIENT, SERVER, make.UDP, b"\0\1\0\2\xff\xff\0\0"))),
+            (4, make.ethernet(self.FOUR)[:14]),
+        ]
+        self.check(make.pcap(make.ETHERNET, packets))
+        self.assertEqual(self.counters, {"packets": "5", "not_ip": "1", "unsupported": "1",
+                                         "truncated": "1", "malformed": "2"})
+
+
+class Files(Replay):
+    LINE = Layers.LINE
+    PACKETS = [(0, Layers.FOUR)]
+
+    def test_byte_orders_and_time_units(self):
+        for order in "<>":
+            for nanoseconds in (False, True):
+                with self.subTest(order=order, nanoseconds=nanoseconds):
+                    self.check(make.pcap(make.RAW, self.PACKETS, order, nanoseconds), self.LINE)
+            with self.subTest(order=order, format="pcapng"):
+                self.check(make.pcapng([make.RAW], self.PACKETS, order), self.LINE)
+
+    def test_standard_input(self):
+        self.assertEqual(self.flows(make.pcap(make.RAW, self.PACKETS), stdin=True), [self.LINE])
+
+    def test_a_file_without_packets(self):
+        self.check(make.pcap(make.RAW, []))
+
+    def test_two_interfaces_of_one_link_type(self):
+        frame = make.ethernet(Layers.FOUR)
+        self.check(make.pcapng([make.ETHERNET] * 2, [(0, frame, 0), (1, frame, 1)]),
+                   f"udp {CLIENT}:5000 -> {SERVER}:9 idle out=6/2 in=0/0 rtx=0 rtt=0 "
+                   "1700000000.000000+0.000001")
+
+    def test_two_interfaces_of_different_link_types(self):
+        data = make.pcapng([make.RAW, make.ETHERNET], self.PACKETS)
+        self.check_error(data, "differ in link type", "split it")
+
+    def test_a_link_type_without_ip(self):
+        self.check_error(make.pcap(105, []), "IEEE802_11 (105)", "cannot be read")
+
+    def test_a_file_cut_within_a_packet_gives_what_came_before(self):
+        whole = make.pcap(make.RAW, self.PACKETS * 2)
+        for data in (whole[:-5], whole[:-len(Layers.FOUR) - 7]):
+            lines = self.check_error(data, "after 1 packets")
+            self.assertEqual(lines[0], self.LINE)
+        lines = self.check_error(make.pcapng([make.RAW], self.PACKETS * 2)[:-9], "after 1 packets")
+        self.assertEqual(lines[0], self.LINE)
+
+    def test_a_packet_header_with_garbage(self):
+        data = make.pcap(make.RAW, self.PACKETS) + b"\xff" * 64
+        self.assertEqual(self.check_error(data, "after 1 packets")[0], self.LINE)
+
+    def test_what_is_no_capture_file(self):
+        for data in (b"", b"\xd4", b"this is a text file, not a capture\n", b"\x7fELF" + bytes(99),
+                     make.pcap(make.RAW, [])[:20], make.pcapng([], [])[:11], bytes(1000)):
+            with self.subTest(data):
+                self.check_error(data, "is no capture file")
+
+    def test_a_missing_file_and_a_directory(self):
+        for path, word in ((self.path, "No such file"), (os.path.dirname(self.path), "directory")):
+            done = subprocess.run([REPLAY, path], text=True, capture_output=True, check=False)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(path, done.stderr)
+            self.assertIn(word, done.stderr)
+
+    def test_wild_times(self):
+        for seconds in (0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF):
+            data = make.pcap(make.RAW, self.PACKETS * 2)
+            data = data[:24] + struct.pack("<II", seconds, 0xFFFFFFFF) + data[32:]
+            with self.subTest(seconds):
+                self.assertGreaterEqual(len(self.flows(data)), 1)
+
+    def test_the_same_file_says_the_same_twice(self):
+        frames = []
+        for port in range(1000, 1400):
+            frames += Talk(cport=port, at=port * 17).handshake().close().framed()
+        data = make.pcap(make.ETHERNET, sorted(frames))
+        first = self.flows(data)
+        self.assertEqual(len(first), 400)
+        self.assertEqual(first, self.flows(data))
+
+
+if __name__ == "__main__":
+    unittest.main()
