@@ -8,7 +8,7 @@ char LICENSE[] SEC("license") = "GPL";
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(tcp_state, struct sock *sk, int old_state, int new_state)
 {
-	if (BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP)
+	if (sk->sk_protocol == IPPROTO_TCP)
 		tcp_set_state(sk, old_state, new_state);
 	return 0;
 }
@@ -129,7 +129,7 @@ int snapshot_processes(struct bpf_iter__task *ctx)
 	struct task_struct *task = ctx->task;
 
 	if (task && BPF_CORE_READ(task, pid) == BPF_CORE_READ(task, tgid))
-		note_process((__u64)BPF_CORE_READ(task, group_leader), false);
+		note_process((__u64)BPF_CORE_READ(task, group_leader));
 	return 0;
 }
 

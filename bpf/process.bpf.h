@@ -227,14 +227,14 @@ static __always_inline int send_process(struct process_scratch *record, struct t
 		&ring, &record->event, sizeof(record->event) + total, wakeup_flags());
 }
 
-/* Reports the process of task unless it was; own says that task is current. A global function:
+/* Reports the process of the task at this address, 0 for the current one. A global function:
  * verified once and not in each of its callers. */
-__noinline int note_process(__u64 task_address, bool own)
+__noinline int note_process(__u64 address)
 {
-	struct task_struct *task = (void *)task_address;
-	struct seen_value *before, now = {};
+	struct task_struct *task = (void *)(address ? address : bpf_get_current_task());
 	__u64 thread = bpf_get_current_pid_tgid();
 	struct process_scratch *record;
+	struct seen_value now = {};
 	struct seen_key key = {};
 	struct event_ref ref;
 	__u32 zero = 0;
@@ -244,16 +244,13 @@ __noinline int note_process(__u64 task_address, bool own)
 	key.pid = ref.pid;
 	now.exec_id = ref.exec_id;
 	now.uid = BPF_CORE_READ(task, cred, uid.val);
-	before = bpf_map_lookup_elem(&seen, &key);
-	if (before && before->exec_id == now.exec_id && before->uid == now.uid)
-		return 0;
 	record = bpf_map_lookup_elem(&scratch_template, &zero);
 	if (!record || bpf_map_update_elem(&scratch, &thread, record, BPF_NOEXIST))
 		goto full;
 	record = bpf_map_lookup_elem(&scratch, &thread);
 	if (!record)
 		goto full;
-	if (send_process(record, task, &ref, own) == 0)
+	if (send_process(record, task, &ref, address == 0) == 0)
 		bpf_map_update_elem(&seen, &key, &now, BPF_ANY);
 	else
 		count_loss(LOSS_RING);
@@ -264,20 +261,29 @@ full:
 	return 0;
 }
 
-/* Whoever runs now becomes *ref, and is reported. */
+static __always_inline bool is_seen(const struct event_ref *ref, __u32 uid)
+{
+	struct seen_key key = {.start_ns = ref->start_ns, .pid = ref->pid};
+	struct seen_value *before = bpf_map_lookup_elem(&seen, &key);
+
+	return before && before->exec_id == ref->exec_id && before->uid == uid;
+}
+
+/* Whoever runs now becomes *ref, and is reported unless it was. */
 static __always_inline void take_current(struct event_ref *ref)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
+	struct task_struct *task = bpf_get_current_task_btf();
 
-	task_ref(task, ref);
-	note_process((__u64)task, true);
+	ref->start_ns = task->group_leader->start_boottime;
+	ref->pid = task->tgid;
+	ref->exec_id = task->self_exec_id;
+	if (!is_seen(ref, task->cred->uid.val))
+		note_process(0);
 }
 
 static __always_inline bool current_is_kthread(void)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
-
-	return BPF_CORE_READ(task, flags) & PF_KTHREAD;
+	return bpf_get_current_task_btf()->flags & PF_KTHREAD;
 }
 
 #endif

@@ -8,8 +8,8 @@
 /* A socket in the file table of task, from before the programs were attached. */
 static __always_inline void snapshot_socket(struct task_struct *task, struct sock *sk)
 {
-	__u8 tcp_state = BPF_CORE_READ(sk, __sk_common.skc_state);
-	bool tcp = BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP;
+	__u8 tcp_state = sk->__sk_common.skc_state;
+	bool tcp = sk->sk_protocol == IPPROTO_TCP;
 	struct socket_state *state;
 
 	if (tcp && tcp_state == TCP_CLOSE)
@@ -34,27 +34,28 @@ static __always_inline void snapshot_socket(struct task_struct *task, struct soc
 static __always_inline bool waits_for_datagrams(
 	const struct sock *sk, const struct socket_state *state)
 {
-	return state->flags & SOCKET_BOUND && !BPF_CORE_READ(sk, __sk_common.skc_dport) &&
-	       BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP;
+	return state->flags & SOCKET_BOUND && !sk->__sk_common.skc_dport &&
+	       sk->sk_protocol != IPPROTO_TCP;
 }
 
-static __always_inline void sweep_listener(struct seq_file *seq, const struct sock *sk,
-	struct socket_state *state, struct event_flow *event)
+static __always_inline void sweep_listener(
+	struct seq_file *seq, struct sock *sk, struct socket_state *state, struct event_flow *event)
 {
 	if (state->flags & SOCKET_LISTEN_REPORTED)
 		return;
 	state->flags |= SOCKET_LISTEN_REPORTED;
 	event->type = EVENT_LISTEN;
-	event->protocol = BPF_CORE_READ(sk, sk_protocol);
+	event->protocol = sk->sk_protocol;
 	fill_owner(event, state);
 	event->netns = socket_netns(sk);
 	event->time_ns = state->start_ns;
 	read_addresses(event, sk);
+	event->local_port = bpf_ntohs(BPF_CORE_READ((const struct inet_sock *)sk, inet_sport));
 	bpf_seq_write(seq, event, sizeof(*event));
 }
 
-static __always_inline void sweep_datagram(struct seq_file *seq, const struct sock *sk,
-	struct socket_state *state, struct event_flow *event)
+static __always_inline void sweep_datagram(
+	struct seq_file *seq, struct sock *sk, struct socket_state *state, struct event_flow *event)
 {
 	__u64 now = bpf_ktime_get_boot_ns();
 
@@ -63,7 +64,7 @@ static __always_inline void sweep_datagram(struct seq_file *seq, const struct so
 	if (state->first.start_ns) {
 		bool idle = now - state->first.last_ns > datagram_idle_ns;
 
-		end_first_peer(event, state, BPF_CORE_READ(sk, sk_protocol));
+		end_first_peer(event, state, sk->sk_protocol);
 		if (!idle)
 			event->type = EVENT_FLOW_SIGHTING;
 		event->old_state = idle;
@@ -78,10 +79,10 @@ static __always_inline void sweep_datagram(struct seq_file *seq, const struct so
 	}
 }
 
-static __always_inline void sweep_tcp(struct seq_file *seq, const struct sock *sk,
-	struct socket_state *state, struct event_flow *event)
+static __always_inline void sweep_tcp(
+	struct seq_file *seq, struct sock *sk, struct socket_state *state, struct event_flow *event)
 {
-	__u8 tcp_state = BPF_CORE_READ(sk, __sk_common.skc_state);
+	__u8 tcp_state = sk->__sk_common.skc_state;
 
 	if (state->flags & SOCKET_ENDED || tcp_state == TCP_CLOSE || tcp_state == TCP_LISTEN)
 		return;
@@ -94,8 +95,7 @@ static __always_inline void sweep_tcp(struct seq_file *seq, const struct sock *s
  * are such is visible here, not in cgroup_skb. */
 static __always_inline bool ignore_kernel_socket(const struct sock *sk, struct socket_state *state)
 {
-	if (BPF_CORE_READ(sk, sk_type) != SOCK_RAW ||
-		!BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock))
+	if (sk->sk_type != SOCK_RAW || !BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock))
 		return false;
 	state->flags |= SOCKET_IGNORED;
 	return true;
@@ -111,7 +111,7 @@ static __always_inline void sweep_socket(
 	event.cookie = bpf_get_socket_cookie(sk);
 	if (state->flags & SOCKET_LISTEN || waits_for_datagrams(sk, state))
 		sweep_listener(seq, sk, state, &event);
-	if (BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP)
+	if (sk->sk_protocol == IPPROTO_TCP)
 		sweep_tcp(seq, sk, state, &event);
 	else
 		sweep_datagram(seq, sk, state, &event);

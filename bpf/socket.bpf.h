@@ -6,7 +6,7 @@
 
 static __always_inline bool is_inet(const struct sock *sk)
 {
-	__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	__u16 family = sk->__sk_common.skc_family;
 
 	return family == AF_INET || family == AF_INET6;
 }
@@ -18,23 +18,22 @@ static __always_inline void map_v4(__u8 *octets, __u32 address)
 	__builtin_memcpy(octets + 12, &address, 4);
 }
 
+/* sk comes from BTF (tp_btf, iterators): plain loads, where a BPF_CORE_READ is a helper call. */
 static __always_inline void read_addresses(struct event_flow *event, const struct sock *sk)
 {
-	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET) {
-		map_v4(event->local, BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr));
-		map_v4(event->remote, BPF_CORE_READ(sk, __sk_common.skc_daddr));
+	if (sk->__sk_common.skc_family == AF_INET) {
+		map_v4(event->local, sk->__sk_common.skc_rcv_saddr);
+		map_v4(event->remote, sk->__sk_common.skc_daddr);
 	} else {
 		BPF_CORE_READ_INTO(&event->local, sk, __sk_common.skc_v6_rcv_saddr);
 		BPF_CORE_READ_INTO(&event->remote, sk, __sk_common.skc_v6_daddr);
 	}
-	/* skc_num is 0 already when a socket closes, inet_sport is not */
-	event->local_port = bpf_ntohs(BPF_CORE_READ((const struct inet_sock *)sk, inet_sport));
-	event->remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	event->remote_port = bpf_ntohs(sk->__sk_common.skc_dport);
 }
 
 static __always_inline __u32 socket_netns(const struct sock *sk)
 {
-	return BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+	return sk->__sk_common.skc_net.net->ns.inum;
 }
 
 /* The socket's state, made if create is BPF_SK_STORAGE_GET_F_CREATE. */

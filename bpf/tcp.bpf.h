@@ -5,24 +5,25 @@
 
 #include "socket.bpf.h"
 
-static __always_inline void read_tcp_counters(struct event_flow *event, const struct sock *sk)
+static __always_inline void read_tcp_counters(
+	struct event_flow *event, const struct sock *sk, const struct tcp_sock *tp)
 {
-	const struct tcp_sock *tp = (const void *)sk;
-
-	event->octets_out = BPF_CORE_READ(tp, bytes_sent) - BPF_CORE_READ(tp, bytes_retrans);
-	event->octets_in = BPF_CORE_READ(tp, bytes_received);
-	event->packets_out = BPF_CORE_READ(tp, segs_out);
-	event->packets_in = BPF_CORE_READ(tp, segs_in);
-	event->retransmits = BPF_CORE_READ(tp, total_retrans);
-	event->srtt_us = BPF_CORE_READ(tp, srtt_us) >> 3;
-	event->error = BPF_CORE_READ(sk, sk_err);
-	if (BPF_CORE_READ(sk, __sk_common.skc_flags) & (1UL << SOCK_DONE))
+	event->octets_out = tp->bytes_sent - tp->bytes_retrans;
+	event->octets_in = tp->bytes_received;
+	event->packets_out = tp->segs_out;
+	event->packets_in = tp->segs_in;
+	event->retransmits = tp->total_retrans;
+	event->srtt_us = tp->srtt_us >> 3;
+	event->error = sk->sk_err;
+	if (sk->__sk_common.skc_flags & (1UL << SOCK_DONE))
 		event->flags |= EVENT_PEER_FIN;
 }
 
-static __always_inline void fill_tcp(struct event_flow *event, const struct sock *sk, __u32 type,
-	const struct socket_state *state)
+static __always_inline void fill_tcp(
+	struct event_flow *event, struct sock *sk, __u32 type, const struct socket_state *state)
 {
+	const struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+
 	event->type = type;
 	event->time_ns = bpf_ktime_get_boot_ns();
 	event->protocol = IPPROTO_TCP;
@@ -31,8 +32,12 @@ static __always_inline void fill_tcp(struct event_flow *event, const struct sock
 	if (!event->netns)
 		event->netns = socket_netns(sk);
 	read_addresses(event, sk);
+	if (!tp)
+		return;
+	/* skc_num is 0 already when a socket closes, inet_sport is not */
+	event->local_port = bpf_ntohs(tp->inet_conn.icsk_inet.inet_sport);
 	if (type != EVENT_LISTEN && type != EVENT_LISTEN_GONE)
-		read_tcp_counters(event, sk);
+		read_tcp_counters(event, sk, tp);
 }
 
 static __always_inline void begin_state(
