@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""Writes the seeds of fuzz_decode: one input a link type and a header. Usage: corpus_make.py FOLDER"""
+import os
+import struct
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "replay"))
+import capture_make as make  # noqa: E402
+from capture_make import ACK, FIN, RST, SYN, Talk  # noqa: E402
+
+LINKS = (1, 0, 12, 101, 108, 113, 228, 229, 276, 105)  # as in fuzz_decode.c
+A, B, A6, B6 = "192.0.2.1", "198.51.100.7", "2001:db8::1", "2001:db8::2"
+
+
+def seed(link_type, frames, local=False):
+    out = bytes([LINKS.index(link_type) | (0x80 if local else 0)])
+    for seconds, frame, *longer in frames:
+        out += struct.pack("!HBB", len(frame), longer[0] if longer else 0, seconds) + frame
+    return out
+
+
+def talks():
+    whole = Talk().handshake().segment("c", ACK, 20).segment("s", ACK, 30)
+    whole.segment("s", ACK, 30, seq=5001).close()
+    reset = Talk().segment("c", SYN).segment("s", RST | ACK).segment("c", SYN, seq=9000)
+    middle = Talk(client=A6, server=B6).segment("s", ACK, 9).segment("s", ACK, 9, seq=6000)
+    middle.segment("s", FIN | ACK)
+    for name, talk in (("whole", whole), ("reset", reset), ("middle", middle)):
+        yield name, [(1, packet) for _, packet in talk.packets]
+
+
+def packets():
+    udp, udp6 = make.udp(5000, 9, b"abc"), make.udp(5000, 9, b"abc")
+    yield "udp4", make.ip4(A, B, make.UDP, udp)
+    yield "udp6", make.ip6(A6, B6, make.UDP, udp6)
+    yield "options", make.ip4(A, B, make.UDP, udp, options=b"\x94\x04\0\0")
+    yield "icmp", make.ip4(A, B, make.ICMP, make.icmp_echo(8, b"p" * 8))
+    yield "icmp6", make.ip6(A6, B6, make.ICMP6, make.icmp_echo(129, b"p" * 8))
+    yield "sctp", make.ip4(A, B, make.SCTP, make.sctp(7, 8, b"c" * 16))
+    yield "udplite", make.ip4(A, B, 136, udp)
+    yield "raw", make.ip4(A, B, 253, b"abc")
+    yield "zero", make.ip4(A, B, make.TCP, make.tcp(1, 2, ACK, 1), total=0)
+    routing = struct.pack("!BBBB", make.UDP, 1, 2, 0) + bytes(12) + udp6
+    hop = struct.pack("!BB", 43, 0) + b"\x05\x02\0\0\x01\0" + routing
+    yield "extensions", make.ip6(A6, B6, 0, hop)
+    yield "authentication", make.ip4(A, B, 51, b"\x11\1" + bytes(10) + udp)
+
+
+def fragments():
+    whole = make.udp(5000, 9, b"d" * 40)
+    yield "fragments4", [(0, make.ip4(A, B, make.UDP, whole[:24], fragment=0x2000)),
+                         (0, make.ip4(A, B, make.UDP, whole[24:], fragment=3))]
+    head = struct.pack("!BBHI", make.UDP, 0, 1, 99) + whole[:24]
+    tail = struct.pack("!BBHI", make.UDP, 0, 24, 99) + whole[24:]
+    yield "fragments6", [(0, make.ip6(A6, B6, 44, head)), (0, make.ip6(A6, B6, 44, tail))]
+
+
+def seeds():
+    for name, frames in (*talks(), *fragments()):
+        yield name, seed(101, frames)
+        yield name + "_local", seed(101, frames, True)
+    for name, packet in packets():
+        yield name, seed(101, [(1, packet)])
+    four = make.ip4(A, B, make.UDP, make.udp(5000, 9, b"abc"))
+    yield "ethernet", seed(1, [(0, make.ethernet(four), 3)])
+    yield "vlan", seed(1, [(0, make.ethernet(four, tags=[(0x88A8, 7), (0x8100, 9)]))])
+    yield "null", seed(0, [(0, make.null(four))])
+    yield "loop", seed(108, [(0, make.null(four, ">"))])
+    yield "sll", seed(113, [(0, make.sll(four, 4)), (11, make.sll(four, 0, 772))])
+    yield "sll2", seed(276, [(0, make.sll2(four, 0)), (25, make.sll2(four, 4))])
+    yield "other", seed(105, [(0, four)])
+
+
+def main():
+    os.makedirs(sys.argv[1], exist_ok=True)
+    for name, data in seeds():
+        with open(os.path.join(sys.argv[1], name), "wb") as file:
+            file.write(data)
+
+
+if __name__ == "__main__":
+    main()
