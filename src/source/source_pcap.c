@@ -19,7 +19,8 @@ enum {
 	READ_BUFFER = 256 * 1024,
 	RECORD_HEADER = 16, /* of a packet in a pcap file, to guess the progress in a pipe */
 	MAX_CONVERSATIONS = 131072,
-	TEXT_PATH = 200, /* of a path in a message */
+	TEXT_PATH = 220,   /* of a path in a message */
+	TEXT_REASON = 400, /* of what is wrong with it */
 };
 
 #define LAST_SECOND (INT64_MAX / NS_PER_S - 1)
@@ -42,8 +43,8 @@ static const char *name_of(const char *path)
 static int fail(struct source_pcap_error *ret_error, int error, const char *path, const char *text)
 {
 	ret_error->error = error;
-	snprintf(ret_error->text, sizeof(ret_error->text), "%.*s: %s", TEXT_PATH, name_of(path),
-		text);
+	snprintf(ret_error->text, sizeof(ret_error->text), "%.*s: %.*s", TEXT_PATH, name_of(path),
+		TEXT_REASON, text);
 	return -1;
 }
 

@@ -37,7 +37,7 @@ struct source_pcap_counters {
 
 struct source_pcap_error {
 	int error;
-	char text[384]; /* one line that names the file and the mend */
+	char text[640]; /* one line that names the file and the mend */
 };
 
 /* Opens a file, "-" for standard input. 0 or -1. */
