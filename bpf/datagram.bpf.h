@@ -1,5 +1,5 @@
 /* Datagram sockets (UDP, UDP-Lite, ICMP ping, raw): summed per socket and peer, never an event for
- * each datagram. The first peer lives in the socket's own state, more of them in the peers map.
+ * each datagram. The first peer lives with the socket, more of them in the peers map.
  *
  * Accounting sits in cgroup_skb, which sees each datagram with its socket, its real addresses and
  * its segments, whatever system call or io_uring request moved it. Who acted is learned from
@@ -141,15 +141,15 @@ static __always_inline bool same_address(const __u8 *a, const __u8 *b)
 
 /* Takes the first slot for this peer if it is free. Two processors may race for it: the loser's
  * peer shares the slot's counters only if it is the same one, else it goes to the map. */
-static __always_inline bool is_first(struct socket_state *state, const struct datagram *datagram)
+static __always_inline bool is_first(struct first_peer *first, const struct datagram *datagram)
 {
-	if (!state->first.start_ns) {
-		__builtin_memcpy(state->remote, datagram->peer.remote, sizeof(state->remote));
-		state->remote_port = datagram->peer.remote_port;
+	if (!first->peer.start_ns) {
+		__builtin_memcpy(first->remote, datagram->peer.remote, sizeof(first->remote));
+		first->remote_port = datagram->peer.remote_port;
 		return true;
 	}
-	return state->remote_port == datagram->peer.remote_port &&
-	       same_address(state->remote, datagram->peer.remote);
+	return first->remote_port == datagram->peer.remote_port &&
+	       same_address(first->remote, datagram->peer.remote);
 }
 
 static __always_inline void account_datagram(struct __sk_buff *skb, bool out)
@@ -157,6 +157,7 @@ static __always_inline void account_datagram(struct __sk_buff *skb, bool out)
 	struct bpf_sock *sk = skb->sk;
 	struct datagram datagram = {.out = out};
 	struct socket_state *state;
+	struct first_peer *first;
 
 	if (!sk)
 		return;
@@ -168,25 +169,27 @@ static __always_inline void account_datagram(struct __sk_buff *skb, bool out)
 	state = socket_state_get(sk, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!state || state->flags & SOCKET_IGNORED)
 		return;
-	if (is_first(state, &datagram))
-		add_to_peer(&state->first, &datagram);
+	first = bpf_sk_storage_get(&first_peers, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (first && is_first(first, &datagram))
+		add_to_peer(&first->peer, &datagram);
 	else
 		add_to_map(skb, state, &datagram);
 }
 
-static __always_inline void end_first_peer(
-	struct event_flow *event, const struct socket_state *state, __u8 protocol)
+static __always_inline void end_first_peer(struct event_flow *event,
+	const struct socket_state *state, const struct first_peer *first, __u8 protocol)
 {
 	event->type = EVENT_FLOW_END;
 	event->protocol = protocol;
 	fill_owner(event, state);
-	fill_peer(event, &state->first, state->remote, state->remote_port);
+	fill_peer(event, &first->peer, first->remote, first->remote_port);
 }
 
 /* The socket is closed, in the context of the process that closes it. */
 static __always_inline void datagram_release(struct bpf_sock *sk)
 {
 	struct socket_state *state = socket_state_get(sk, 0);
+	struct first_peer *first;
 	struct event_flow event = {};
 
 	if (!state)
@@ -194,8 +197,9 @@ static __always_inline void datagram_release(struct bpf_sock *sk)
 	if (!state->user.pid)
 		note_user(state);
 	event.cookie = bpf_get_socket_cookie(sk);
-	if (state->first.start_ns) {
-		end_first_peer(&event, state, sk->protocol);
+	first = bpf_sk_storage_get(&first_peers, sk, 0, 0);
+	if (first && first->peer.start_ns) {
+		end_first_peer(&event, state, first, sk->protocol);
 		send_event(&event);
 	}
 	event.time_ns = bpf_ktime_get_boot_ns();

@@ -37,11 +37,7 @@ struct socket_state {
 	struct event_ref user;
 	__u64 start_ns;
 	__u32 netns;
-	__u32 flags;     /* enum event_owner_flags and enum socket_flags */
-	__u8 remote[16]; /* the first peer of a datagram socket; packets of first tell if any */
-	__u16 remote_port;
-	__u8 zero[6];
-	struct peer_state first;
+	__u32 flags; /* enum event_owner_flags and enum socket_flags */
 };
 
 struct {
@@ -50,6 +46,22 @@ struct {
 	__type(key, int);
 	__type(value, struct socket_state);
 } sockets SEC(".maps");
+
+/* The first peer of a datagram socket, apart from socket_state: TCP sockets, which are made and
+ * cloned for each connection, shall stay small. */
+struct first_peer {
+	__u8 remote[16];
+	__u16 remote_port;
+	__u8 zero[6];
+	struct peer_state peer; /* start_ns 0: none yet */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct first_peer);
+} first_peers SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

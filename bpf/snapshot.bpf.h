@@ -54,24 +54,29 @@ static __always_inline void sweep_listener(
 	bpf_seq_write(seq, event, sizeof(*event));
 }
 
+static __always_inline void sweep_first_peer(struct seq_file *seq, struct sock *sk,
+	const struct socket_state *state, struct event_flow *event)
+{
+	struct first_peer *first = bpf_sk_storage_get(&first_peers, sk, 0, 0);
+
+	if (!first || !first->peer.start_ns)
+		return;
+	end_first_peer(event, state, first, sk->sk_protocol);
+	if (bpf_ktime_get_boot_ns() - first->peer.last_ns > datagram_idle_ns)
+		event->old_state = 1; /* idle */
+	else
+		event->type = EVENT_FLOW_SIGHTING;
+	bpf_seq_write(seq, event, sizeof(*event));
+	if (event->old_state)
+		__builtin_memset(&first->peer, 0, sizeof(first->peer));
+}
+
 static __always_inline void sweep_datagram(
 	struct seq_file *seq, struct sock *sk, struct socket_state *state, struct event_flow *event)
 {
-	__u64 now = bpf_ktime_get_boot_ns();
-
 	if (!state->netns)
 		state->netns = socket_netns(sk);
-	if (state->first.start_ns) {
-		bool idle = now - state->first.last_ns > datagram_idle_ns;
-
-		end_first_peer(event, state, sk->sk_protocol);
-		if (!idle)
-			event->type = EVENT_FLOW_SIGHTING;
-		event->old_state = idle;
-		bpf_seq_write(seq, event, sizeof(*event));
-		if (idle)
-			__builtin_memset(&state->first, 0, sizeof(state->first));
-	}
+	sweep_first_peer(seq, sk, state, event);
 	if (state->flags & SOCKET_HAS_PEERS) {
 		event->type = EVENT_SOCKET;
 		fill_owner(event, state);

@@ -76,33 +76,38 @@ static __always_inline void tcp_accepted(struct sock *sk)
 		       (state->user.pid ? EVENT_OWNER_INHERITED : 0);
 }
 
+static __always_inline void send_tcp(
+	struct sock *sk, __u32 type, const struct socket_state *state, __u8 old_state)
+{
+	struct event_flow *event = bpf_ringbuf_reserve(&ring, sizeof(*event), 0);
+
+	if (!event) {
+		count_loss(LOSS_RING);
+		return;
+	}
+	__builtin_memset(event, 0, sizeof(*event));
+	event->cookie = bpf_get_socket_cookie(sk);
+	event->old_state = old_state;
+	fill_tcp(event, sk, type, state);
+	bpf_ringbuf_submit(event, wakeup_flags());
+}
+
 static __always_inline void tcp_end(struct sock *sk, __u8 old_state)
 {
 	struct socket_state *state = socket_state_get(sk, 0);
-	struct event_flow event = {};
 
 	if (state && state->flags & SOCKET_ENDED)
 		return;
-	event.cookie = bpf_get_socket_cookie(sk);
-	event.old_state = old_state;
-	fill_tcp(&event, sk, old_state == TCP_LISTEN ? EVENT_LISTEN_GONE : EVENT_FLOW_END, state);
-	send_event(&event);
+	send_tcp(
+		sk, old_state == TCP_LISTEN ? EVENT_LISTEN_GONE : EVENT_FLOW_END, state, old_state);
 	if (state)
 		state->flags |= SOCKET_ENDED;
 }
 
 static __always_inline void tcp_listen(struct sock *sk)
 {
-	struct socket_state *state;
-	struct event_flow event = {};
-
 	tcp_begin(sk, SOCKET_LISTEN | SOCKET_LISTEN_REPORTED);
-	state = socket_state_get(sk, 0);
-	if (!state)
-		return;
-	event.cookie = bpf_get_socket_cookie(sk);
-	fill_tcp(&event, sk, EVENT_LISTEN, state);
-	send_event(&event);
+	send_tcp(sk, EVENT_LISTEN, socket_state_get(sk, 0), TCP_CLOSE);
 }
 
 /* close(2) or shutdown(2) by whoever holds the socket: the last chance to learn the user. */
@@ -110,7 +115,7 @@ static __always_inline void tcp_local_close(struct sock *sk)
 {
 	struct socket_state *state = socket_state_get(sk, 0);
 
-	if (state && !current_is_kthread())
+	if (state && !(state->flags & EVENT_OWNER_EXACT) && !current_is_kthread())
 		note_user(state);
 }
 
