@@ -199,6 +199,12 @@ CREATE TABLE contact_day (              -- derived: the index of flow
 	PRIMARY KEY (day, remote, actor, protocol_id, port, direction)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE rollup_state (             -- what contact and contact_day count, see store/rollup.h:
+	settled_us INTEGER NOT NULL,        -- flows that ended up to then; the greatest integer: all
+	cut_us     INTEGER NOT NULL,        -- and those that ended up to then
+	cut_remote INTEGER NOT NULL         -- with a lower remote
+) STRICT;
+
 CREATE TABLE flow_hour (                -- derived: one row an hour in which flows ended
 	hour            INTEGER PRIMARY KEY, -- hours since 1970 UTC
 	flows           INTEGER NOT NULL,
@@ -222,4 +228,5 @@ CREATE TABLE coverage_interval (        -- when something may have been missed
 INSERT INTO executable (id, path, flags) VALUES (0, '', 0);
 INSERT INTO unit (id, cgroup) VALUES (0, '');
 INSERT INTO actor (id, executable, parent_executable, uid, unit) VALUES (0, 0, 0, -1, 0);
+INSERT INTO rollup_state (settled_us, cut_us, cut_remote) VALUES (9223372036854775807, 0, 0);
 INSERT INTO name (id, name, reversed) VALUES (0, '', '');

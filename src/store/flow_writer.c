@@ -34,8 +34,8 @@ int flow_writer_init(
 {
 	writer->dictionary = dictionary;
 	writer->run = run;
-	flow_writer_drop(writer);
-	if (rollup_init(&writer->rollup, db) < 0 ||
+	if (sql_integer(db, "SELECT coalesce(max(end_us), 0) FROM flow", &writer->latest_us) < 0 ||
+		rollup_init(&writer->rollup, db) < 0 ||
 		sql_prepare(db, add_flow_text, &writer->add_flow) < 0 ||
 		sql_prepare(db, scan_flow_text, &writer->scan_flow) < 0 ||
 		sql_prepare(db, put_open_text, &writer->put_open) < 0)
@@ -55,6 +55,7 @@ void flow_writer_done(struct flow_writer *writer)
 
 void flow_writer_drop(struct flow_writer *writer)
 {
+	rollup_revert(&writer->rollup);
 	memset(&writer->last, 0, sizeof(writer->last));
 	memset(writer->runs, 0, sizeof(writer->runs));
 }
@@ -70,7 +71,7 @@ int flow_writer_begin(struct flow_writer *writer, size_t flows)
 		writer->ended = ended;
 		writer->ended_capacity = flows;
 	}
-	return rollup_reserve(&writer->rollup, flows);
+	return rollup_begin(&writer->rollup, flows, writer->latest_us);
 }
 
 static struct key_run *run_slot(struct flow_writer *writer, int64_t end_us)
@@ -135,6 +136,8 @@ static int insert_flow(struct flow_writer *writer, const struct flow_row *row, i
 	writer->last.next = key + 1;
 	if (key != row->end_us)
 		*run_slot(writer, row->end_us) = (struct key_run){row->end_us, key + 1};
+	if (key > writer->latest_us)
+		writer->latest_us = key;
 	*ret_key = key;
 	return 0;
 }
@@ -148,7 +151,7 @@ static bool is_failure(enum flow_outcome outcome)
 int flow_writer_add(struct flow_writer *writer, const struct flow_row *row)
 {
 	struct rollup_entry entry = {
-		.remote = row->remote,
+		.remote = (int32_t)row->remote,
 		.process = row->process,
 		.first_us = row->start_us,
 		.flows = 1,
@@ -157,7 +160,7 @@ int flow_writer_add(struct flow_writer *writer, const struct flow_row *row)
 		.octets_in = row->octets_in,
 		.actor = (int32_t)row->actor,
 		.executable = (int32_t)row->executable,
-		.methods = 1u << row->method,
+		.methods = (uint8_t)(1u << row->method),
 		.port = row->service_port,
 		.protocol = row->protocol,
 		.direction = (uint8_t)row->direction,
@@ -172,7 +175,7 @@ int flow_writer_add(struct flow_writer *writer, const struct flow_row *row)
 
 int flow_writer_finish(struct flow_writer *writer)
 {
-	return rollup_write(&writer->rollup);
+	return rollup_finish(&writer->rollup);
 }
 
 static int resolve_processes(

@@ -38,17 +38,18 @@ struct flow_writer {
 	struct rollup rollup;
 	int64_t run;
 	sqlite3_stmt *add_flow, *scan_flow, *put_open, *remove_open;
+	int64_t latest_us;                     /* the greatest key, or more */
 	struct key_run last;                   /* of the flow before */
 	struct key_run runs[FLOW_WRITER_RUNS]; /* by hash of from */
 	const struct flow_record **ended;      /* of one batch, sorted by end */
 	size_t ended_capacity;
 };
 
-/* A zeroed writer; flow_writer_done also after a failed init. */
+/* A zeroed writer, in a transaction; flow_writer_done also after a failed init. */
 int flow_writer_init(
 	struct flow_writer *writer, sqlite3 *db, struct dictionary *dictionary, int64_t run);
 void flow_writer_done(struct flow_writer *writer);
-void flow_writer_drop(struct flow_writer *writer);
+void flow_writer_drop(struct flow_writer *writer); /* the transaction was rolled back */
 
 int flow_writer_begin(struct flow_writer *writer, size_t flows);             /* 0 or -ENOMEM */
 int flow_writer_add(struct flow_writer *writer, const struct flow_row *row); /* sorted by end */

@@ -4,8 +4,10 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "store/sql.h"
+#include "util/clock.h"
 
 #define HOUR_US (3600 * INT64_C(1000000))
 
@@ -31,10 +33,38 @@ static const char put_hour_text[] =
 	" octets_out = octets_out + ?4, octets_in = octets_in + ?5,"
 	" max_duration_us = max(max_duration_us, ?6)";
 
+static const char put_state_text[] = "UPDATE rollup_state SET settled_us = ?1, cut_us = ?2,"
+				     " cut_remote = ?3";
+
+static const char recover_days_text[] =
+	"INSERT INTO contact_day SELECT * FROM contact_tail WHERE TRUE"
+	" ON CONFLICT DO UPDATE SET flows = flows + excluded.flows, failed = failed + "
+	"excluded.failed,"
+	" octets_out = octets_out + excluded.octets_out, octets_in = octets_in + "
+	"excluded.octets_in,"
+	" first_us = min(first_us, excluded.first_us), last_us = max(last_us, excluded.last_us),"
+	" hours = hours | excluded.hours, methods = methods | excluded.methods";
+
+/* last_us of a row of contact_tail is the key of its flow. */
+static const char recover_contacts_text[] =
+	"INSERT INTO contact SELECT t.remote, a.executable, t.protocol_id, t.port, t.direction,"
+	" t.first_us, t.last_us, t.flows, f.process FROM contact_tail AS t"
+	" JOIN flow AS f ON f.end_us = t.last_us JOIN actor AS a ON a.id = t.actor WHERE TRUE"
+	" ON CONFLICT DO UPDATE SET flows = flows + excluded.flows,"
+	" process = iif(excluded.first_us < first_us, excluded.process, process),"
+	" first_us = min(first_us, excluded.first_us), last_us = max(last_us, excluded.last_us)";
+
+static const char recover_state_text[] = "UPDATE rollup_state SET settled_us = 9223372036854775807"
+					 " WHERE settled_us <> 9223372036854775807";
+
+static const struct rollup_state state_idle = {.settled_us = INT64_MAX};
+
 int rollup_init(struct rollup *rollup, sqlite3 *db)
 {
+	rollup->state = rollup->committed = state_idle;
 	if (sql_prepare(db, put_day_text, &rollup->put_day) < 0 ||
-		sql_prepare(db, put_contact_text, &rollup->put_contact) < 0)
+		sql_prepare(db, put_contact_text, &rollup->put_contact) < 0 ||
+		sql_prepare(db, put_state_text, &rollup->put_state) < 0)
 		return -1;
 	return sql_prepare(db, put_hour_text, &rollup->put_hour);
 }
@@ -44,23 +74,81 @@ void rollup_done(struct rollup *rollup)
 	sqlite3_finalize(rollup->put_day);
 	sqlite3_finalize(rollup->put_contact);
 	sqlite3_finalize(rollup->put_hour);
-	free(rollup->entries);
+	sqlite3_finalize(rollup->put_state);
+	free(rollup->now.entries);
+	free(rollup->pending.entries);
+	free(rollup->settling.entries);
+	free(rollup->late.entries);
 }
 
-int rollup_reserve(struct rollup *rollup, size_t flows)
+static int reserve(struct rollup_list *list, size_t more)
 {
+	size_t need = list->count + more, capacity = list->capacity ? list->capacity : 256;
 	struct rollup_entry *entries;
 
-	rollup->count = 0;
-	rollup->hour_flows = 0;
-	if (flows <= rollup->capacity)
+	if (need <= list->capacity)
 		return 0;
-	entries = realloc(rollup->entries, flows * sizeof(*entries));
+	while (capacity < need)
+		capacity *= 2;
+	entries = realloc(list->entries, capacity * sizeof(*entries));
 	if (!entries)
 		return -ENOMEM;
-	rollup->entries = entries;
-	rollup->capacity = flows;
+	list->entries = entries;
+	list->capacity = capacity;
 	return 0;
+}
+
+int rollup_begin(struct rollup *rollup, size_t flows, int64_t latest_us)
+{
+	rollup->now.count = 0;
+	rollup->hour_flows = rollup->hour_failed = 0;
+	rollup->hour_octets_out = rollup->hour_octets_in = rollup->hour_max_duration_us = 0;
+	if (reserve(&rollup->now, flows) < 0)
+		return -ENOMEM;
+	if (!rollup_is_pending(rollup) && flows <= ROLLUP_SMALL)
+		return 0;
+	if (reserve(&rollup->pending, flows) < 0 ||
+		(rollup_is_settling(rollup) && reserve(&rollup->late, flows) < 0))
+		return -ENOMEM;
+	if (!rollup_is_pending(rollup))
+		rollup->state = (struct rollup_state){latest_us, latest_us, 0};
+	if (rollup->pending.count == 0)
+		rollup->pending_since_ns = clock_boottime_ns();
+	return 0;
+}
+
+/* Where a flow goes that ended at last_us. */
+static struct rollup_list *list_of(struct rollup *rollup, int64_t last_us, int64_t remote)
+{
+	if (last_us <= rollup->state.settled_us)
+		return &rollup->now;
+	if (last_us > rollup->state.cut_us)
+		return &rollup->pending;
+	return remote < rollup->state.cut_remote ? &rollup->now : &rollup->late;
+}
+
+static void list_committed(struct rollup_list *list)
+{
+	list->committed = list->count;
+}
+
+void rollup_committed(struct rollup *rollup)
+{
+	list_committed(&rollup->pending);
+	list_committed(&rollup->late);
+	rollup->committed = rollup->state;
+}
+
+void rollup_revert(struct rollup *rollup)
+{
+	rollup->pending.count = rollup->pending.committed;
+	rollup->late.count = rollup->late.committed;
+	rollup->state = rollup->committed;
+}
+
+bool rollup_is_pending(const struct rollup *rollup)
+{
+	return rollup->state.settled_us != INT64_MAX;
 }
 
 static int write_hour(struct rollup *rollup)
@@ -79,7 +167,8 @@ static int write_hour(struct rollup *rollup)
 int rollup_add(struct rollup *rollup, const struct rollup_entry *flow, int64_t duration_us)
 {
 	int64_t hour = flow->last_us / HOUR_US;
-	struct rollup_entry *entry = &rollup->entries[rollup->count++];
+	struct rollup_list *list = list_of(rollup, flow->last_us, flow->remote);
+	struct rollup_entry *entry = &list->entries[list->count++];
 
 	*entry = *flow;
 	entry->day = (int32_t)(hour / 24);
@@ -98,7 +187,7 @@ int rollup_add(struct rollup *rollup, const struct rollup_entry *flow, int64_t d
 
 #define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
 
-/* By what follows the owner in both keys. */
+/* By what follows the owner in the keys of both tables. */
 static int compare_service(const struct rollup_entry *a, const struct rollup_entry *b)
 {
 	int order = COMPARE(a->protocol, b->protocol);
@@ -108,13 +197,15 @@ static int compare_service(const struct rollup_entry *a, const struct rollup_ent
 	return order ? order : COMPARE(a->direction, b->direction);
 }
 
+/* The remote first, though the table has the day first: slices are cut by remote, and the flows of
+ * one settlement are of one day, or two. */
 static int compare_day(const void *left, const void *right)
 {
 	const struct rollup_entry *a = left, *b = right;
-	int order = COMPARE(a->day, b->day);
+	int order = COMPARE(a->remote, b->remote);
 
 	if (!order)
-		order = COMPARE(a->remote, b->remote);
+		order = COMPARE(a->day, b->day);
 	if (!order)
 		order = COMPARE(a->actor, b->actor);
 	return order ? order : compare_service(a, b);
@@ -147,20 +238,20 @@ static void merge_into(struct rollup_entry *sum, const struct rollup_entry *entr
 }
 
 /* Sorts, and leaves one entry a key. */
-static void sort_and_merge(struct rollup *rollup, int (*compare)(const void *, const void *))
+static void sort_and_merge(struct rollup_list *list, int (*compare)(const void *, const void *))
 {
 	size_t kept = 0;
 
-	if (rollup->count == 0)
+	if (list->count == 0)
 		return;
-	qsort(rollup->entries, rollup->count, sizeof(rollup->entries[0]), compare);
-	for (size_t i = 1; i < rollup->count; i++) {
-		if (compare(&rollup->entries[kept], &rollup->entries[i]) == 0)
-			merge_into(&rollup->entries[kept], &rollup->entries[i]);
+	qsort(list->entries, list->count, sizeof(list->entries[0]), compare);
+	for (size_t i = 1; i < list->count; i++) {
+		if (compare(&list->entries[kept], &list->entries[i]) == 0)
+			merge_into(&list->entries[kept], &list->entries[i]);
 		else
-			rollup->entries[++kept] = rollup->entries[i];
+			list->entries[++kept] = list->entries[i];
 	}
-	rollup->count = kept + 1;
+	list->count = kept + 1;
 }
 
 static int write_day(struct rollup *rollup, const struct rollup_entry *entry)
@@ -182,18 +273,162 @@ static int write_contact(struct rollup *rollup, const struct rollup_entry *entry
 	return sql_run(rollup->put_contact);
 }
 
-int rollup_write(struct rollup *rollup)
+static int write_days(struct rollup *rollup, const struct rollup_list *list)
 {
-	if (write_hour(rollup) < 0)
-		return -1;
-	sort_and_merge(rollup, compare_day);
-	for (size_t i = 0; i < rollup->count; i++)
-		if (write_day(rollup, &rollup->entries[i]) < 0)
+	for (size_t i = 0; i < list->count; i++)
+		if (write_day(rollup, &list->entries[i]) < 0)
 			return -1;
-	sort_and_merge(rollup, compare_contact);
-	for (size_t i = 0; i < rollup->count; i++)
-		if (write_contact(rollup, &rollup->entries[i]) < 0)
-			return -1;
-	rollup->count = 0;
 	return 0;
+}
+
+static int write_contacts(struct rollup *rollup, const struct rollup_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (write_contact(rollup, &list->entries[i]) < 0)
+			return -1;
+	return 0;
+}
+
+static int write_state(struct rollup *rollup, const struct rollup_state *state)
+{
+	int64_t row[3] = {state->settled_us, state->cut_us, state->cut_remote};
+
+	sql_bind_integers(rollup->put_state, 1, row, 3);
+	return sql_run(rollup->put_state);
+}
+
+/* Counts the entries of now in both tables. contact is keyed by less: it comes second. */
+static int write_now(struct rollup *rollup)
+{
+	sort_and_merge(&rollup->now, compare_day);
+	if (write_days(rollup, &rollup->now) < 0)
+		return -1;
+	sort_and_merge(&rollup->now, compare_contact);
+	return write_contacts(rollup, &rollup->now);
+}
+
+int rollup_finish(struct rollup *rollup)
+{
+	if (write_hour(rollup) < 0 || write_now(rollup) < 0)
+		return -1;
+	if (rollup->state.settled_us == rollup->committed.settled_us)
+		return 0;
+	return write_state(rollup, &rollup->state);
+}
+
+bool rollup_is_due(const struct rollup *rollup, size_t more_flows)
+{
+	int64_t age_ns = clock_boottime_ns() - rollup->pending_since_ns;
+
+	if (rollup->pending.count == 0 || rollup_is_settling(rollup))
+		return false;
+	return rollup->pending.count + more_flows > ROLLUP_PENDING_MAX ||
+	       age_ns >= ROLLUP_PENDING_MS * INT64_C(1000000);
+}
+
+bool rollup_is_full(const struct rollup *rollup, size_t more_flows)
+{
+	return rollup_is_settling(rollup) &&
+	       rollup->pending.count + more_flows > ROLLUP_PENDING_MAX;
+}
+
+bool rollup_is_settling(const struct rollup *rollup)
+{
+	return rollup->settling.count > 0;
+}
+
+void rollup_settle_begin(struct rollup *rollup, int64_t latest_us)
+{
+	struct rollup_list pending = rollup->pending;
+
+	if (rollup_is_settling(rollup))
+		return;
+	sort_and_merge(&pending, compare_day);
+	rollup->pending = rollup->settling;
+	rollup->settling = pending;
+	rollup->settled = 0;
+	rollup->state.cut_us = latest_us;
+	rollup->state.cut_remote = 0;
+	rollup_committed(rollup);
+}
+
+/* The end of a slice: after ROLLUP_SLICE keys, where another remote begins. */
+static size_t find_slice_end(const struct rollup *rollup)
+{
+	const struct rollup_list *list = &rollup->settling;
+	size_t end = rollup->settled + ROLLUP_SLICE;
+
+	while (end < list->count && list->entries[end].remote == list->entries[end - 1].remote)
+		end++;
+	return end < list->count ? end : list->count;
+}
+
+/* The state after the slice that ends at slice_end. */
+static struct rollup_state state_after_slice(const struct rollup *rollup)
+{
+	struct rollup_state state = rollup->state;
+
+	if (rollup->slice_end < rollup->settling.count)
+		state.cut_remote = rollup->settling.entries[rollup->slice_end].remote;
+	else if (rollup->pending.count > 0)
+		state = (struct rollup_state){state.cut_us, state.cut_us, 0};
+	else
+		state = state_idle;
+	return state;
+}
+
+static bool is_in_slice(const struct rollup *rollup, const struct rollup_entry *late)
+{
+	return rollup->slice_end == rollup->settling.count ||
+	       late->remote < rollup->settling.entries[rollup->slice_end].remote;
+}
+
+static int copy_slice(struct rollup *rollup)
+{
+	struct rollup_list *now = &rollup->now;
+	size_t count = rollup->slice_end - rollup->settled;
+
+	now->count = 0;
+	if (reserve(now, count + rollup->late.count) < 0)
+		return -1;
+	if (count > 0)
+		memcpy(now->entries, rollup->settling.entries + rollup->settled,
+			count * sizeof(*now->entries));
+	now->count = count;
+	for (size_t i = 0; i < rollup->late.count; i++)
+		if (is_in_slice(rollup, &rollup->late.entries[i]))
+			now->entries[now->count++] = rollup->late.entries[i];
+	return 0;
+}
+
+/* Works on a copy: the transaction may fail and be tried again. */
+int rollup_settle_slice(struct rollup *rollup)
+{
+	rollup->slice_end = find_slice_end(rollup);
+	rollup->slice = state_after_slice(rollup);
+	if (copy_slice(rollup) < 0 || write_now(rollup) < 0)
+		return -1;
+	return write_state(rollup, &rollup->slice);
+}
+
+void rollup_slice_committed(struct rollup *rollup)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < rollup->late.count; i++)
+		if (!is_in_slice(rollup, &rollup->late.entries[i]))
+			rollup->late.entries[kept++] = rollup->late.entries[i];
+	rollup->late.count = kept;
+	rollup->settled = rollup->slice_end;
+	if (rollup->settled == rollup->settling.count)
+		rollup->settling.count = 0;
+	rollup->state = rollup->slice;
+	rollup_committed(rollup);
+}
+
+int rollup_recover(sqlite3 *db)
+{
+	if (sql_exec(db, recover_days_text) < 0 || sql_exec(db, recover_contacts_text) < 0)
+		return -1;
+	return sql_exec(db, recover_state_text);
 }

@@ -17,8 +17,15 @@
 enum {
 	BUSY_TIMEOUT_MS = 500,
 	CHECKPOINT_SECONDS = 60,
+	HEARTBEAT_SLICES = 2,   /* of pending roll-ups */
 	HEARTBEAT_SECONDS = 10, /* a heartbeat dirties a page: not more often than this */
 };
+
+/* Only in a new file. A batch changes a few rows on each of many pages, and the WAL takes whole
+ * pages: small ones halve what is written, for 5 % more CPU. */
+static const char layout[] = "PRAGMA page_size = 2048;"
+			     "PRAGMA auto_vacuum = INCREMENTAL;"
+			     "PRAGMA journal_mode = WAL;";
 
 /* Page cache of the writer, and how far back a WAL that grew is cut. secure_delete is on in
  * Debian's build: it makes deletes write, and the file is mode 0640 anyway. */
@@ -55,7 +62,6 @@ static int connect_database(
 	struct store *store, bool synchronous_full, struct store_error *ret_error)
 {
 	const char *path = store->file.path;
-	const char *journal = "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;";
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX;
 	int version;
 
@@ -66,7 +72,7 @@ static int connect_database(
 	if (check_same_file(store, ret_error) < 0 ||
 		store_migrate_check(store->db, path, &version, ret_error) < 0)
 		return -1;
-	if (sql_exec(store->db, journal) < 0 || sql_exec(store->db, settings) < 0 ||
+	if (sql_exec(store->db, layout) < 0 || sql_exec(store->db, settings) < 0 ||
 		sql_exec(store->db, synchronous_full ? "PRAGMA synchronous = FULL"
 						     : "PRAGMA synchronous = NORMAL") < 0)
 		return sql_describe(store->db, path, "opening", ret_error);
@@ -123,8 +129,10 @@ static int begin(
 		dictionary_init(
 			&store->dictionary, store->db, store->boot, options->boot_start_us) == 0 &&
 		flow_writer_init(&store->flows, store->db, &store->dictionary, store->run) == 0 &&
-		store_recover(store, now_us) == 0 && store_commit(store) == 0)
+		store_recover(store, now_us) == 0 && store_commit(store) == 0) {
+		rollup_committed(&store->flows.rollup);
 		return 0;
+	}
 	sql_describe(store->db, store->file.path, "beginning a run", ret_error);
 	return -1;
 }
@@ -168,6 +176,13 @@ int store_heartbeat(struct store *store, int64_t now_us, struct store_error *ret
 
 	if (clock_boottime_ns() - store->checkpoint_ns >= CHECKPOINT_SECONDS * INT64_C(1000000000))
 		store_checkpoint(store);
+	if (rollup_is_due(&store->flows.rollup, 0))
+		rollup_settle_begin(&store->flows.rollup, store->flows.latest_us);
+	if (store_settle_some(store, HEARTBEAT_SLICES) < 0) {
+		sql_describe(store->db, store->file.path, "writing", ret_error);
+		store_rollback(store);
+		return -1;
+	}
 	if (since_us >= 0 && since_us < HEARTBEAT_SECONDS * INT64_C(1000000))
 		return 0;
 	sql_bind_integers(store->beat, 1, values, 2);
@@ -196,6 +211,8 @@ void store_close(struct store *store)
 {
 	if (!store)
 		return;
+	if (store_settle_all(store) < 0)
+		store_rollback(store); /* the next start settles */
 	end_run(store);
 	sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 	release(store);

@@ -31,7 +31,9 @@ int store_write_prepare(struct store *store); /* 0 or -1 with the error in the c
 void store_write_finalize(struct store *store);
 int store_begin(struct store *store);
 int store_commit(struct store *store);
-void store_rollback(struct store *store); /* drops the caches too */
+void store_rollback(struct store *store);               /* drops the caches too */
+int store_settle_some(struct store *store, int slices); /* of what is being settled */
+int store_settle_all(struct store *store); /* the pending roll-ups, in transactions of their own */
 void store_checkpoint(struct store *store);
 
 /* store_recover.c: closes what runs before store->run left open. In a transaction. */

@@ -142,8 +142,8 @@ static int note_down(struct store *store, int64_t now_us)
 
 int store_recover(struct store *store, int64_t now_us)
 {
-	if (note_down(store, now_us) < 0 || sql_exec(store->db, close_listeners_text) < 0 ||
-		recover_flows(store) < 0)
+	if (rollup_recover(store->db) < 0 || note_down(store, now_us) < 0 ||
+		sql_exec(store->db, close_listeners_text) < 0 || recover_flows(store) < 0)
 		return -1;
 	return sql_exec(store->db, "DELETE FROM open_flow");
 }

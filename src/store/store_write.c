@@ -9,7 +9,7 @@
 #include "store/store_internal.h"
 #include "util/clock.h"
 
-enum { WAL_PAGES_MAX = 4096 }; /* 16 MB: what one checkpoint writes back without a long stall */
+enum { WAL_PAGES_MAX = 32768 }; /* of 2 KB; rewriting them seldom is what saves writes */
 
 static const char put_listener_text[] =
 	"INSERT INTO listener (run, socket, process, local, local_port, protocol_id, protocol,"
@@ -66,6 +66,49 @@ void store_rollback(struct store *store)
 		sql_run(store->rollback); /* fails only where SQLite has rolled back itself */
 	dictionary_drop(&store->dictionary);
 	flow_writer_drop(&store->flows);
+}
+
+static int settle_slice(struct store *store)
+{
+	struct rollup *rollup = &store->flows.rollup;
+
+	if (store_begin(store) < 0 || rollup_settle_slice(rollup) < 0 || store_commit(store) < 0)
+		return -1;
+	rollup_slice_committed(rollup);
+	return 0;
+}
+
+int store_settle_some(struct store *store, int slices)
+{
+	for (; slices > 0 && rollup_is_settling(&store->flows.rollup); slices--)
+		if (settle_slice(store) < 0)
+			return -1;
+	return 0;
+}
+
+int store_settle_all(struct store *store)
+{
+	struct rollup *rollup = &store->flows.rollup;
+
+	while (rollup_is_pending(rollup)) {
+		rollup_settle_begin(rollup, store->flows.latest_us);
+		if (settle_slice(store) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Room for the flows of a batch, or time to settle: begins, and does a slice of the work, so that
+ * no batch waits for all of it. */
+static int settle_before(struct store *store, size_t flows)
+{
+	struct rollup *rollup = &store->flows.rollup;
+
+	if (rollup_is_full(rollup, flows))
+		return store_settle_all(store);
+	if (rollup_is_due(rollup, flows))
+		rollup_settle_begin(rollup, store->flows.latest_us);
+	return store_settle_some(store, 1);
 }
 
 /* What readers hold back, or a full disk, is left for the next time. */
@@ -167,15 +210,19 @@ int store_write(struct store *store, const struct batch *batch, struct store_err
 {
 	int64_t begin_ns = clock_boottime_ns();
 
-	if (store_begin(store) < 0 || write_processes(store, batch) < 0 ||
-		write_listeners(store, batch) < 0 || flow_writer_batch(&store->flows, batch) < 0 ||
-		write_coverage(store, batch) < 0 || store_commit(store) < 0) {
+	bool settling = rollup_is_settling(&store->flows.rollup);
+
+	if (settle_before(store, batch_flows(batch)) < 0 || store_begin(store) < 0 ||
+		write_processes(store, batch) < 0 || write_listeners(store, batch) < 0 ||
+		flow_writer_batch(&store->flows, batch) < 0 || write_coverage(store, batch) < 0 ||
+		store_commit(store) < 0) {
 		sql_describe(store->db, store->file.path, "writing", ret_error);
 		store_rollback(store);
 		store->counters.retries++;
 		return -1;
 	}
-	if (store->wal_pages >= WAL_PAGES_MAX)
+	rollup_committed(&store->flows.rollup);
+	if (store->wal_pages >= WAL_PAGES_MAX && !settling)
 		store_checkpoint(store);
 	count_batch(store, batch, begin_ns);
 	return 0;

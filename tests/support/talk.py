@@ -5,7 +5,8 @@
     talk.py talk ADDRESS PORT OCTETS        TCP: sends, shuts down, reads the answer, closes
         --thread NAME   from a thread that calls itself so (prctl PR_SET_NAME)
         --mapped        through an IPv6 socket to the v4-mapped address
-        --abort         closes with linger 0 instead (both ends need it)
+        --abort         waits for one octet of answer, then closes with linger 0 (both ends
+                        need it)
         --nonblocking   connects non-blocking and polls
     talk.py echo ADDRESS COUNT              UDP: COUNT sockets, one answer to each datagram
     talk.py peers ADDRESS PORT...           UDP: one socket, datagrams to every port and answers
@@ -68,9 +69,14 @@ def serve(arguments):
     for _ in range(arguments.count):
         sock, peer = listener.accept()
         sock.settimeout(PATIENCE)
-        got = read_all(sock)
-        answer = 0 if arguments.abort else 2 * got + 1
-        if answer:
+        if arguments.abort:
+            got = len(sock.recv(65536))
+            answer = 1
+            sock.sendall(b"a")
+            got += read_all(sock)
+        else:
+            got = read_all(sock)
+            answer = 2 * got + 1
             sock.sendall(b"a" * answer)
         sock.close()
         say(**identity(), peer_port=peer[1], octets_in=got, octets_out=answer)
@@ -105,6 +111,7 @@ def talk(arguments):
     sock.sendall(b"q" * arguments.octets)
     got = 0
     if arguments.abort:
+        got = len(sock.recv(1))
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     else:
         sock.shutdown(socket.SHUT_WR)

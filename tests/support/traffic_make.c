@@ -1,6 +1,6 @@
 /* A rank r of n comes with a probability proportional to 1 / (r + 1): n to the power of a uniform
- * number. Program and host are drawn independently of one another, which makes more different
- * pairs, and so more work for the roll-ups, than real traffic does. */
+ * number. A remote host has a program that talks to it most, drawn by the same law; one flow in ten
+ * is of any other program. */
 #include "support/traffic_make.h"
 
 #include <math.h>
@@ -89,11 +89,21 @@ static int start_process(struct traffic *traffic, struct batch *batch, uint64_t 
 	return 0;
 }
 
-static void make_flow(struct traffic *traffic, uint64_t program, struct flow_record *record)
+static uint64_t draw_program(struct traffic *traffic, uint64_t remote)
+{
+	struct traffic of_remote = {.state = remote};
+
+	if (draw(traffic) % 10 == 0)
+		return draw_rank(traffic, TRAFFIC_EXECUTABLES);
+	return draw_rank(&of_remote, TRAFFIC_EXECUTABLES);
+}
+
+static void make_flow(
+	struct traffic *traffic, uint64_t program, uint64_t rank, struct flow_record *record)
 {
 	static const uint16_t ports[8] = {443, 443, 443, 443, 80, 53, 5432, 8443};
 	static const uint8_t local[4] = {192, 0, 2, 10};
-	uint64_t rank = draw_rank(traffic, TRAFFIC_REMOTES), chance = draw(traffic);
+	uint64_t chance = draw(traffic);
 	uint16_t port = ports[mix(rank) % 8], other = (uint16_t)(32768 + (chance >> 32) % 28000);
 	bool in = chance % 20 == 0;
 
@@ -130,14 +140,15 @@ size_t traffic_fill(struct traffic *traffic, struct batch *batch, size_t max_flo
 	size_t count = 0;
 
 	while (count < max_flows) {
-		uint64_t program = draw_rank(traffic, TRAFFIC_EXECUTABLES);
+		uint64_t rank = draw_rank(traffic, TRAFFIC_REMOTES);
+		uint64_t program = draw_program(traffic, rank);
 		bool is_new = draw(traffic) % (flows_a_process + 1) == 0;
 
 		traffic->now_us += (int64_t)(traffic->step_us * 2 * draw_unit(traffic)) + 1;
 		if ((is_new || !process_ref_known(&traffic->running[program])) &&
 			start_process(traffic, batch, program) < 0)
 			break;
-		make_flow(traffic, program, &record);
+		make_flow(traffic, program, rank, &record);
 		if (batch_add_flow(batch, &record) < 0)
 			break;
 		count++;
