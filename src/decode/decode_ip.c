@@ -50,7 +50,7 @@ static enum decode_result decode_ip4(struct cursor *cursor, struct decode_packet
 
 	if (cursor->captured < IP4_HEADER)
 		return decode_short(cursor, IP4_HEADER);
-	header_length = (header[0] & 0xf) * 4u;
+	header_length = (size_t)(header[0] & 0xf) * 4;
 	total = cursor_be16(header + 2);
 	if (total == 0)
 		total = cursor->wire;

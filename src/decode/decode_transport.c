@@ -40,7 +40,7 @@ static enum decode_result decode_tcp(const struct cursor *cursor, struct decode_
 
 	if (result != DECODE_OK)
 		return result;
-	length = (cursor->at[12] >> 4) * 4u;
+	length = (size_t)(cursor->at[12] >> 4) * 4;
 	if (length < TCP_HEADER || length > cursor->wire)
 		return DECODE_MALFORMED;
 	packet->octets = (uint32_t)(cursor->wire - length);

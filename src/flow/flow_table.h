@@ -1,12 +1,16 @@
 /* The flows that are open now: joins observations to flow records. Pure: no system calls, time is
  * an argument, memory is taken once in flow_table_new.
  *
- * Limits: max_flows entries; at the limit the flow that was seen longest ago is ended as it stands
- * (outcome LOST for sockets, IDLE for packets) and counted in evicted. An END observation of a flow
- * that is not in the table needs no entry. Flows of the kernel source (socket_cookie != 0) end when
- * their source says so, or as LOST when no sighting came for lost_timeout_ns; flows made of packets
- * end by their own FIN or RST (after a linger that swallows late segments, so that a late FIN makes
- * no phantom flow) or by idle timeout. */
+ * Flows of sockets (SIGHTING, END) are reported OPEN at their first sighting and end when their
+ * source says so, or as LOST when no sighting came for lost_timeout_ns. Flows made of packets are
+ * reported OPEN once their packets span active_timeout_ns, so that a short one costs one record.
+ * They end by idle timeout (IDLE; an unanswered SYN: TIMEOUT), or by their own FIN or RST: then the
+ * entry lingers for 5 s and takes in what comes late, so that a late FIN makes no phantom flow; a
+ * SYN with a new number starts the next flow at once. Their retransmits are those of both ends.
+ *
+ * Limits: max_flows entries; at the limit a lingering flow ends early, else the flow that was seen
+ * longest ago is ended as it stands (outcome LOST for sockets, IDLE for packets) and counted in
+ * evicted. An END observation of a flow that is not in the table needs no entry. */
 #ifndef LASTCONN_FLOW_FLOW_TABLE_H
 #define LASTCONN_FLOW_FLOW_TABLE_H
 
