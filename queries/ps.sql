@@ -55,7 +55,7 @@ candidates (id, actor, start_us) AS MATERIALIZED (
 --!pid	FROM actors AS a CROSS JOIN process AS p ON p.actor = a.id
 --!pid	WHERE TRUE
 --:until	AND start_us < :until
---!since	ORDER BY start_us DESC, id DESC LIMIT :limit
+--!since	ORDER BY start_us DESC, 1 DESC LIMIT :limit
 ),
 bits (n) AS (VALUES (0) UNION ALL SELECT n + 1 FROM bits WHERE n < 23),
 hours (hour) AS MATERIALIZED (

@@ -139,6 +139,7 @@ parts (remote, actor, protocol_id, port, direction, flows, failed, open, octets_
 --}
 --:pid {
 	AND f.process IN (SELECT id FROM processes)
+	AND f.actor IN (SELECT id FROM actors)
 --:proto	AND k.protocol_id = :proto
 --:port	AND service_port = :port
 --:direction	AND k.direction = :direction

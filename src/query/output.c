@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "query/escape.h"
+
 struct output {
 	const struct format_ops *format;
 	struct format_state *state;
@@ -12,16 +14,28 @@ struct output {
 	struct format_column *columns;
 	struct format_cell *cells;
 	char **names;
+	char **headings; /* the names, escaped */
 };
 
 static void output_free(struct output *output)
 {
-	for (size_t i = 0; output->names && i < output->count; i++)
+	for (size_t i = 0; output->names && output->headings && i < output->count; i++) {
 		free(output->names[i]);
+		free(output->headings[i]);
+	}
 	free(output->names);
+	free(output->headings);
 	free(output->columns);
 	free(output->cells);
 	free(output);
+}
+
+static char *escaped(const char *text)
+{
+	struct strbuf buf = {0};
+
+	escape_add(&buf, text, strlen(text));
+	return strbuf_take(&buf);
 }
 
 static int describe(
@@ -32,11 +46,12 @@ static int describe(
 		struct format_column *column = &output->columns[i];
 
 		output->names[i] = strdup(store_report_column_name(statement, i));
-		if (!output->names[i])
+		output->headings[i] = output->names[i] ? escaped(output->names[i]) : NULL;
+		if (!output->headings[i])
 			return -ENOMEM;
 		known = report ? report_column(report, output->names[i]) : NULL;
 		column->name = output->names[i];
-		column->heading = known ? known->heading : output->names[i];
+		column->heading = known ? known->heading : output->headings[i];
 		column->type = known ? known->type : FORMAT_TEXT;
 		column->wide = known && known->wide;
 		column->narrow = known && known->narrow;
@@ -60,8 +75,9 @@ int output_new(const struct options *options, const struct report *report,
 	output->columns = calloc(count + 1, sizeof(*output->columns));
 	output->cells = calloc(count + 1, sizeof(*output->cells));
 	output->names = calloc(count + 1, sizeof(*output->names));
+	output->headings = calloc(count + 1, sizeof(*output->headings));
 	display_detect(stdout, &format_options.display);
-	if (output->columns && output->cells && output->names &&
+	if (output->columns && output->cells && output->names && output->headings &&
 		describe(output, report, statement) == 0)
 		output->state = output->format->begin(&format_options, output->columns, count);
 	if (!output->state) {

@@ -69,6 +69,8 @@ static int authorize(void *ctx, int action, const char *first, const char *secon
 		return SQLITE_OK;
 	case SQLITE_FUNCTION:
 		return is_one_of(second, refused) ? SQLITE_DENY : SQLITE_OK;
+	case SQLITE_UPDATE: /* asked when json_each() declares itself; nothing can be updated */
+		return first && strcmp(first, "sqlite_master") == 0 ? SQLITE_OK : SQLITE_DENY;
 	case SQLITE_PRAGMA:
 		return allows_pragma(first, second) ? SQLITE_OK : SQLITE_DENY;
 	default:
