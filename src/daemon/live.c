@@ -1,0 +1,447 @@
+/* The loop thread: it waits, and calls the stages when there is something to do.
+ *
+ *   ring readable, every 200 ms     source_ebpf_consume
+ *   sweep-interval                  source_ebpf_sweep: counters of open flows, losses
+ *   1 s                             clocks, flow expiry, watchdog, hooks that are missing
+ *   flush-interval                  the batch goes to the writer
+ *   HUP, USR1, TERM, INT            reload, counters, end
+ *
+ * Ends by a signal with status 0, or with 1 when the writer gave up or records were lost. */
+#include "daemon/live.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <uv.h>
+
+#include "daemon/notify.h"
+#include "daemon/privilege.h"
+#include "daemon/recorder.h"
+#include "daemon/status.h"
+#include "source/source_ebpf.h"
+#include "util/clock.h"
+#include "util/log.h"
+
+enum {
+	CONSUME_MS = 200,
+	SECOND_MS = 1000,
+	SUSPENDED_S = 5,  /* a second that took so long: the machine slept */
+	MISSING_S = 3600, /* how often hooks that are missing go into the coverage */
+	WRITER_DEAD_MS = 30000,
+	SIGNAL_COUNT = 4,
+	TEXT_SIZE = 256,
+};
+
+struct live {
+	struct config *config;
+	int argc;
+	char *const *argv;
+	struct recorder recorder;
+	struct source_ebpf *source;
+	uv_loop_t loop;
+	uv_poll_t poll;
+	uv_timer_t consume_timer, sweep_timer, second_timer, flush_timer;
+	uv_signal_t signals[SIGNAL_COUNT];
+	uv_async_t writer_failed;
+	uint64_t watchdog_us;
+	int64_t watchdog_ns; /* last sent */
+	int64_t second_ns;   /* last on_second */
+	int64_t missing_ns;  /* up to then coverage tells of missing hooks */
+	bool swept_badly;
+	bool sweeps; /* without sweeps nothing shows that a flow is still there */
+	bool failed;
+};
+
+/* Work. */
+
+static void read_clock(struct live *live)
+{
+	pipeline_set_clock(live->recorder.pipeline, clock_boottime_ns(), clock_wall_offset_ns());
+}
+
+static void sweep(struct live *live)
+{
+	int error;
+
+	read_clock(live);
+	error = source_ebpf_sweep(live->source);
+	pipeline_losses_read(live->recorder.pipeline);
+	if (error < 0 && !live->swept_badly)
+		log_warning("cannot read the counters of open sockets: %s", strerror(-error));
+	live->swept_badly = error < 0;
+}
+
+/* Tells the coverage of the hooks that the kernel refused, up to now. */
+static void cover_missing(struct live *live, int64_t now_ns)
+{
+	int64_t wall_ns = clock_wall_offset_ns();
+	size_t count;
+	const struct source_slot *slots = source_ebpf_slots(live->source, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		struct coverage_record record = {
+			.from_us = (live->missing_ns + wall_ns) / NS_PER_US,
+			.until_us = (now_ns + wall_ns) / NS_PER_US,
+			.what = COVERAGE_SLOT_MISSING,
+			.source = FLOW_SOURCE_EBPF,
+		};
+
+		if (slots[i].program)
+			continue;
+		snprintf(record.detail, sizeof(record.detail), "%s: %s", slots[i].name,
+			slots[i].loss);
+		pipeline_cover(live->recorder.pipeline, &record);
+	}
+	live->missing_ns = now_ns;
+}
+
+static void log_missing(const struct live *live)
+{
+	size_t count;
+	const struct source_slot *slots = source_ebpf_slots(live->source, &count);
+
+	for (size_t i = 0; i < count; i++)
+		if (!slots[i].program)
+			log_warning("no hook for '%s' (%s): %s", slots[i].name,
+				slots[i].error == ECANCELED ? "disabled" : strerror(slots[i].error),
+				slots[i].loss);
+}
+
+static void log_start(const struct live *live)
+{
+	char served[TEXT_SIZE] = "";
+	size_t count, used = 0;
+	const struct source_slot *slots = source_ebpf_slots(live->source, &count);
+	struct utsname kernel;
+
+	for (size_t i = 0; i < count && used < sizeof(served); i++)
+		if (slots[i].program)
+			used += (size_t)snprintf(
+				served + used, sizeof(served) - used, " %s", slots[i].name);
+	uname(&kernel);
+	log_info("version " LASTCONN_VERSION " records to %s; Linux %s serves%s",
+		live->config->db_path, kernel.release, served);
+}
+
+static void watch_dog(struct live *live, int64_t now_ns)
+{
+	if (live->watchdog_us == 0 ||
+		now_ns - live->watchdog_ns < (int64_t)live->watchdog_us * NS_PER_US / 3)
+		return;
+	if (!writer_is_alive(live->recorder.writer, WRITER_DEAD_MS))
+		return;
+	notify_state("WATCHDOG=1");
+	live->watchdog_ns = now_ns;
+}
+
+/* Events of the loop. */
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+	struct live *live = poll->data;
+
+	(void)status;
+	(void)events;
+	source_ebpf_consume(live->source);
+}
+
+static void on_consume(uv_timer_t *timer)
+{
+	struct live *live = timer->data;
+
+	source_ebpf_consume(live->source);
+}
+
+static void on_sweep(uv_timer_t *timer)
+{
+	sweep(timer->data);
+}
+
+static void on_second(uv_timer_t *timer)
+{
+	struct live *live = timer->data;
+	int64_t now_ns = clock_boottime_ns();
+
+	/* After a sleep every flow looks forgotten: first look which are still there. */
+	if (now_ns - live->second_ns > SUSPENDED_S * (int64_t)NS_PER_S)
+		sweep(live);
+	live->second_ns = now_ns;
+	read_clock(live);
+	if (live->sweeps)
+		pipeline_expire(live->recorder.pipeline);
+	if (now_ns - live->missing_ns > MISSING_S * (int64_t)NS_PER_S)
+		cover_missing(live, now_ns);
+	watch_dog(live, now_ns);
+}
+
+static void on_flush(uv_timer_t *timer)
+{
+	struct live *live = timer->data;
+
+	pipeline_flush(live->recorder.pipeline);
+}
+
+static void on_writer_failed(uv_async_t *async)
+{
+	struct live *live = async->data;
+
+	live->failed = true;
+	uv_stop(&live->loop);
+}
+
+/* On the writer's thread. */
+static void tell_loop(void *ctx)
+{
+	struct live *live = ctx;
+
+	uv_async_send(&live->writer_failed);
+}
+
+static void start_flush_timer(struct live *live)
+{
+	uint64_t ms = (uint64_t)live->config->flush_interval_ns / NS_PER_MS;
+
+	uv_timer_start(&live->flush_timer, on_flush, ms, ms);
+}
+
+static void apply(struct live *live, const struct config *next)
+{
+	char applied[CONFIG_TEXT_SIZE], kept[CONFIG_TEXT_SIZE];
+
+	config_apply(live->config, next, applied, kept);
+	writer_set_queue_octets(live->recorder.writer, live->config->queue_octets);
+	start_flush_timer(live);
+	if (*kept)
+		log_warning(
+			"configuration reread; these change with the next start only: %s", kept);
+	log_info("configuration reread; changed: %s", *applied ? applied : "nothing");
+	log_set_level((enum log_level)live->config->log_level);
+}
+
+static void reload(struct live *live)
+{
+	char state[64];
+	struct config next;
+	struct config_error error;
+
+	/* MONOTONIC_USEC: sd_notify(3), Type=notify-reload */
+	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%llu",
+		(unsigned long long)(uv_hrtime() / NS_PER_US));
+	notify_state(state);
+	if (config_load(live->argc, live->argv, &next, &error)) {
+		log_error("%s; keeping the running configuration", error.text);
+	} else {
+		apply(live, &next);
+		config_done(&next);
+	}
+	notify_state("READY=1");
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+	struct live *live = handle->data;
+
+	switch (number) {
+	case SIGHUP:
+		reload(live);
+		break;
+	case SIGUSR1:
+		status_log(&live->recorder);
+		break;
+	default:
+		uv_stop(&live->loop);
+		break;
+	}
+}
+
+/* Life. */
+
+static void init_handles(struct live *live)
+{
+	uv_timer_t *const timers[] = {
+		&live->consume_timer, &live->sweep_timer, &live->second_timer, &live->flush_timer};
+
+	for (size_t i = 0; i < sizeof(timers) / sizeof(timers[0]); i++) {
+		uv_timer_init(&live->loop, timers[i]);
+		timers[i]->data = live;
+	}
+	for (size_t i = 0; i < SIGNAL_COUNT; i++) {
+		uv_signal_init(&live->loop, &live->signals[i]);
+		live->signals[i].data = live;
+	}
+	uv_async_init(&live->loop, &live->writer_failed, on_writer_failed);
+	live->writer_failed.data = live;
+}
+
+static int start_handles(struct live *live)
+{
+	static const int numbers[SIGNAL_COUNT] = {SIGHUP, SIGUSR1, SIGTERM, SIGINT};
+	uint64_t sweep_ms = (uint64_t)live->config->sweep_interval_ns / NS_PER_MS;
+	int error;
+
+	error = uv_poll_init(&live->loop, &live->poll, source_ebpf_fd(live->source));
+	if (error)
+		return error;
+	live->poll.data = live;
+	uv_poll_start(&live->poll, UV_READABLE, on_readable);
+	uv_timer_start(&live->consume_timer, on_consume, CONSUME_MS, CONSUME_MS);
+	uv_timer_start(&live->sweep_timer, on_sweep, sweep_ms, sweep_ms);
+	uv_timer_start(&live->second_timer, on_second, SECOND_MS, SECOND_MS);
+	start_flush_timer(live);
+	for (size_t i = 0; i < SIGNAL_COUNT; i++)
+		uv_signal_start(&live->signals[i], on_signal, numbers[i]);
+	return 0;
+}
+
+static void close_handle(uv_handle_t *handle, void *arg)
+{
+	(void)arg;
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
+}
+
+static void close_handles(struct live *live)
+{
+	uv_walk(&live->loop, close_handle, NULL);
+	uv_run(&live->loop, UV_RUN_DEFAULT);
+}
+
+static int open_source(struct live *live)
+{
+	const struct config *config = live->config;
+	struct source_ebpf_options options = {
+		.ring_octets = config->ring_octets,
+		.max_peers = (uint32_t)config->max_peers,
+		.max_processes = (uint32_t)config->max_processes,
+		.idle_timeout_ns = config->idle_timeout_ns,
+		.disable_slots = config->disable_slots,
+	};
+	struct source_ebpf_error error = {0};
+
+	if (source_ebpf_new(
+		    &options, pipeline_sink(live->recorder.pipeline), &live->source, &error) == 0)
+		return 0;
+	if (error.error == EINVAL && config->disable_slots)
+		log_error("--disable-slot %s: %s", config->disable_slots, error.text);
+	else
+		log_error("%s", error.text);
+	return -1;
+}
+
+static int check_privileges(void)
+{
+	char missing[TEXT_SIZE];
+
+	privilege_missing(missing, sizeof(missing));
+	if (*missing == '\0')
+		return 0;
+	log_error("recording needs root, this process lacks %s: run it with sudo or as a systemd "
+		  "unit, or read a capture file with -r",
+		missing);
+	return -1;
+}
+
+/* From nothing to recording; the database is touched last. */
+static int start(struct live *live)
+{
+	struct store_error error = {0};
+	int snapshot;
+
+	if (check_privileges())
+		return -1;
+	if (recorder_init(&live->recorder, live->config, FLOW_SOURCE_EBPF)) {
+		log_error("no memory for the tables: lower max-flows and max-processes");
+		return -1;
+	}
+	if (open_source(live))
+		return -1;
+	if (recorder_open(&live->recorder, live->config, tell_loop, live, &error)) {
+		log_error("%s", error.text);
+		return -1;
+	}
+	live->second_ns = live->missing_ns = clock_boottime_ns();
+	read_clock(live);
+	snapshot = source_ebpf_snapshot(live->source);
+	if (snapshot < 0)
+		log_warning(
+			"cannot see the sockets from before the start: %s", strerror(-snapshot));
+	return 0;
+}
+
+static void say_started(struct live *live)
+{
+	size_t count;
+	const struct source_slot *slots = source_ebpf_slots(live->source, &count);
+
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(slots[i].name, "sweep") == 0)
+			live->sweeps = slots[i].program != NULL;
+	log_start(live);
+	log_missing(live);
+	cover_missing(live, live->missing_ns);
+	pipeline_flush(live->recorder.pipeline);
+	live->watchdog_us = notify_watchdog_us();
+	notify_state("READY=1");
+}
+
+static int stop(struct live *live)
+{
+	struct store_counters counters = {0};
+	int64_t now_ns = clock_boottime_ns();
+	int lost;
+
+	notify_state("STOPPING=1");
+	sweep(live);
+	cover_missing(live, now_ns);
+	lost = recorder_close(&live->recorder, live->config->shutdown_timeout_ns, &counters);
+	log_info("recorded %llu flows of %llu processes", (unsigned long long)counters.flows,
+		(unsigned long long)counters.processes);
+	return live->failed || lost ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* While the writer lives it may wake the loop, so that the handles are closed after it. */
+static int run(struct live *live)
+{
+	int error;
+
+	if (start(live))
+		return EXIT_FAILURE;
+	error = start_handles(live);
+	if (error) {
+		log_error("cannot watch the kernel's events: %s", uv_strerror(error));
+		live->failed = true;
+	} else {
+		say_started(live);
+		uv_run(&live->loop, UV_RUN_DEFAULT);
+	}
+	for (size_t i = 0; i < SIGNAL_COUNT; i++)
+		uv_signal_stop(&live->signals[i]); /* a second Ctrl-C kills */
+	return stop(live);
+}
+
+int live_run(struct config *config, int argc, char *const argv[])
+{
+	struct live live = {.config = config, .argc = argc, .argv = argv};
+	int status;
+
+	if (uv_loop_init(&live.loop)) {
+		log_error("cannot make an event loop: %s", strerror(errno));
+		return EXIT_FAILURE;
+	}
+	init_handles(&live);
+	status = run(&live);
+	recorder_done(&live.recorder);
+	close_handles(&live);
+	source_ebpf_free(live.source);
+	uv_loop_close(&live.loop);
+	return status;
+}
+
+const char *live_library_version(char *buf, size_t size)
+{
+	snprintf(buf, size, "libbpf %s", source_ebpf_library_version());
+	return buf;
+}

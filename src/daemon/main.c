@@ -1,0 +1,46 @@
+/* lastconnd: writes the history of this machine's connections. Wires, in reading order. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <uv.h>
+
+#include "daemon/config.h"
+#include "daemon/live.h"
+#include "daemon/read_file.h"
+#include "source/source_pcap.h"
+#include "store/store.h"
+#include "util/log.h"
+
+enum { EXIT_USAGE = 2 };
+
+static void print_version(void)
+{
+	char kernel_source[64];
+
+	printf("lastconnd " LASTCONN_VERSION "\nlibuv %s\n%s\n%s\nSQLite %s\n", uv_version_string(),
+		live_library_version(kernel_source, sizeof(kernel_source)),
+		source_pcap_library_version(), store_sqlite_version());
+}
+
+int main(int argc, char *argv[])
+{
+	struct config config;
+	struct config_error error;
+	int status = EXIT_SUCCESS;
+
+	log_init("lastconnd", LOG_LEVEL_INFO);
+	if (config_load(argc, argv, &config, &error)) {
+		log_error("%s", error.text);
+		return EXIT_USAGE;
+	}
+	log_set_level((enum log_level)config.log_level);
+	if (config.help)
+		config_help(stdout);
+	else if (config.version)
+		print_version();
+	else if (config.read_path)
+		status = read_file_run(&config);
+	else
+		status = live_run(&config, argc, argv);
+	config_done(&config);
+	return status;
+}

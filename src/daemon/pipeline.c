@@ -1,0 +1,405 @@
+/* Joins the stages, and keeps account of what is lost between them.
+ *
+ * What was lost becomes coverage records. They wait in a short list of their own, where intervals
+ * of the same kind grow together, and go out with the next batch; so they survive the very batches
+ * whose loss they tell of. A full batch that the writer refuses is dropped whole: its records are
+ * counted, its coverage records go back to the list, and the processes in it are handed over again
+ * with the next flow that names them. */
+#include "daemon/pipeline.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "process/attribute.h"
+#include "process/listener_table.h"
+#include "util/clock.h"
+
+enum {
+	PENDING_MAX = 32, /* intervals of different kinds; past it the last ones grow together */
+	ATTRIBUTION_RECORDS_MAX = 2 * PROCESS_ANCESTORS_MAX + 1, /* of one flow */
+};
+static_assert((int)ATTRIBUTION_RECORDS_MAX < (int)WRITER_BATCH_RECORDS, "a flow fits a batch");
+
+struct pipeline {
+	struct pipeline_options options;
+	struct source_sink sink;          /* from the source */
+	struct attribute_sink attributed; /* from attribution */
+	struct flow_table *flows;
+	struct process_table *processes;
+	struct listener_table *listeners;
+	struct writer *writer;
+	struct batch *batch; /* being filled; NULL when there is no memory for one */
+	int64_t now_ns, wall_offset_ns;
+	int64_t losses_read_us; /* up to then losses are told */
+	struct coverage_record pending[PENDING_MAX];
+	size_t pending_count;
+	struct pipeline_counters counters;
+	/* As last told. */
+	uint64_t flows_evicted, processes_evicted, listeners_refused;
+	uint64_t no_room; /* records dropped since the last batch that found room */
+};
+
+static int64_t wall_us(const struct pipeline *pipeline)
+{
+	return (pipeline->now_ns + pipeline->wall_offset_ns) / NS_PER_US;
+}
+
+/* Coverage. */
+
+static bool same_kind(const struct coverage_record *a, const struct coverage_record *b)
+{
+	return a->what == b->what && a->source == b->source && strcmp(a->detail, b->detail) == 0;
+}
+
+static void merge(struct coverage_record *into, const struct coverage_record *record)
+{
+	if (record->from_us < into->from_us)
+		into->from_us = record->from_us;
+	if (record->until_us > into->until_us)
+		into->until_us = record->until_us;
+	into->count += record->count;
+}
+
+static void keep_coverage(struct pipeline *pipeline, const struct coverage_record *record)
+{
+	for (size_t i = 0; i < pipeline->pending_count; i++)
+		if (same_kind(&pipeline->pending[i], record)) {
+			merge(&pipeline->pending[i], record);
+			return;
+		}
+	if (pipeline->pending_count == PENDING_MAX)
+		merge(&pipeline->pending[PENDING_MAX - 1], record);
+	else
+		pipeline->pending[pipeline->pending_count++] = *record;
+}
+
+void pipeline_cover(struct pipeline *pipeline, const struct coverage_record *record)
+{
+	keep_coverage(pipeline, record);
+	pipeline->counters.lost[record->what] += record->count;
+}
+
+static void lose(struct pipeline *pipeline, enum coverage_what what, int64_t from_us,
+	uint64_t count, const char *detail)
+{
+	struct coverage_record record = {
+		.from_us = from_us,
+		.until_us = wall_us(pipeline),
+		.count = count,
+		.what = what,
+		.source = pipeline->options.source,
+	};
+
+	snprintf(record.detail, sizeof(record.detail), "%s", detail);
+	pipeline_cover(pipeline, &record);
+}
+
+/* Batches. */
+
+static void drop_batch(struct pipeline *pipeline)
+{
+	const struct coverage_record *record;
+	size_t covered = 0;
+
+	for (; (record = batch_coverage(pipeline->batch, covered)); covered++)
+		keep_coverage(pipeline, record);
+	pipeline->no_room += batch_count(pipeline->batch) - covered;
+	batch_clear(pipeline->batch);
+	process_table_forget_stored(pipeline->processes);
+}
+
+/* Gives the batch to the writer and takes an empty one. Returns 0, or the writer's refusal. */
+static int hand_over(struct pipeline *pipeline, int (*put)(struct writer *, struct batch *))
+{
+	int error = put(pipeline->writer, pipeline->batch);
+
+	if (error)
+		return error;
+	pipeline->batch = NULL;
+	writer_take(pipeline->writer, &pipeline->batch); /* if not now, then with the next record */
+	return 0;
+}
+
+/* Makes sure that count more records fit. False: there is no memory. */
+static bool make_room(struct pipeline *pipeline, size_t count)
+{
+	if (pipeline->batch && batch_count(pipeline->batch) + count > WRITER_BATCH_RECORDS &&
+		hand_over(pipeline, pipeline->options.wait_for_room ? writer_put_wait : writer_put))
+		drop_batch(pipeline);
+	return pipeline->batch || writer_take(pipeline->writer, &pipeline->batch) == 0;
+}
+
+/* A record that could not be copied for want of memory is as lost as one without room. */
+static void count_failed(struct pipeline *pipeline, int error)
+{
+	if (!error)
+		return;
+	pipeline->no_room++;
+	process_table_forget_stored(pipeline->processes);
+}
+
+static void add_process(void *ctx, const struct process_info *info)
+{
+	struct pipeline *pipeline = ctx;
+
+	count_failed(pipeline, batch_add_process(pipeline->batch, info));
+}
+
+static void add_flow(void *ctx, const struct flow_record *record)
+{
+	struct pipeline *pipeline = ctx;
+
+	count_failed(pipeline, batch_add_flow(pipeline->batch, record));
+}
+
+static void add_listener(void *ctx, const struct listener_record *record)
+{
+	struct pipeline *pipeline = ctx;
+
+	count_failed(pipeline, batch_add_listener(pipeline->batch, record));
+}
+
+/* From the flow table. */
+static void on_flow(void *ctx, const struct flow_record *record)
+{
+	struct pipeline *pipeline = ctx;
+
+	if (make_room(pipeline, ATTRIBUTION_RECORDS_MAX))
+		attribute_flow(
+			pipeline->processes, pipeline->listeners, record, &pipeline->attributed);
+	else
+		pipeline->no_room++;
+}
+
+/* From the source. */
+
+static void take_observation(void *ctx, const struct observation *observation)
+{
+	struct pipeline *pipeline = ctx;
+
+	flow_table_observe(pipeline->flows, observation);
+}
+
+static void take_process(void *ctx, const struct process_info *info)
+{
+	struct pipeline *pipeline = ctx;
+
+	pipeline->counters.process_events++;
+	process_table_put(pipeline->processes, info);
+}
+
+static void take_fork(void *ctx, const struct process_ref *child, const struct process_ref *parent)
+{
+	struct pipeline *pipeline = ctx;
+
+	pipeline->counters.process_events++;
+	process_table_fork(pipeline->processes, child, parent);
+}
+
+static void take_exit(void *ctx, const struct process_ref *process)
+{
+	struct pipeline *pipeline = ctx;
+
+	pipeline->counters.process_events++;
+	process_table_exit(pipeline->processes, process);
+}
+
+static void take_listener(
+	void *ctx, const struct listener_record *record, int64_t time_ns, bool gone)
+{
+	struct pipeline *pipeline = ctx;
+	struct listener_record timed = *record;
+	int64_t time_us = (time_ns + pipeline->wall_offset_ns) / NS_PER_US;
+
+	pipeline->counters.listener_events++;
+	timed.from_us = time_us;
+	timed.until_us = gone ? time_us : 0;
+	listener_table_put(pipeline->listeners, &timed);
+	if (make_room(pipeline, ATTRIBUTION_RECORDS_MAX))
+		attribute_listener(pipeline->processes, &timed, &pipeline->attributed);
+	else
+		pipeline->no_room++;
+}
+
+static void take_loss(void *ctx, enum coverage_what what, uint64_t count, const char *detail)
+{
+	struct pipeline *pipeline = ctx;
+
+	lose(pipeline, what, pipeline->losses_read_us, count, detail);
+}
+
+/* Life. */
+
+static int make_tables(struct pipeline *pipeline)
+{
+	const struct pipeline_options *options = &pipeline->options;
+	struct flow_table_options flow_options = {
+		.max_flows = options->max_flows,
+		.active_timeout_ns = options->active_timeout_ns,
+		.idle_timeout_ns = options->idle_timeout_ns,
+		.lost_timeout_ns = options->lost_timeout_ns,
+		.hash_key = hash_key_random(),
+		.emit = on_flow,
+		.ctx = pipeline,
+	};
+
+	if (flow_table_new(&flow_options, &pipeline->flows) ||
+		process_table_new(
+			options->max_processes, hash_key_random(), &pipeline->processes) ||
+		listener_table_new(options->max_listeners, hash_key_random(), &pipeline->listeners))
+		return -ENOMEM;
+	return 0;
+}
+
+int pipeline_new(const struct pipeline_options *options, struct pipeline **ret_pipeline)
+{
+	struct pipeline *pipeline = calloc(1, sizeof(*pipeline));
+
+	if (!pipeline)
+		return -ENOMEM;
+	pipeline->options = *options;
+	pipeline->sink = (struct source_sink){
+		.ctx = pipeline,
+		.observe = take_observation,
+		.process = take_process,
+		.fork = take_fork,
+		.exit = take_exit,
+		.listener = take_listener,
+		.loss = take_loss,
+	};
+	pipeline->attributed = (struct attribute_sink){
+		.ctx = pipeline,
+		.process = add_process,
+		.flow = add_flow,
+		.listener = add_listener,
+	};
+	if (make_tables(pipeline)) {
+		pipeline_free(pipeline);
+		return -ENOMEM;
+	}
+	*ret_pipeline = pipeline;
+	return 0;
+}
+
+void pipeline_free(struct pipeline *pipeline)
+{
+	if (!pipeline)
+		return;
+	flow_table_free(pipeline->flows);
+	process_table_free(pipeline->processes);
+	listener_table_free(pipeline->listeners);
+	batch_free(pipeline->batch);
+	free(pipeline);
+}
+
+const struct source_sink *pipeline_sink(const struct pipeline *pipeline)
+{
+	return &pipeline->sink;
+}
+
+int pipeline_connect(struct pipeline *pipeline, struct writer *writer)
+{
+	pipeline->writer = writer;
+	return writer_take(writer, &pipeline->batch);
+}
+
+void pipeline_set_clock(struct pipeline *pipeline, int64_t now_ns, int64_t wall_offset_ns)
+{
+	pipeline->now_ns = now_ns;
+	pipeline->wall_offset_ns = wall_offset_ns;
+	flow_table_set_wall_offset(pipeline->flows, wall_offset_ns);
+	if (pipeline->losses_read_us == 0)
+		pipeline->losses_read_us = wall_us(pipeline);
+}
+
+void pipeline_losses_read(struct pipeline *pipeline)
+{
+	pipeline->losses_read_us = wall_us(pipeline);
+}
+
+/* Tells by how much a table's counter has grown. */
+static void tell_growth(
+	struct pipeline *pipeline, uint64_t counter, uint64_t *told, const char *detail)
+{
+	if (counter > *told)
+		lose(pipeline, COVERAGE_TABLE_FULL, pipeline->losses_read_us, counter - *told,
+			detail);
+	*told = counter;
+}
+
+static void tell_full_tables(struct pipeline *pipeline)
+{
+	struct pipeline_counters now;
+
+	pipeline_counters(pipeline, &now);
+	tell_growth(pipeline, now.flows.evicted, &pipeline->flows_evicted,
+		"flows ended early, their table was full: raise max-flows");
+	tell_growth(pipeline, now.processes.evicted + now.processes.failed,
+		&pipeline->processes_evicted,
+		"processes forgotten, their table was full: raise max-processes");
+	tell_growth(pipeline, now.listeners_refused, &pipeline->listeners_refused,
+		"listeners not remembered, their table was full: raise max-listeners");
+}
+
+void pipeline_expire(struct pipeline *pipeline)
+{
+	flow_table_expire(pipeline->flows, pipeline->now_ns);
+	tell_full_tables(pipeline);
+}
+
+/* Puts the pending coverage records into the batch. */
+static void add_coverage(struct pipeline *pipeline)
+{
+	size_t added = 0;
+
+	if (!make_room(pipeline, pipeline->pending_count))
+		return;
+	while (added < pipeline->pending_count &&
+		batch_add_coverage(pipeline->batch, &pipeline->pending[added]) == 0)
+		added++;
+	pipeline->pending_count -= added;
+	memmove(pipeline->pending, pipeline->pending + added,
+		pipeline->pending_count * sizeof(pipeline->pending[0]));
+}
+
+static void tell_no_room(struct pipeline *pipeline)
+{
+	if (pipeline->no_room == 0)
+		return;
+	lose(pipeline, COVERAGE_QUEUE_FULL, pipeline->losses_read_us, pipeline->no_room,
+		"records dropped, the disk was too slow, full or locked: raise queue-memory");
+	pipeline->no_room = 0;
+}
+
+static void flush(struct pipeline *pipeline, int (*put)(struct writer *, struct batch *))
+{
+	tell_no_room(pipeline);
+	add_coverage(pipeline);
+	if (pipeline->batch && batch_count(pipeline->batch) > 0)
+		hand_over(pipeline, put); /* what is refused stays until the batch is full */
+}
+
+void pipeline_flush(struct pipeline *pipeline)
+{
+	flush(pipeline, writer_put);
+}
+
+uint64_t pipeline_end(struct pipeline *pipeline)
+{
+	flow_table_end_all(pipeline->flows);
+	tell_full_tables(pipeline);
+	flush(pipeline, writer_put_last);
+	return pipeline->no_room + (pipeline->batch ? batch_count(pipeline->batch) : 0);
+}
+
+void pipeline_counters(const struct pipeline *pipeline, struct pipeline_counters *ret_counters)
+{
+	*ret_counters = pipeline->counters;
+	flow_table_counters(pipeline->flows, &ret_counters->flows);
+	process_table_counters(pipeline->processes, &ret_counters->processes);
+	ret_counters->listeners = listener_table_count(pipeline->listeners);
+	ret_counters->listeners_refused = listener_table_refused(pipeline->listeners);
+}

@@ -1,0 +1,68 @@
+/* The whole chain: source -> flow table -> attribution -> batch -> writer. The only file that knows
+ * it; sources push into pipeline_sink. Runs on one thread; times are arguments. */
+#ifndef LASTCONN_DAEMON_PIPELINE_H
+#define LASTCONN_DAEMON_PIPELINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/writer.h"
+#include "flow/flow_table.h"
+#include "process/process_table.h"
+#include "source/source.h"
+
+struct pipeline;
+
+struct pipeline_options {
+	size_t max_flows;
+	size_t max_processes;
+	size_t max_listeners;
+	int64_t active_timeout_ns;
+	int64_t idle_timeout_ns;
+	int64_t lost_timeout_ns;
+	enum flow_source source;
+	bool wait_for_room; /* a full queue makes the source wait, instead of losing records */
+};
+
+struct pipeline_counters {
+	struct flow_table_counters flows;
+	struct process_table_counters processes;
+	size_t listeners;
+	uint64_t listeners_refused;
+	uint64_t process_events; /* exec, fork, exit and first socket acts */
+	uint64_t listener_events;
+	uint64_t lost[COVERAGE_COUNT]; /* by what was lost */
+};
+
+/* Returns 0 or -ENOMEM. Events may come only after pipeline_connect. */
+int pipeline_new(const struct pipeline_options *options, struct pipeline **ret_pipeline);
+void pipeline_free(struct pipeline *pipeline); /* forgets what was not flushed */
+
+/* Where sources push; valid as long as the pipeline. */
+const struct source_sink *pipeline_sink(const struct pipeline *pipeline);
+
+/* writer: borrowed. Returns 0 or -ENOMEM. */
+int pipeline_connect(struct pipeline *pipeline, struct writer *writer);
+
+/* The source's clock now, and wall clock minus source clock. */
+void pipeline_set_clock(struct pipeline *pipeline, int64_t now_ns, int64_t wall_offset_ns);
+
+/* The source has just told all that it lost until now. */
+void pipeline_losses_read(struct pipeline *pipeline);
+
+/* Ends what timed out. Call about once a second, after pipeline_set_clock. */
+void pipeline_expire(struct pipeline *pipeline);
+
+/* An interval in which something may have been missed. */
+void pipeline_cover(struct pipeline *pipeline, const struct coverage_record *record);
+
+/* Hands over what is there. */
+void pipeline_flush(struct pipeline *pipeline);
+
+/* The source is over: ends what is open, and flushes. Returns the records that found no room. */
+uint64_t pipeline_end(struct pipeline *pipeline);
+
+void pipeline_counters(const struct pipeline *pipeline, struct pipeline_counters *ret_counters);
+
+#endif

@@ -1,0 +1,126 @@
+/* The life of the chain behind the sources. */
+#include "daemon/recorder.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "util/clock.h"
+#include "util/log.h"
+
+enum {
+	UUID_SIZE = 37,
+	HOST_NAME_SIZE = 256,
+	LOST_AFTER_SWEEPS = 4, /* a socket that so many sweeps did not show is gone */
+	LOST_AFTER_S = 60,
+};
+
+int recorder_init(struct recorder *recorder, const struct config *config, enum flow_source source)
+{
+	struct pipeline_options options = {
+		.max_flows = config->max_flows,
+		.max_processes = config->max_processes,
+		.max_listeners = config->max_listeners,
+		.active_timeout_ns = config->active_timeout_ns,
+		.idle_timeout_ns = config->idle_timeout_ns,
+		.lost_timeout_ns = LOST_AFTER_SWEEPS * config->sweep_interval_ns +
+				   LOST_AFTER_S * (int64_t)NS_PER_S,
+		.source = source,
+		.wait_for_room = source == FLOW_SOURCE_FILE,
+	};
+
+	memset(recorder, 0, sizeof(*recorder));
+	recorder->source = source;
+	return pipeline_new(&options, &recorder->pipeline);
+}
+
+/* "" if it cannot be read: then runs of this boot and others cannot be told apart. */
+static void read_boot_uuid(char ret_uuid[static UUID_SIZE])
+{
+	FILE *stream = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+	ret_uuid[0] = '\0';
+	if (!stream)
+		return;
+	if (fgets(ret_uuid, UUID_SIZE, stream))
+		ret_uuid[strcspn(ret_uuid, "\n")] = '\0';
+	fclose(stream);
+}
+
+static int open_store(
+	struct recorder *recorder, const struct config *config, struct store_error *ret_error)
+{
+	char boot_uuid[UUID_SIZE] = "", host_name[HOST_NAME_SIZE] = "";
+	struct store_options options = {
+		.path = config->db_path,
+		.boot_uuid = boot_uuid,
+		.host_name = host_name,
+		.version = LASTCONN_VERSION,
+		.synchronous_full = config->synchronous_full,
+	};
+
+	gethostname(host_name, sizeof(host_name) - 1);
+	if (recorder->source != FLOW_SOURCE_FILE) {
+		read_boot_uuid(boot_uuid);
+		options.boot_start_us = clock_wall_offset_ns() / NS_PER_US;
+	}
+	return store_open(&options, &recorder->store, ret_error);
+}
+
+int recorder_open(struct recorder *recorder, const struct config *config, void (*failed)(void *),
+	void *ctx, struct store_error *ret_error)
+{
+	struct writer_options options = {
+		.queue_octets = config->queue_octets,
+		.failed = failed,
+		.ctx = ctx,
+	};
+	int error;
+
+	if (open_store(recorder, config, ret_error))
+		return -1;
+	options.store = recorder->store;
+	error = writer_new(&options, &recorder->writer);
+	if (!error)
+		error = pipeline_connect(recorder->pipeline, recorder->writer);
+	if (!error)
+		return 0;
+	ret_error->class = STORE_FATAL;
+	snprintf(ret_error->text, sizeof(ret_error->text), "cannot start the writer: %s",
+		strerror(-error));
+	return -1;
+}
+
+int recorder_close(
+	struct recorder *recorder, int64_t timeout_ns, struct store_counters *ret_counters)
+{
+	uint64_t lost = pipeline_end(recorder->pipeline), lost_by_writer;
+	int error = writer_stop(recorder->writer, timeout_ns, &lost_by_writer);
+
+	lost += lost_by_writer;
+	if (lost > 0)
+		log_error("%llu records were lost: they could not be written within %lld s",
+			(unsigned long long)lost, (long long)(timeout_ns / NS_PER_S));
+	if (error) {
+		log_error("the disk does not answer; leaving without closing the database");
+		_exit(EXIT_FAILURE);
+	}
+	store_counters(recorder->store, ret_counters);
+	store_close(recorder->store);
+	recorder->store = NULL;
+	return lost > 0 ? -1 : 0;
+}
+
+void recorder_done(struct recorder *recorder)
+{
+	uint64_t lost;
+
+	if (recorder->writer && recorder->store) /* opened in part only: nothing was put */
+		writer_stop(recorder->writer, 0, &lost);
+	pipeline_free(recorder->pipeline);
+	writer_free(recorder->writer);
+	store_close(recorder->store);
+	memset(recorder, 0, sizeof(*recorder));
+}

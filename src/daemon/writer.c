@@ -1,0 +1,394 @@
+/* The thread between the loop and the disk.
+ *
+ * Everything shared is under one mutex; the thread holds it only to take a batch and to give it
+ * back, never while it is in the store. States: fine, retrying (waits 100 ms to 5 s between
+ * attempts, keeps the batch, the queue fills up behind it), failed (a damaged file or a fatal
+ * error: nothing more is taken). Each change of state is logged once. */
+#include "daemon/writer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <uv.h>
+
+#include "util/clock.h"
+#include "util/log.h"
+
+enum {
+	QUEUE_MAX = 4096, /* batches; the memory limit comes first unless batches are tiny */
+	SPARE_MAX = 2,
+	RETRY_FIRST_MS = 100,
+	RETRY_LAST_MS = 5000,
+	RETRY_STOPPING_MS = 200,
+	HEARTBEAT_MS = 5000, /* the store itself thins them out */
+	GRACE_S = 5,         /* of a store call that began before the deadline */
+};
+
+struct writer {
+	struct writer_options options;
+	uv_thread_t thread;
+	uv_mutex_t mutex;
+	uv_cond_t work; /* to the thread: a batch came, or stop */
+	uv_cond_t done; /* from the thread: a batch is written, or the thread ends */
+
+	/* Under the mutex. */
+	struct batch *queue[QUEUE_MAX]; /* ring */
+	size_t first, queued;
+	uint64_t queue_octets; /* queued and in writing */
+	struct batch *spare[SPARE_MAX];
+	size_t spares;
+	uint64_t refused, lost;
+	struct store_counters store_counters;
+	enum writer_state state;
+	bool stopping, finished;
+	uint64_t deadline_ns; /* uv_hrtime, when stopping */
+	uint64_t alive_ns;
+
+	/* Of the thread alone. */
+	uint64_t trouble_ns; /* since when it retries */
+	uint64_t heartbeat_ns;
+};
+
+/* Waits until signalled or until_ns (uv_hrtime); with the mutex held. */
+static void wait_until(struct writer *writer, uv_cond_t *cond, uint64_t until_ns)
+{
+	uint64_t now_ns = uv_hrtime();
+
+	if (until_ns > now_ns)
+		uv_cond_timedwait(cond, &writer->mutex, until_ns - now_ns);
+}
+
+static void set_state(struct writer *writer, enum writer_state state)
+{
+	uv_mutex_lock(&writer->mutex);
+	writer->state = state;
+	writer->alive_ns = uv_hrtime();
+	store_counters(writer->options.store, &writer->store_counters);
+	uv_mutex_unlock(&writer->mutex);
+}
+
+static void say_fine(struct writer *writer)
+{
+	if (writer->state == WRITER_RETRYING)
+		log_info("writing again after %llu s",
+			(unsigned long long)((uv_hrtime() - writer->trouble_ns) / NS_PER_S));
+	set_state(writer, WRITER_FINE);
+}
+
+static void say_trouble(struct writer *writer, const struct store_error *error)
+{
+	if (writer->state == WRITER_FINE) {
+		writer->trouble_ns = uv_hrtime();
+		log_warning("%s; keeping records in memory and trying again", error->text);
+	}
+	set_state(writer, WRITER_RETRYING);
+}
+
+/* What the state of the store means for the writer; true: it goes on. */
+static bool judge(struct writer *writer, int result, const struct store_error *error)
+{
+	if (result == 0) {
+		say_fine(writer);
+		return true;
+	}
+	switch (error->class) {
+	case STORE_RETRY:
+	case STORE_FULL:
+		say_trouble(writer, error);
+		return true;
+	case STORE_OK:
+	case STORE_CORRUPT:
+	case STORE_FOREIGN:
+	case STORE_NEWER:
+	case STORE_MISSING:
+	case STORE_PERMISSION:
+	case STORE_LOCKED:
+	case STORE_FATAL:
+		break;
+	}
+	log_error("%s; cannot record any more", error->text);
+	set_state(writer, WRITER_FAILED);
+	return false;
+}
+
+static bool time_is_up(struct writer *writer)
+{
+	return writer->stopping && uv_hrtime() >= writer->deadline_ns;
+}
+
+/* Between two attempts. False: no time is left. */
+static bool wait_for_retry(struct writer *writer, uint64_t wait_ms)
+{
+	uint64_t until_ns = uv_hrtime() + wait_ms * NS_PER_MS;
+	bool go_on;
+
+	uv_mutex_lock(&writer->mutex);
+	while (uv_hrtime() < until_ns && !time_is_up(writer)) {
+		if (writer->stopping && until_ns > uv_hrtime() + RETRY_STOPPING_MS * NS_PER_MS)
+			until_ns = uv_hrtime() + RETRY_STOPPING_MS * NS_PER_MS;
+		wait_until(writer, &writer->work, until_ns);
+	}
+	go_on = !time_is_up(writer);
+	uv_mutex_unlock(&writer->mutex);
+	return go_on;
+}
+
+/* Until the store has the batch. False: it was given up. */
+static bool write_batch(struct writer *writer, const struct batch *batch)
+{
+	struct store_error error = {0};
+	uint64_t wait_ms = RETRY_FIRST_MS;
+	int result;
+
+	for (;;) {
+		result = store_write(writer->options.store, batch, &error);
+		if (!judge(writer, result, &error))
+			return false;
+		if (result == 0)
+			return true;
+		if (!wait_for_retry(writer, wait_ms))
+			return false;
+		wait_ms = wait_ms * 2 < RETRY_LAST_MS ? wait_ms * 2 : RETRY_LAST_MS;
+	}
+}
+
+static bool beat(struct writer *writer)
+{
+	struct store_error error = {0};
+	uint64_t now_ns = uv_hrtime();
+	int result;
+
+	if (now_ns < writer->heartbeat_ns + (uint64_t)HEARTBEAT_MS * NS_PER_MS)
+		return true;
+	writer->heartbeat_ns = now_ns;
+	result = store_heartbeat(writer->options.store, clock_realtime_us(), &error);
+	return judge(writer, result, &error);
+}
+
+/* The next batch, with its octets still counted as queued; NULL: none within the heartbeat. */
+static struct batch *next_batch(struct writer *writer, bool *ret_stop)
+{
+	struct batch *batch = NULL;
+
+	uv_mutex_lock(&writer->mutex);
+	if (writer->queued == 0 && !writer->stopping)
+		wait_until(writer, &writer->work,
+			writer->heartbeat_ns + (uint64_t)HEARTBEAT_MS * NS_PER_MS);
+	if (writer->queued > 0) {
+		batch = writer->queue[writer->first];
+		writer->first = (writer->first + 1) % QUEUE_MAX;
+		writer->queued--;
+	}
+	writer->alive_ns = uv_hrtime();
+	*ret_stop = !batch && writer->stopping;
+	uv_mutex_unlock(&writer->mutex);
+	return batch;
+}
+
+static void give_back(struct writer *writer, struct batch *batch, bool written)
+{
+	uv_mutex_lock(&writer->mutex);
+	writer->queue_octets -= batch_octets(batch);
+	if (!written)
+		writer->lost += batch_count(batch);
+	if (writer->spares < SPARE_MAX) {
+		batch_clear(batch);
+		writer->spare[writer->spares++] = batch;
+		batch = NULL;
+	}
+	uv_cond_broadcast(&writer->done);
+	uv_mutex_unlock(&writer->mutex);
+	batch_free(batch);
+}
+
+/* Counts and frees what nobody will write. */
+static void drop_queue(struct writer *writer)
+{
+	uv_mutex_lock(&writer->mutex);
+	for (; writer->queued > 0; writer->queued--) {
+		struct batch *batch = writer->queue[writer->first];
+
+		writer->first = (writer->first + 1) % QUEUE_MAX;
+		writer->lost += batch_count(batch);
+		writer->queue_octets -= batch_octets(batch);
+		batch_free(batch);
+	}
+	uv_mutex_unlock(&writer->mutex);
+}
+
+static void run(void *argument)
+{
+	struct writer *writer = argument;
+	bool stop = false, alive = true;
+
+	while (!stop && alive) {
+		struct batch *batch = next_batch(writer, &stop);
+
+		if (batch) {
+			bool written = write_batch(writer, batch);
+
+			give_back(writer, batch, written);
+			alive = written;
+		}
+		alive = alive && beat(writer);
+	}
+	drop_queue(writer);
+	if (writer->state == WRITER_FAILED && writer->options.failed)
+		writer->options.failed(writer->options.ctx);
+	uv_mutex_lock(&writer->mutex);
+	writer->finished = true;
+	uv_cond_broadcast(&writer->done);
+	uv_mutex_unlock(&writer->mutex);
+}
+
+static void destroy(struct writer *writer)
+{
+	uv_cond_destroy(&writer->done);
+	uv_cond_destroy(&writer->work);
+	uv_mutex_destroy(&writer->mutex);
+	free(writer);
+}
+
+int writer_new(const struct writer_options *options, struct writer **ret_writer)
+{
+	struct writer *writer = calloc(1, sizeof(*writer));
+	int error;
+
+	if (!writer)
+		return -ENOMEM;
+	writer->options = *options;
+	if (uv_mutex_init(&writer->mutex) || uv_cond_init(&writer->work) ||
+		uv_cond_init(&writer->done))
+		abort(); /* glibc cannot fail here */
+	writer->alive_ns = writer->heartbeat_ns = uv_hrtime();
+	store_counters(options->store, &writer->store_counters);
+	error = uv_thread_create(&writer->thread, run, writer);
+	if (error) {
+		destroy(writer);
+		return error;
+	}
+	*ret_writer = writer;
+	return 0;
+}
+
+void writer_free(struct writer *writer)
+{
+	if (!writer)
+		return;
+	while (writer->spares > 0)
+		batch_free(writer->spare[--writer->spares]);
+	destroy(writer);
+}
+
+void writer_set_queue_octets(struct writer *writer, uint64_t queue_octets)
+{
+	uv_mutex_lock(&writer->mutex);
+	writer->options.queue_octets = queue_octets;
+	uv_mutex_unlock(&writer->mutex);
+}
+
+int writer_take(struct writer *writer, struct batch **ret_batch)
+{
+	struct batch *batch = NULL;
+
+	uv_mutex_lock(&writer->mutex);
+	if (writer->spares > 0)
+		batch = writer->spare[--writer->spares];
+	uv_mutex_unlock(&writer->mutex);
+	if (!batch)
+		return batch_new(WRITER_BATCH_RECORDS, ret_batch);
+	*ret_batch = batch;
+	return 0;
+}
+
+/* With the mutex held. One batch always finds room, however small the limit. */
+static int put(struct writer *writer, struct batch *batch, uint64_t limit)
+{
+	uint64_t octets = batch_octets(batch);
+
+	if (writer->state == WRITER_FAILED || writer->finished || writer->stopping)
+		return -EIO;
+	if (writer->queued == QUEUE_MAX ||
+		(writer->queue_octets > 0 && writer->queue_octets + octets > limit))
+		return -ENOBUFS;
+	writer->queue[(writer->first + writer->queued++) % QUEUE_MAX] = batch;
+	writer->queue_octets += octets;
+	uv_cond_signal(&writer->work);
+	return 0;
+}
+
+int writer_put(struct writer *writer, struct batch *batch)
+{
+	int result;
+
+	uv_mutex_lock(&writer->mutex);
+	result = put(writer, batch, writer->options.queue_octets);
+	if (result)
+		writer->refused++;
+	uv_mutex_unlock(&writer->mutex);
+	return result;
+}
+
+int writer_put_wait(struct writer *writer, struct batch *batch)
+{
+	int result;
+
+	uv_mutex_lock(&writer->mutex);
+	while ((result = put(writer, batch, writer->options.queue_octets)) == -ENOBUFS)
+		uv_cond_wait(&writer->done, &writer->mutex);
+	uv_mutex_unlock(&writer->mutex);
+	return result;
+}
+
+int writer_put_last(struct writer *writer, struct batch *batch)
+{
+	int result;
+
+	uv_mutex_lock(&writer->mutex);
+	result = put(writer, batch, UINT64_MAX);
+	uv_mutex_unlock(&writer->mutex);
+	return result;
+}
+
+bool writer_is_alive(struct writer *writer, int64_t within_ms)
+{
+	uint64_t age_ns;
+
+	uv_mutex_lock(&writer->mutex);
+	age_ns = uv_hrtime() - writer->alive_ns;
+	uv_mutex_unlock(&writer->mutex);
+	return age_ns <= (uint64_t)within_ms * NS_PER_MS;
+}
+
+int writer_stop(struct writer *writer, int64_t timeout_ns, uint64_t *ret_lost)
+{
+	bool finished;
+	uint64_t last_ns;
+
+	uv_mutex_lock(&writer->mutex);
+	writer->stopping = true;
+	writer->deadline_ns = uv_hrtime() + (uint64_t)timeout_ns;
+	last_ns = writer->deadline_ns + (uint64_t)GRACE_S * NS_PER_S;
+	uv_cond_signal(&writer->work);
+	while (!writer->finished && uv_hrtime() < last_ns)
+		wait_until(writer, &writer->done, last_ns);
+	finished = writer->finished;
+	*ret_lost = writer->lost;
+	for (size_t i = 0; i < writer->queued; i++)
+		*ret_lost += batch_count(writer->queue[(writer->first + i) % QUEUE_MAX]);
+	uv_mutex_unlock(&writer->mutex);
+	if (!finished)
+		return -ETIMEDOUT;
+	uv_thread_join(&writer->thread);
+	return 0;
+}
+
+void writer_counters(struct writer *writer, struct writer_counters *ret_counters)
+{
+	uv_mutex_lock(&writer->mutex);
+	ret_counters->store = writer->store_counters;
+	ret_counters->refused = writer->refused;
+	ret_counters->queue_octets = writer->queue_octets;
+	ret_counters->queued = writer->queued;
+	ret_counters->state = writer->state;
+	uv_mutex_unlock(&writer->mutex);
+}
