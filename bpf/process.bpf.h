@@ -269,15 +269,20 @@ static __always_inline bool is_seen(const struct event_ref *ref, __u32 uid)
 	return before && before->exec_id == ref->exec_id && before->uid == uid;
 }
 
-/* Whoever runs now becomes *ref, and is reported unless it was. */
-static __always_inline void take_current(struct event_ref *ref)
+static __always_inline void current_ref(struct event_ref *ref)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 
 	ref->start_ns = task->group_leader->start_boottime;
 	ref->pid = task->tgid;
 	ref->exec_id = task->self_exec_id;
-	if (!is_seen(ref, task->cred->uid.val))
+}
+
+/* Whoever runs now becomes *ref, and is reported unless it was. */
+static __always_inline void take_current(struct event_ref *ref)
+{
+	current_ref(ref);
+	if (!is_seen(ref, bpf_get_current_task_btf()->cred->uid.val))
 		note_process(0);
 }
 

@@ -45,15 +45,33 @@ static __always_inline __u32 socket_netns(const struct sock *sk)
 		_state;                                                                    \
 	})
 
-/* The current process acts on the socket: the first to do so is its user. An opener that is not
- * known is the user too. Process context only. */
+static __always_inline bool same_ref(const struct event_ref *a, const struct event_ref *b)
+{
+	return a->start_ns == b->start_ns && a->pid == b->pid && a->exec_id == b->exec_id;
+}
+
+/* The current process connects or listens: its user until somebody else sends or receives, and
+ * its opener unless another one bound it. */
+static __always_inline void note_maker(struct socket_state *state)
+{
+	take_current(&state->user);
+	if (!state->opener.pid)
+		state->opener = state->user;
+}
+
+/* The current process sends, receives or closes: the first to do so is the user. Process context
+ * only. A kernel thread may act for whoever is known already. */
 static __always_inline void note_user(struct socket_state *state)
 {
+	struct event_ref now;
+
 	if (state->flags & EVENT_OWNER_EXACT)
 		return;
-	if (current_is_kthread() && state->user.pid)
-		return; /* a kernel thread that acts for somebody */
-	take_current(&state->user);
+	if (state->user.pid && current_is_kthread())
+		return;
+	current_ref(&now);
+	if (!same_ref(&now, &state->user))
+		take_current(&state->user);
 	if (!state->opener.pid)
 		state->opener = state->user;
 	state->flags &= ~EVENT_OWNER_INHERITED;

@@ -60,7 +60,7 @@ static __always_inline void tcp_begin(struct sock *sk, __u32 flags)
 	opener = state->flags & SOCKET_BOUND ? state->opener : (struct event_ref){};
 	begin_state(state, sk, flags);
 	state->opener = opener;
-	note_user(state);
+	note_maker(state);
 }
 
 /* A connection came out of a listener, in softirq: the state is the clone of the listener's. */
@@ -115,7 +115,7 @@ static __always_inline void tcp_local_close(struct sock *sk)
 {
 	struct socket_state *state = socket_state_get(sk, 0);
 
-	if (state && !(state->flags & EVENT_OWNER_EXACT) && !current_is_kthread())
+	if (state)
 		note_user(state);
 }
 
