@@ -1,0 +1,308 @@
+/* The whole chain with a source of the test's own: from observations to rows. */
+#include "daemon/pipeline.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "../support/history_temp.h"
+#include "util/clock.h"
+#include "util/log.h"
+
+#define WALL_OFFSET_NS ((int64_t)1700000000 * NS_PER_S)
+#define START_NS       ((int64_t)100 * NS_PER_S)
+#define PATIENCE_NS    ((int64_t)20 * NS_PER_S)
+
+enum {
+	SHELL_PID = 10,
+	CLIENT_PID = 20,
+	QUEUE_OCTETS = 64 << 20,
+};
+
+struct fixture {
+	struct history_temp history;
+	struct writer *writer;
+	struct pipeline *pipeline;
+	const struct source_sink *sink;
+	uint64_t sockets;
+};
+
+static void start(struct fixture *fixture, uint64_t queue_octets)
+{
+	struct pipeline_options options = {
+		.max_flows = 1024,
+		.max_processes = 64,
+		.max_listeners = 16,
+		.active_timeout_ns = (int64_t)60 * NS_PER_S,
+		.idle_timeout_ns = (int64_t)120 * NS_PER_S,
+		.lost_timeout_ns = (int64_t)90 * NS_PER_S,
+		.source = FLOW_SOURCE_EBPF,
+	};
+	struct writer_options writer_options = {.queue_octets = queue_octets};
+
+	memset(fixture, 0, sizeof(*fixture));
+	log_init("test_pipeline", LOG_LEVEL_ERROR);
+	assert_int_equal(history_temp_open(&fixture->history), 0);
+	writer_options.store = fixture->history.store;
+	assert_int_equal(writer_new(&writer_options, &fixture->writer), 0);
+	assert_int_equal(pipeline_new(&options, &fixture->pipeline), 0);
+	assert_int_equal(pipeline_connect(fixture->pipeline, fixture->writer), 0);
+	pipeline_set_clock(fixture->pipeline, START_NS, WALL_OFFSET_NS);
+	fixture->sink = pipeline_sink(fixture->pipeline);
+}
+
+static void stop(struct fixture *fixture)
+{
+	uint64_t lost;
+
+	assert_int_equal(pipeline_end(fixture->pipeline), 0);
+	assert_int_equal(writer_stop(fixture->writer, PATIENCE_NS, &lost), 0);
+	assert_int_equal(lost, 0);
+	pipeline_free(fixture->pipeline);
+	writer_free(fixture->writer);
+	store_close(fixture->history.store);
+}
+
+static struct process_ref ref_of(uint32_t pid)
+{
+	return (struct process_ref){.pid = pid, .start_ns = pid * 1000, .exec_id = 1};
+}
+
+static void tell_process(struct fixture *fixture, uint32_t pid, uint32_t parent, const char *exe)
+{
+	struct process_info info = {
+		.ref = ref_of(pid),
+		.uid = 1000,
+		.loginuid = PROCESS_UID_NONE,
+		.comm = "comm",
+		.exe = exe,
+		.cmdline = "command line",
+		.cgroup = "",
+	};
+
+	if (parent)
+		info.parent = ref_of(parent);
+	fixture->sink->process(fixture->sink->ctx, &info);
+}
+
+static struct observation make_observation(struct fixture *fixture, enum observation_kind kind)
+{
+	struct observation observation = {
+		.key.local = addr_from_v4("\x0a\x00\x00\x01"),
+		.key.remote = addr_from_v4("\xc0\x00\x02\x07"),
+		.key.local_port = 40000,
+		.key.remote_port = 443,
+		.key.protocol = 6,
+		.key.socket_cookie = ++fixture->sockets,
+		.counters = {.octets_out = 5, .octets_in = 7, .packets_out = 3, .packets_in = 2},
+		.user = ref_of(CLIENT_PID),
+		.opener = ref_of(CLIENT_PID),
+		.start_ns = START_NS,
+		.time_ns = START_NS + NS_PER_S,
+		.kind = kind,
+		.direction = FLOW_DIRECTION_OUT,
+		.outcome = kind == OBSERVATION_END ? FLOW_OUTCOME_CLOSED : FLOW_OUTCOME_OPEN,
+		.method = FLOW_METHOD_EXACT,
+		.source = FLOW_SOURCE_EBPF,
+	};
+
+	return observation;
+}
+
+static void tell_end(struct fixture *fixture)
+{
+	struct observation observation = make_observation(fixture, OBSERVATION_END);
+
+	fixture->sink->observe(fixture->sink->ctx, &observation);
+}
+
+static long long number(struct fixture *fixture, const char *sql)
+{
+	return history_temp_number(&fixture->history, sql);
+}
+
+static void an_observation_becomes_a_row_with_its_processes(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	start(&fixture, QUEUE_OCTETS);
+	tell_process(&fixture, SHELL_PID, 0, "/bin/sh");
+	tell_process(&fixture, CLIENT_PID, SHELL_PID, "/bin/client");
+	tell_end(&fixture);
+	stop(&fixture);
+	assert_int_equal(number(&fixture, "SELECT count(*) FROM flows"), 1);
+	assert_int_equal(
+		number(&fixture,
+			"SELECT count(*) FROM flows WHERE exe = '/bin/client' AND "
+			"parent_exe = '/bin/sh' AND pid = 20 AND ppid = 10 AND uid = 1000 AND "
+			"remote_ip = '192.0.2.7' AND remote_port = 443 AND octets_out = 5 AND "
+			"octets_in = 7 AND direction = 'out' AND outcome = 'closed' AND "
+			"method = 'exact' AND start_us = 1700000100000000 AND "
+			"end_us = 1700000101000000"),
+		1);
+	history_temp_remove(&fixture.history);
+}
+
+static void more_records_than_a_batch_holds_all_arrive(void **state)
+{
+	enum { FLOWS = 3 * WRITER_BATCH_RECORDS };
+	struct fixture fixture;
+
+	(void)state;
+	start(&fixture, QUEUE_OCTETS);
+	tell_process(&fixture, CLIENT_PID, 0, "/bin/client");
+	for (int i = 0; i < FLOWS; i++)
+		tell_end(&fixture);
+	stop(&fixture);
+	assert_int_equal(
+		number(&fixture, "SELECT count(*) FROM flows WHERE exe = '/bin/client'"), FLOWS);
+	assert_int_equal(number(&fixture, "SELECT count(*) FROM process"), 1);
+	history_temp_remove(&fixture.history);
+}
+
+static void listeners_tell_the_direction_and_are_stored(void **state)
+{
+	struct fixture fixture;
+	struct listener_record listener = {
+		.key.local_port = 40000,
+		.key.protocol = 6,
+		.key.socket_cookie = 77,
+		.method = FLOW_METHOD_SNAPSHOT,
+	};
+	struct observation observation;
+
+	(void)state;
+	start(&fixture, QUEUE_OCTETS);
+	tell_process(&fixture, CLIENT_PID, 0, "/bin/server");
+	listener.key.local = addr_from_v4("\x00\x00\x00\x00");
+	listener.owner = ref_of(CLIENT_PID);
+	fixture.sink->listener(fixture.sink->ctx, &listener, START_NS, false);
+	observation = make_observation(&fixture, OBSERVATION_END);
+	observation.direction = FLOW_DIRECTION_UNKNOWN;
+	fixture.sink->observe(fixture.sink->ctx, &observation);
+	fixture.sink->listener(fixture.sink->ctx, &listener, START_NS + NS_PER_S, true);
+	stop(&fixture);
+	assert_int_equal(number(&fixture, "SELECT count(*) FROM flows WHERE direction = 'in'"), 1);
+	assert_int_equal(number(&fixture, "SELECT until_us - from_us FROM listener"), 1000000);
+	history_temp_remove(&fixture.history);
+}
+
+static void open_flows_are_reported_and_end_with_the_source(void **state)
+{
+	struct fixture fixture;
+	struct observation observation;
+
+	(void)state;
+	start(&fixture, QUEUE_OCTETS);
+	observation = make_observation(&fixture, OBSERVATION_SIGHTING);
+	fixture.sink->observe(fixture.sink->ctx, &observation);
+	pipeline_set_clock(fixture.pipeline, START_NS + (int64_t)61 * NS_PER_S, WALL_OFFSET_NS);
+	observation.time_ns = START_NS + (int64_t)61 * NS_PER_S;
+	observation.counters.octets_out = 500;
+	fixture.sink->observe(fixture.sink->ctx, &observation);
+	pipeline_expire(fixture.pipeline);
+	stop(&fixture);
+	assert_int_equal(
+		number(&fixture, "SELECT octets_out FROM flows WHERE outcome = 'lost'"), 500);
+	assert_int_equal(number(&fixture, "SELECT count(*) FROM flows"), 1);
+	history_temp_remove(&fixture.history);
+}
+
+static void losses_become_intervals_since_the_last_reading(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	start(&fixture, QUEUE_OCTETS);
+	pipeline_losses_read(fixture.pipeline);
+	pipeline_set_clock(fixture.pipeline, START_NS + (int64_t)5 * NS_PER_S, WALL_OFFSET_NS);
+	fixture.sink->loss(fixture.sink->ctx, COVERAGE_RING_FULL, 3, "ring");
+	pipeline_losses_read(fixture.pipeline);
+	pipeline_set_clock(fixture.pipeline, START_NS + (int64_t)9 * NS_PER_S, WALL_OFFSET_NS);
+	fixture.sink->loss(fixture.sink->ctx, COVERAGE_RING_FULL, 4, "ring");
+	fixture.sink->loss(fixture.sink->ctx, COVERAGE_MAP_FULL, 1, "map");
+	stop(&fixture);
+	assert_int_equal(
+		number(&fixture, "SELECT count FROM coverage_interval WHERE what = 'ring full' AND "
+				 "from_us = 1700000100000000 AND until_us = 1700000109000000"),
+		7);
+	assert_int_equal(
+		number(&fixture, "SELECT count FROM coverage_interval WHERE what = 'map full' AND "
+				 "from_us = 1700000105000000 AND until_us = 1700000109000000"),
+		1);
+	history_temp_remove(&fixture.history);
+}
+
+static void full_tables_are_told(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	start(&fixture, QUEUE_OCTETS);
+	for (int i = 0; i < 1024 + 10; i++) {
+		struct observation observation = make_observation(&fixture, OBSERVATION_SIGHTING);
+
+		fixture.sink->observe(fixture.sink->ctx, &observation);
+	}
+	pipeline_expire(fixture.pipeline);
+	pipeline_expire(fixture.pipeline);
+	stop(&fixture);
+	assert_int_equal(
+		number(&fixture,
+			"SELECT sum(count) FROM coverage_interval WHERE what = 'table full'"),
+		10);
+	history_temp_remove(&fixture.history);
+}
+
+/* What was dropped is counted in the coverage, and processes named only in dropped batches are
+ * handed over again. */
+static void a_full_queue_loses_records_but_not_silently(void **state)
+{
+	enum { FLOWS = 4 * WRITER_BATCH_RECORDS };
+	struct fixture fixture;
+	long long stored, lost;
+
+	(void)state;
+	start(&fixture, 1);
+	log_set_level((enum log_level)0);
+	assert_int_equal(history_temp_exec(&fixture.history, "BEGIN IMMEDIATE"), 0);
+	for (int i = 0; i < WRITER_BATCH_RECORDS; i++)
+		tell_end(&fixture);
+	pipeline_flush(fixture.pipeline);
+	tell_process(&fixture, CLIENT_PID, 0, "/bin/client");
+	for (int i = WRITER_BATCH_RECORDS; i < FLOWS; i++)
+		tell_end(&fixture);
+	pipeline_flush(fixture.pipeline);
+	assert_int_equal(history_temp_exec(&fixture.history, "ROLLBACK"), 0);
+	stop(&fixture);
+	stored = number(&fixture, "SELECT count(*) FROM flows");
+	lost = number(&fixture, "SELECT count FROM coverage_interval WHERE what = 'queue full'");
+	assert_true(stored < FLOWS);
+	/* each dropped batch held the process record too */
+	assert_in_range(lost, FLOWS - stored, FLOWS - stored + 4);
+	assert_true(number(&fixture, "SELECT count(*) FROM flows WHERE exe = '/bin/client'") > 0);
+	assert_int_equal(
+		number(&fixture,
+			"SELECT count(*) FROM flows WHERE pid = 20 AND exe IS NOT NULL AND "
+			"exe NOT IN ('/bin/client', '')"),
+		0);
+	history_temp_remove(&fixture.history);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_observation_becomes_a_row_with_its_processes),
+		cmocka_unit_test(more_records_than_a_batch_holds_all_arrive),
+		cmocka_unit_test(listeners_tell_the_direction_and_are_stored),
+		cmocka_unit_test(open_flows_are_reported_and_end_with_the_source),
+		cmocka_unit_test(losses_become_intervals_since_the_last_reading),
+		cmocka_unit_test(full_tables_are_told),
+		cmocka_unit_test(a_full_queue_loses_records_but_not_silently),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
