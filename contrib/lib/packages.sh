@@ -19,38 +19,44 @@ packages_missing() {
 	done
 }
 
-# as_root COMMAND...: through sudo when not root. Fails with one line when there is no way.
+# as_root COMMAND...: through sudo when not root.
 as_root() {
 	if [ "$(id -u)" -eq 0 ]; then
 		"$@"
-	elif command -v sudo >/dev/null; then
-		sudo "$@"
 	else
-		echo "${0##*/}: needs root for '$1', and there is no sudo: run it as root" >&2
-		return 1
+		sudo "$@"
 	fi
+}
+
+# may_be_root: is there a way to run as_root?
+may_be_root() {
+	[ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null
+}
+
+apt_install() {
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 install -y \
+		--no-install-recommends "$@" >/dev/null
 }
 
 # packages_install KIND...: makes sure that all of them are there.
 packages_install() {
 	local wanted missing
+	mapfile -t wanted < <(packages_of "$@")
 	if ! command -v dpkg-query >/dev/null; then
-		echo "${0##*/}: not a Debian system; assuming that these are there:" \
-			"$(packages_of "$@" | tr '\n' ' ')" >&2
+		echo "${0##*/}: not a Debian system; taking these for granted: ${wanted[*]}" >&2
 		return 0
 	fi
-	mapfile -t wanted < <(packages_of "$@")
 	mapfile -t missing < <(packages_missing "${wanted[@]}")
 	[ "${#missing[@]}" -gt 0 ] || return 0
-	echo "${0##*/}: installing ${missing[*]}" >&2
-	if ! as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 install -y \
-		--no-install-recommends "${missing[@]}" >/dev/null; then
-		# the package lists may be old or absent
-		as_root apt-get -qq update || true
-		as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 \
-			install -y --no-install-recommends "${missing[@]}" >/dev/null || {
-			echo "${0##*/}: could not install: ${missing[*]}" >&2
-			return 1
-		}
+	if ! may_be_root; then
+		echo "${0##*/}: missing packages, and neither root nor sudo to install them:" \
+			"apt-get install ${missing[*]}" >&2
+		return 1
 	fi
+	echo "${0##*/}: installing ${missing[*]}" >&2
+	apt_install "${missing[@]}" 2>/dev/null && return 0
+	as_root apt-get -qq update >/dev/null || true # the lists may be old or absent
+	apt_install "${missing[@]}" && return 0
+	echo "${0##*/}: could not install: ${missing[*]}" >&2
+	return 1
 }
