@@ -144,12 +144,15 @@ class Daemon:
         """Those flows, as soon as there are at least count of them."""
         def probe():
             found = self.flows(port, where)
+            if len(found) < count and self.process.poll() is not None:
+                raise AssertionError(f"lastconnd ended with {self.process.returncode}")
             return found if len(found) >= count else None
         try:
             return wait_until(f"{count} flows of port {port}", probe, seconds)
         except AssertionError as error:
-            seen = "\n".join(str(flow) for flow in self.flows(port)[:20])
-            raise AssertionError(f"{error}\n{seen}\nlog:\n{self.log()[-4000:]}") from None
+            found = self.flows(port)
+            seen = "\n".join(str(flow) for flow in found[:10])
+            raise AssertionError(f"{error}\nthere are {len(found)}:\n{seen}\nlog:\n{self.log()[-4000:]}") from None
 
     def signal(self, number):
         os.kill(self.pid, number)

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import socket
+import struct
 import subprocess
 
 import harness
@@ -21,7 +22,7 @@ class Tcp(harness.Case):
                                 str(octets), *flags)
         return json.loads(done.stdout)
 
-    def check(self, listen_on, address, octets, *flags, prefix=(), shown=None, outcome="closed"):
+    def check(self, listen_on, address, octets, *flags, prefix=(), outcome="closed"):
         """One conversation; both of its flows are as the two programs say."""
         daemon = self.start_daemon()
         abort = [flag for flag in flags if flag == "--abort"]
@@ -30,8 +31,7 @@ class Tcp(harness.Case):
         served = json.loads(self.finish(server))
         flows = daemon.wait_flows(port, 2)
         self.assertEqual(len(flows), 2, flows)
-        shown = shown or address
-        common = {"protocol": "tcp", "local_ip": shown, "remote_ip": shown, "open": 0,
+        common = {"protocol": "tcp", "local_ip": address, "remote_ip": address, "open": 0,
                   "outcome": outcome, "method": "exact", "source": "ebpf"}
         outgoing = harness.one(self, [f for f in flows if f["direction"] == "out"])
         incoming = harness.one(self, [f for f in flows if f["direction"] == "in"])
@@ -72,8 +72,30 @@ class Tcp(harness.Case):
     def test_an_abort_is_a_reset_on_both_sides(self):
         self.check("127.0.0.1", "127.0.0.1", 81, "--abort", outcome="reset")
 
-    def test_another_address_of_the_loopback_net(self):
-        self.check("127.0.0.2", "127.0.0.2", 82)
+    def test_the_two_ends_have_different_addresses(self):
+        daemon = self.start_daemon()
+        server, port = self.serve("127.0.0.2")
+        client = self.talk("127.0.0.2", port, 82)
+        self.finish(server)
+        for flow in daemon.wait_flows(port, 2):
+            ends = [("127.0.0.1", client["port"]), ("127.0.0.2", port)]
+            local, remote = ends if flow["direction"] == "out" else ends[::-1]
+            self.assert_flow(flow, {"local_ip": local[0], "local_port": local[1],
+                                    "remote_ip": remote[0], "remote_port": remote[1]})
+
+    def test_a_reset_before_the_server_has_looked(self):
+        daemon = self.start_daemon()
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+            with socket.create_connection(listener.getsockname()) as client:
+                client.sendall(b"x" * 9)
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            daemon.wait_flows(port, 2)
+            listener.accept()[0].close()
+        for flow in daemon.flows(port):
+            self.assert_flow(flow, {"pid": os.getpid(), "outcome": "reset"})
+            self.assertIn(flow["method"], ("exact", "inherited"))
+            self.assertEqual(flow["octets_out"] + flow["octets_in"], 9)
 
     def test_a_refused_connect(self):
         daemon = self.start_daemon()
@@ -90,9 +112,9 @@ class Tcp(harness.Case):
     def test_a_connect_that_nobody_answers_and_that_is_given_up(self):
         daemon = self.start_daemon()
         with self.namespace() as name:
-            self.run_program("ip", "-n", name, "link", "add", "hole", "type", "dummy")
-            self.run_program("ip", "-n", name, "addr", "add", "198.51.100.1/24", "dev", "hole")
-            self.run_program("ip", "-n", name, "link", "set", "hole", "up")
+            # nobody there has this address: what goes in comes back and is dropped
+            self.run_program("ip", "-n", name, "addr", "add", "198.51.100.1", "dev", "lo")
+            self.run_program("ip", "-n", name, "route", "add", "198.51.100.9", "dev", "lo")
             port = self.free_port()
             nc = self.need_program("nc")
             client = self.start_program("ip", "netns", "exec", name, nc, "-w", "1", "-z",

@@ -34,35 +34,45 @@ class Datagrams(harness.Case):
         self.run_program(harness.STORM, "spawn", "udp", "127.0.0.1", str(port), str(COUNT),
                          str(PARALLEL), truth[1], harness.STORM_CLIENT, seconds=120)
         self.finish(server)
-        daemon.wait_flows(port, 2 * COUNT, seconds=60)
+        clients, peers = self.read_truth(truth, port)
+        daemon.wait_flows(port, COUNT + len(peers), seconds=60)
         daemon.stop()
 
-        clients, servers = collections.Counter(), collections.Counter()
-        for line in harness.lines(*truth):
+        flows = daemon.flows(port)
+        for flow in flows:
+            self.assert_flow(flow, {"protocol": "udp", "open": 0, "method": "exact",
+                                    "local_ip": "127.0.0.1", "remote_ip": "127.0.0.1"})
+        outgoing = collections.Counter(
+            (f["pid"], f["exe"], f["cmdline"], f["local_port"], f["packets_out"], f["octets_out"],
+             f["packets_in"]) for f in flows if f["direction"] == "out")
+        incoming = collections.Counter(
+            (f["pid"], f["exe"], f["remote_port"], f["packets_in"], f["octets_in"],
+             f["packets_out"]) for f in flows if f["direction"] == "in")
+        self.check_multiset("clients", clients, outgoing)
+        self.check_multiset("server records", collections.Counter(
+            (pid, harness.STORM, peer_port, packets, octets, 0)
+            for (pid, peer_port), (packets, octets) in peers.items()), incoming)
+        self.assertEqual(daemon.rows("SELECT * FROM coverage WHERE what IN"
+                                     " ('ring full', 'map full', 'table full', 'queue full')"), [])
+
+    def read_truth(self, paths, port):
+        """Records of the clients, and packets and octets of each peer of the server's socket: the
+        kernel gives a client port to several clients one after the other."""
+        clients, peers = collections.Counter(), collections.defaultdict(lambda: (0, 0))
+        for line in harness.lines(*paths):
             words = line.split()
             numbers = tuple(map(int, words[1:]))
             if words[0] == "client":
                 pid, ident, own_port, octets = numbers
                 cmdline = f"{harness.STORM_CLIENT} udp 127.0.0.1 {port} {ident}"
-                clients[pid, harness.STORM_CLIENT, cmdline, own_port, octets] += 1
+                clients[pid, harness.STORM_CLIENT, cmdline, own_port, 1, octets, 0] += 1
             else:
                 pid, peer_port, octets = numbers
-                servers[pid, harness.STORM, peer_port, octets] += 1
-        self.assertEqual((sum(clients.values()), sum(servers.values())), (COUNT, COUNT))
-        flows = daemon.flows(port)
-        for flow in flows:
-            packets = (1, 0) if flow["direction"] == "out" else (0, 1)
-            self.assert_flow(flow, {"protocol": "udp", "open": 0, "method": "exact",
-                                    "local_ip": "127.0.0.1", "remote_ip": "127.0.0.1",
-                                    "packets_out": packets[0], "packets_in": packets[1]})
-        self.check_multiset("clients", clients, collections.Counter(
-            (f["pid"], f["exe"], f["cmdline"], f["local_port"], f["octets_out"])
-            for f in flows if f["direction"] == "out" and f["octets_in"] == 0))
-        self.check_multiset("server records", servers, collections.Counter(
-            (f["pid"], f["exe"], f["remote_port"], f["octets_in"])
-            for f in flows if f["direction"] == "in" and f["octets_out"] == 0))
-        self.assertEqual(daemon.rows("SELECT * FROM coverage WHERE what IN"
-                                     " ('ring full', 'map full', 'table full', 'queue full')"), [])
+                packets, sum_of_octets = peers[pid, peer_port]
+                peers[pid, peer_port] = (packets + 1, sum_of_octets + octets)
+        self.assertEqual(sum(clients.values()), COUNT)
+        self.assertEqual(sum(packets for packets, _ in peers.values()), COUNT)
+        return clients, peers
 
     def talk_to_peers(self, address):
         daemon = self.start_daemon()
