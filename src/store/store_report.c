@@ -119,7 +119,7 @@ static int connect_somehow(struct store_reader *reader)
 
 	if (connect_reader(reader, "mode=ro") == 0)
 		return 0;
-	code = sqlite3_errcode(reader->db);
+	code = sqlite3_errcode(reader->db) & 0xff;
 	if ((code != SQLITE_CANTOPEN && code != SQLITE_READONLY) || has_wal(reader->path))
 		return -1;
 	sqlite3_close(reader->db);
@@ -134,7 +134,7 @@ static int prepare_reader(struct store_reader *reader, struct store_error *ret_e
 			       "PRAGMA mmap_size = 268435456;";
 	int version;
 
-	if (connect_somehow(reader) < 0 && sqlite3_errcode(reader->db) != SQLITE_NOTADB)
+	if (connect_somehow(reader) < 0 && (sqlite3_errcode(reader->db) & 0xff) != SQLITE_NOTADB)
 		return sql_describe(reader->db, reader->path, "opening", ret_error);
 	if (store_migrate_check(reader->db, reader->path, &version, ret_error) < 0)
 		return -1;
