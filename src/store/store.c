@@ -17,7 +17,8 @@
 enum {
 	BUSY_TIMEOUT_MS = 500,
 	CHECKPOINT_SECONDS = 60,
-	HEARTBEAT_SLICES = 2,   /* of pending roll-ups */
+	IDLE_MS = 200,
+	HEARTBEAT_SLICES = 4,   /* of pending roll-ups */
 	HEARTBEAT_SECONDS = 10, /* a heartbeat dirties a page: not more often than this */
 };
 
@@ -169,6 +170,16 @@ int store_open(const struct store_options *options, struct store **ret_store,
 	return 0;
 }
 
+/* Between batches that follow close on one another store_write settles, a slice a batch. */
+static int settle_when_idle(struct store *store)
+{
+	if (clock_boottime_ns() - store->written_ns < IDLE_MS * INT64_C(1000000))
+		return 0;
+	if (rollup_is_due(&store->flows.rollup, 0))
+		rollup_settle_begin(&store->flows.rollup, store->flows.latest_us);
+	return store_settle_some(store, HEARTBEAT_SLICES);
+}
+
 int store_heartbeat(struct store *store, int64_t now_us, struct store_error *ret_error)
 {
 	int64_t values[2] = {now_us, store->run};
@@ -176,9 +187,7 @@ int store_heartbeat(struct store *store, int64_t now_us, struct store_error *ret
 
 	if (clock_boottime_ns() - store->checkpoint_ns >= CHECKPOINT_SECONDS * INT64_C(1000000000))
 		store_checkpoint(store);
-	if (rollup_is_due(&store->flows.rollup, 0))
-		rollup_settle_begin(&store->flows.rollup, store->flows.latest_us);
-	if (store_settle_some(store, HEARTBEAT_SLICES) < 0) {
+	if (settle_when_idle(store) < 0) {
 		sql_describe(store->db, store->file.path, "writing", ret_error);
 		store_rollback(store);
 		return -1;

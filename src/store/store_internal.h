@@ -22,6 +22,7 @@ struct store {
 	sqlite3_stmt *put_listener, *close_listener, *add_coverage;
 	struct store_counters counters;
 	int64_t beat_us;       /* of the last heartbeat that was written */
+	int64_t written_ns;    /* CLOCK_BOOTTIME of the last batch */
 	int64_t checkpoint_ns; /* CLOCK_BOOTTIME of the last checkpoint */
 	int wal_pages;         /* as of the last commit */
 };

@@ -9,7 +9,7 @@
 #include "store/store_internal.h"
 #include "util/clock.h"
 
-enum { WAL_PAGES_MAX = 32768 }; /* of 2 KB; rewriting them seldom is what saves writes */
+enum { WAL_PAGES_MAX = 24576 }; /* of 2 KB; rewriting them seldom is what saves writes */
 
 static const char put_listener_text[] =
 	"INSERT INTO listener (run, socket, process, local, local_port, protocol_id, protocol,"
@@ -98,17 +98,18 @@ int store_settle_all(struct store *store)
 	return 0;
 }
 
-/* Room for the flows of a batch, or time to settle: begins, and does a slice of the work, so that
- * no batch waits for all of it. */
+/* Room for the flows of a batch, or time to settle: begins, or does a slice of the work, so that no
+ * batch waits for all of it. */
 static int settle_before(struct store *store, size_t flows)
 {
 	struct rollup *rollup = &store->flows.rollup;
 
 	if (rollup_is_full(rollup, flows))
 		return store_settle_all(store);
-	if (rollup_is_due(rollup, flows))
-		rollup_settle_begin(rollup, store->flows.latest_us);
-	return store_settle_some(store, 1);
+	if (!rollup_is_due(rollup, flows))
+		return store_settle_some(store, 1);
+	rollup_settle_begin(rollup, store->flows.latest_us);
+	return 0;
 }
 
 /* What readers hold back, or a full disk, is left for the next time. */
@@ -199,6 +200,7 @@ static void count_batch(struct store *store, const struct batch *batch, int64_t 
 {
 	int64_t took_us = (clock_boottime_ns() - begin_ns) / NS_PER_US;
 
+	store->written_ns = begin_ns;
 	store->counters.batches++;
 	store->counters.flows += batch_flows(batch);
 	store->counters.processes += batch_processes(batch);
