@@ -1,5 +1,5 @@
 /* history_make DB FLOWS [FLOWS_A_DAY]: makes a database of so many flows through the store, as
- * lastconnd would have written it. For benchmarks of queries. The last flow ends at 1780000000
+ * lastconnd would have written it. For benchmarks of queries. The last flow ends about 1780000000
  * seconds since 1970, whatever the number of flows. */
 #include <inttypes.h>
 #include <stdio.h>
