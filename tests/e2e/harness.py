@@ -268,14 +268,18 @@ class Case(unittest.TestCase):
         return process
 
     def read_line(self, process, stream=None, seconds=30):
-        """The next line that a started program prints."""
-        stream = stream or process.stdout
-        if not select.select([stream], [], [], seconds * SLOW)[0]:
-            self.fail(f"{process.args}: said nothing within {seconds} s")
-        line = stream.readline()
-        if not line:
-            self.fail(f"{process.args}: ended without a word, status {process.wait(10)}")
-        return line.strip()
+        """The next line that a started program prints. Octet by octet: what Python has buffered,
+        select(2) does not see."""
+        fd = (stream or process.stdout).fileno()
+        line = b""
+        while not line.endswith(b"\n"):
+            if not select.select([fd], [], [], seconds * SLOW)[0]:
+                self.fail(f"{process.args}: said nothing within {seconds} s")
+            octet = os.read(fd, 1)
+            if not octet:
+                self.fail(f"{process.args}: ended without a word, status {process.wait(10)}")
+            line += octet
+        return line.decode().strip()
 
     def finish(self, process, seconds=60):
         """Waits for the good end of a started program; what it printed."""

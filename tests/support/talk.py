@@ -13,7 +13,8 @@
 
 serve prints {"port": N} first, echo {"ports": [...]}. The i-th peer gets 1 + i % 3 datagrams of
 10 + i octets and answers each with 5 + i octets. pid is what the procfs mounted here shows: the
-one of the initial pid namespace, even within `unshare -pf`. All ends after 30 s without traffic.
+one of the initial pid namespace, even within `unshare -pf`; arguments with spaces are quoted in
+cmdline. All ends after 30 s without traffic.
 """
 import argparse
 import ctypes
@@ -21,6 +22,7 @@ import errno
 import json
 import os
 import select
+import shlex
 import socket
 import struct
 import sys
@@ -36,7 +38,7 @@ def say(**truth):
 
 def identity():
     with open("/proc/self/cmdline", "rb") as file:
-        cmdline = file.read().rstrip(b"\0").replace(b"\0", b" ").decode()
+        cmdline = shlex.join(file.read().decode().split("\0")[:-1])
     with open("/proc/self/comm", encoding="ascii") as file:
         comm = file.read().strip()
     return {"pid": int(os.readlink("/proc/self")), "ppid": os.getppid(), "inner_pid": os.getpid(),
