@@ -69,7 +69,7 @@ found (start_us, end_us, actor, process, remote, local, remote_port, local_port,
 		ON f.end_us >= h.hour * 3600000000 AND f.end_us < (h.hour + 1) * 3600000000
 	WHERE h.hour >= :time / 3600000000
 	AND h.hour * 3600000000 - h.max_duration_us <= :time
-	AND f.end_us >= :time
+	AND +f.end_us >= :time
 	AND f.end_us - f.duration_us <= :time
 	UNION ALL
 	SELECT f.start_us, NULL, f.actor, f.process, f.remote, f.local,

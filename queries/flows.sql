@@ -129,7 +129,7 @@ ended AS MATERIALIZED (
 	CROSS JOIN flow AS f
 		ON f.end_us >= h.hour * 3600000000 AND f.end_us < (h.hour + 1) * 3600000000
 	WHERE TRUE
---:since	AND h.hour >= :since / 3600000000 AND f.end_us >= :since
+--:since	AND h.hour >= :since / 3600000000 AND +f.end_us >= :since
 --:until	AND h.hour * 3600000000 - h.max_duration_us < :until
 --:until	AND f.end_us - f.duration_us < :until
 --:host,exe,user,unit,container,pid	AND (+h.hour IN (SELECT hour FROM hours)

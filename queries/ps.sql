@@ -79,7 +79,7 @@ flows (process, remote, service_port, kind, octets_out, octets_in, start_us, end
 	WHERE (+h.hour IN (SELECT hour FROM hours)
 		OR h.hour >= (SELECT settled_us / 3600000000 FROM rollup_state))
 	AND f.process IN (SELECT id FROM candidates)
---:since	AND f.end_us >= :since
+--:since	AND +f.end_us >= :since
 	UNION ALL
 	SELECT f.process, f.remote, iif(k.direction = 'in', f.local_port, f.remote_port), f.kind,
 		f.octets_out, f.octets_in, f.start_us, f.seen_us

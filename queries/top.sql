@@ -71,7 +71,7 @@ actors (id, exe, parent, uid, unit) AS MATERIALIZED (
 --:pid processes (id) AS MATERIALIZED (SELECT id FROM process WHERE pid = :pid),
 bits (n) AS (VALUES (0) UNION ALL SELECT n + 1 FROM bits WHERE n < 23),
 directions (id, name) AS (VALUES (0, 'unknown'), (1, 'out'), (2, 'in')),
-days AS (
+days AS NOT MATERIALIZED (
 --:host {
 	SELECT d.*
 	FROM visits AS v CROSS JOIN contact_day AS d ON d.day = v.day AND d.remote = v.remote
@@ -83,7 +83,8 @@ days AS (
 --:host	WHERE NOT w.yes AND d.remote IN (SELECT id FROM remotes)
 --:since	AND d.day >= :since / 86400000000
 ),
-fitting AS (
+--!since,until,pid fitting AS NOT MATERIALIZED (
+--:since,until,pid fitting AS MATERIALIZED (
 	SELECT *, TRUE
 --:since	AND (first_us >= :since OR day * 86400000000 >= :since)
 --:until	AND last_us < :until
@@ -106,7 +107,7 @@ hours (hour) AS MATERIALIZED (
 ),
 --}
 parts (remote, actor, protocol_id, port, direction, flows, failed, open, octets_out, octets_in,
-	first_us, last_us) AS (
+	first_us, last_us) AS NOT MATERIALIZED (
 	SELECT remote, actor, protocol_id, port, direction, flows, failed, 0, octets_out, octets_in,
 		first_us, last_us
 	FROM fitting
@@ -127,12 +128,12 @@ parts (remote, actor, protocol_id, port, direction, flows, failed, open, octets_
 	WHERE (+h.hour IN (SELECT hour FROM hours)
 --:pid		OR h.hour >= (SELECT settled_us / 3600000000 FROM rollup_state)
 		)
---:since	AND f.end_us >= :since
+--:since	AND +f.end_us >= :since
 --:until	AND h.hour * 3600000000 - h.max_duration_us < :until
 --:until	AND f.end_us - f.duration_us < :until
 --:host	AND f.remote IN (SELECT id FROM remotes)
 --!pid {
-	AND f.end_us <= (SELECT settled_us FROM rollup_state)
+	AND +f.end_us <= (SELECT settled_us FROM rollup_state)
 	AND (h.hour / 24, f.remote, f.actor, k.protocol_id, service_port, s.id) IN (
 		SELECT day, remote, actor, protocol_id, port, direction
 		FROM fitting WHERE NOT whole)

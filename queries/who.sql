@@ -75,7 +75,7 @@ visits (remote, day, last_day) AS (
 	UNION ALL
 	SELECT remote, day + 1, last_day FROM visits WHERE day < last_day
 ),
-days AS (
+days AS NOT MATERIALIZED (
 	SELECT d.*
 	FROM visits AS v CROSS JOIN contact_day AS d ON d.day = v.day AND d.remote = v.remote
 	UNION ALL
@@ -84,7 +84,8 @@ days AS (
 	WHERE NOT w.yes AND d.remote IN (SELECT id FROM remotes)
 --:since	AND d.day >= :since / 86400000000
 ),
-fitting AS (
+--!since,until,pid fitting AS NOT MATERIALIZED (
+--:since,until,pid fitting AS MATERIALIZED (
 	SELECT *, TRUE
 --:since	AND (first_us >= :since OR day * 86400000000 >= :since)
 --:until	AND last_us < :until
@@ -106,12 +107,26 @@ hours (hour) AS MATERIALIZED (
 	CROSS JOIN bits AS b ON (d.hours >> b.n) & 1
 ),
 --}
-parts (remote, actor, protocol_id, port, direction, flows, failed, open, octets_out, octets_in,
-	first_us, last_us, methods) AS (
-	SELECT remote, actor, protocol_id, port, direction, flows, failed, 0, octets_out, octets_in,
-		first_us, last_us, methods
-	FROM fitting
-	WHERE whole
+-- Flows one by one: the open ones, those of rows that are cut, those not counted yet.
+singles (remote, actor, protocol_id, port, direction, flows, failed, open, octets_out, octets_in,
+	first_us, last_us, methods) AS NOT MATERIALIZED (
+	SELECT f.remote, f.actor, k.protocol_id,
+		CASE k.direction WHEN 'out' THEN f.remote_port WHEN 'in' THEN f.local_port
+			ELSE coalesce(min(nullif(f.remote_port, 0), nullif(f.local_port, 0)),
+				max(f.remote_port, f.local_port)) END AS service_port,
+		s.id, 1, 0, 1, f.octets_out, f.octets_in, f.start_us, f.seen_us, m.bit
+	FROM open_flow AS f
+	CROSS JOIN kind AS k ON k.id = f.kind
+	CROSS JOIN methods AS m ON m.name = k.method
+	CROSS JOIN directions AS s ON s.name = k.direction
+	WHERE f.remote IN (SELECT id FROM remotes)
+--:since	AND f.seen_us >= :since
+--:until	AND f.start_us < :until
+--:exe,user,unit,container,pid	AND f.actor IN (SELECT id FROM actors)
+--:pid	AND f.process IN (SELECT id FROM processes)
+--:proto	AND k.protocol_id = :proto
+--:port	AND service_port = :port
+--:direction	AND k.direction = :direction
 --:since,until,pid {
 	UNION ALL
 	SELECT f.remote, f.actor, k.protocol_id,
@@ -129,12 +144,12 @@ parts (remote, actor, protocol_id, port, direction, flows, failed, open, octets_
 	WHERE (+h.hour IN (SELECT hour FROM hours)
 --:pid		OR h.hour >= (SELECT settled_us / 3600000000 FROM rollup_state)
 		)
---:since	AND f.end_us >= :since
+--:since	AND +f.end_us >= :since
 --:until	AND h.hour * 3600000000 - h.max_duration_us < :until
 --:until	AND f.end_us - f.duration_us < :until
 	AND f.remote IN (SELECT id FROM remotes)
 --!pid {
-	AND f.end_us <= (SELECT settled_us FROM rollup_state)
+	AND +f.end_us <= (SELECT settled_us FROM rollup_state)
 	AND (h.hour / 24, f.remote, f.actor, k.protocol_id, service_port, s.id) IN (
 		SELECT day, remote, actor, protocol_id, port, direction
 		FROM fitting WHERE NOT whole)
@@ -160,82 +175,108 @@ parts (remote, actor, protocol_id, port, direction, flows, failed, open, octets_
 --:port	AND port = :port
 --:direction	AND direction = iif(:direction = 'out', 1, 2)
 --}
-	UNION ALL
-	SELECT f.remote, f.actor, k.protocol_id,
-		CASE k.direction WHEN 'out' THEN f.remote_port WHEN 'in' THEN f.local_port
-			ELSE coalesce(min(nullif(f.remote_port, 0), nullif(f.local_port, 0)),
-				max(f.remote_port, f.local_port)) END AS service_port,
-		s.id, 1, 0, 1, f.octets_out, f.octets_in, f.start_us, f.seen_us, m.bit
-	FROM open_flow AS f
-	CROSS JOIN kind AS k ON k.id = f.kind
-	CROSS JOIN methods AS m ON m.name = k.method
-	CROSS JOIN directions AS s ON s.name = k.direction
-	WHERE f.remote IN (SELECT id FROM remotes)
---:since	AND f.seen_us >= :since
---:until	AND f.start_us < :until
---:exe,user,unit,container,pid	AND f.actor IN (SELECT id FROM actors)
---:pid	AND f.process IN (SELECT id FROM processes)
---:proto	AND k.protocol_id = :proto
---:port	AND service_port = :port
---:direction	AND k.direction = :direction
 ),
--- One row for what is printed together, small from here on.
+-- service is methods, protocol, port and direction in one number, which sorts faster.
+parts (remote, actor, service, flows, failed, open, octets_out, octets_in, first_us, last_us)
+	AS NOT MATERIALIZED (
+	SELECT remote, actor, (methods << 26) | (protocol_id << 18) | (port << 2) | direction,
+		flows, failed, 0, octets_out, octets_in, first_us, last_us
+	FROM fitting
+	WHERE whole
+	UNION ALL
+	SELECT remote, actor, (methods << 26) | (protocol_id << 18) | (port << 2) | direction,
+		flows, failed, open, octets_out, octets_in, first_us, last_us
+	FROM singles
+),
 sums AS MATERIALIZED (
-	SELECT e.path, p.actor, p.remote, p.protocol_id, p.port, p.direction,
-		sum(p.flows) AS flows, sum(p.failed) AS failed, sum(p.open) AS open,
-		sum(p.octets_out) AS octets_out, sum(p.octets_in) AS octets_in,
-		min(p.first_us) AS first_us, max(p.last_us) AS last_us,
-		max(p.methods & 1) | max(p.methods & 2) | max(p.methods & 4) | max(p.methods & 8)
-			| max(p.methods & 16) | max(p.methods & 32) | max(p.methods & 64) AS methods
+	SELECT actor, remote, service >> 26 AS methods, service & 0x3ffffff AS service,
+		sum(flows) AS flows, sum(failed) AS failed, sum(open) AS open,
+		sum(octets_out) AS octets_out, sum(octets_in) AS octets_in,
+		min(first_us) AS first_us, max(last_us) AS last_us
 	FROM parts AS p
-	CROSS JOIN actor AS a ON a.id = p.actor
-	CROSS JOIN executable AS e ON e.id = a.executable
-	GROUP BY e.path, p.actor, p.remote, p.protocol_id, p.port, p.direction
+	GROUP BY p.actor, p.remote, p.service
+),
+-- Programs that were replaced in place have several rows of executable: the first stands for all.
+programs (actor, exe, uid, parent, unit) AS MATERIALIZED (
+	SELECT a.id, (SELECT min(id) FROM executable WHERE path = e.path), a.uid,
+		a.parent_executable, a.unit
+	FROM actor AS a
+	JOIN executable AS e ON e.id = a.executable
 ),
 services AS (
-	SELECT path, json_group_array(text) AS texts
+	SELECT exe, json_group_array(text) AS texts
 	FROM (
-		SELECT s.path,
+		SELECT s.exe,
 			iif(s.place <= 8, d.name || ' ' || coalesce((SELECT k.protocol FROM kind AS k
-				WHERE k.protocol_id = s.protocol_id LIMIT 1), s.protocol_id)
-				|| iif(s.port, '/' || s.port, ''),
+				WHERE k.protocol_id = s.service >> 18 LIMIT 1), s.service >> 18)
+				|| iif(s.service >> 2 & 0xffff, '/' || (s.service >> 2 & 0xffff), ''),
 				(s.places - 8) || ' more') AS text
 		FROM (
-			SELECT path, direction, protocol_id, port,
-				row_number() OVER (PARTITION BY path ORDER BY sum(flows) DESC) AS place,
-				count(*) OVER (PARTITION BY path) AS places
-			FROM sums
-			GROUP BY path, direction, protocol_id, port
+			SELECT p.exe, s.service,
+				row_number() OVER (PARTITION BY p.exe ORDER BY sum(s.flows) DESC) AS place,
+				count(*) OVER (PARTITION BY p.exe) AS places
+			FROM sums AS s CROSS JOIN programs AS p ON p.actor = s.actor
+			GROUP BY p.exe, s.service
 		) AS s
-		JOIN directions AS d ON d.id = s.direction
+		JOIN directions AS d ON d.id = s.service & 3
 		WHERE s.place <= 9
-		ORDER BY s.path, s.place
+		ORDER BY s.exe, s.place
 	)
-	GROUP BY path
+	GROUP BY exe
+),
+-- The lists are made of what is different, not of each row.
+people (exe, users, parents, units, containers) AS (
+	SELECT p.exe,
+		json_group_array(DISTINCT p.uid) FILTER (WHERE p.uid >= 0),
+		json_group_array(DISTINCT pe.path) FILTER (WHERE pe.path <> ''),
+		json_group_array(DISTINCT u.unit) FILTER (WHERE u.unit <> ''),
+		json_group_array(DISTINCT u.container) FILTER (WHERE u.container <> '')
+	FROM (SELECT DISTINCT actor FROM sums) AS s
+	CROSS JOIN programs AS p ON p.actor = s.actor
+	CROSS JOIN executable AS pe ON pe.id = p.parent
+	CROSS JOIN unit AS u ON u.id = p.unit
+	GROUP BY p.exe
+),
+hosts (exe, hosts) AS (
+	SELECT exe, count(*)
+	FROM (
+		SELECT DISTINCT p.exe, r.address
+		FROM (SELECT DISTINCT actor, remote FROM sums) AS s
+		CROSS JOIN programs AS p ON p.actor = s.actor
+		CROSS JOIN remote AS r ON r.id = s.remote
+	)
+	GROUP BY exe
 ),
 who AS (
-	SELECT s.path,
-		json_group_array(DISTINCT a.uid) FILTER (WHERE a.uid >= 0) AS users,
+	SELECT p.exe,
 		sum(s.flows) AS flows, sum(s.failed) AS failed, sum(s.open) AS open,
 		sum(s.octets_out) AS octets_out, sum(s.octets_in) AS octets_in,
-		min(s.first_us) AS first_time, max(s.last_us) AS last_time,
-		count(DISTINCT r.ip) AS hosts,
-		json_group_array(DISTINCT pe.path) FILTER (WHERE pe.path <> '') AS parents,
-		json_group_array(DISTINCT u.unit) FILTER (WHERE u.unit <> '') AS units,
-		json_group_array(DISTINCT u.container) FILTER (WHERE u.container <> '') AS containers,
+		min(s.first_us) AS first_us, max(s.last_us) AS last_us,
 		max(s.methods & 1) | max(s.methods & 2) | max(s.methods & 4) | max(s.methods & 8)
 			| max(s.methods & 16) | max(s.methods & 32) | max(s.methods & 64) AS methods
-	FROM sums AS s
-	CROSS JOIN remote AS r ON r.id = s.remote
-	CROSS JOIN actor AS a ON a.id = s.actor
-	CROSS JOIN executable AS pe ON pe.id = a.parent_executable
-	CROSS JOIN unit AS u ON u.id = a.unit
-	GROUP BY s.path
+	FROM sums AS s CROSS JOIN programs AS p ON p.actor = s.actor
+	GROUP BY p.exe
 )
-SELECT nullif(w.path, '') AS exe, w.users, w.flows, w.failed, w.open, w.octets_out, w.octets_in,
-	w.first_time, w.last_time, s.texts AS services, w.hosts, w.parents, w.units, w.containers,
+SELECT
+	nullif(e.path, '') AS exe,
+	p.users,
+	w.flows,
+	w.failed,
+	w.open,
+	w.octets_out,
+	w.octets_in,
+	w.first_us AS first_time,
+	w.last_us AS last_time,
+	s.texts AS services,
+	h.hosts,
+	p.parents,
+	p.units,
+	p.containers,
 	(SELECT json_group_array(m.name) FROM methods AS m WHERE w.methods & m.bit) AS known
 FROM who AS w
-LEFT JOIN services AS s ON s.path = w.path
-ORDER BY w.last_time DESC
+CROSS JOIN executable AS e ON e.id = w.exe
+LEFT JOIN people AS p ON p.exe = w.exe
+LEFT JOIN services AS s ON s.exe = w.exe
+LEFT JOIN hosts AS h ON h.exe = w.exe
+ORDER BY w.last_us DESC
 LIMIT :limit

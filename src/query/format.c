@@ -120,24 +120,27 @@ static void add_octets(struct strbuf *buf, int64_t octets)
 	strbuf_printf(buf, "%.1f %s", value, units[unit]);
 }
 
-/* The last uid asked for is kept: rows of one user follow each other. */
+/* Asking the system opens files or sockets: names that were told are kept, one a slot. */
 void format_add_user(struct strbuf *buf, int64_t uid)
 {
-	static int64_t last_uid = -1;
-	static char last_name[64];
+	static struct {
+		int64_t uid;
+		char name[64];
+	} known[256];
+	size_t slot = (size_t)uid % 256;
 
 	if (uid < 0)
 		return;
-	if (uid != last_uid) {
+	if (known[slot].uid != uid || !known[slot].name[0]) {
 		struct passwd *entry = getpwuid((uid_t)uid);
 
-		last_uid = uid;
-		if (entry && strlen(entry->pw_name) < sizeof(last_name))
-			strcpy(last_name, entry->pw_name);
+		known[slot].uid = uid;
+		if (entry && entry->pw_name[0] && strlen(entry->pw_name) < sizeof(known[slot].name))
+			strcpy(known[slot].name, entry->pw_name);
 		else
-			snprintf(last_name, sizeof(last_name), "%" PRId64, uid);
+			snprintf(known[slot].name, sizeof(known[slot].name), "%" PRId64, uid);
 	}
-	escape_add(buf, last_name, strlen(last_name));
+	escape_add(buf, known[slot].name, strlen(known[slot].name));
 }
 
 static void add_list(struct strbuf *buf, const struct format_cell *cell, bool users)
