@@ -42,9 +42,8 @@ class Capture(harness.Case):
         process.wait(30)
 
     def make_traffic(self):
-        """TCP and UDP over IPv4 and IPv6; the servers' ports, one for each
-        conversation: TCP and UDP, IPv4 and IPv6 may have the same."""
-        ports = []
+        """TCP and UDP over IPv4 and IPv6; the two ports of each conversation."""
+        pairs = []
         for address, flags in (("127.0.0.1", ()), ("::1", ()), ("127.0.0.1", ("--mapped",)),
                                ("127.0.0.1", ("--abort",))):
             for octets in (1, 1460) if "--abort" in flags else (0, 1, 1460, 70000):
@@ -52,33 +51,39 @@ class Capture(harness.Case):
                     harness.PYTHON, harness.TALK, "serve", address, "1",
                     *(flag for flag in flags if flag == "--abort"))
                 port = json.loads(self.read_line(server))["port"]
-                self.run_program(harness.PYTHON, harness.TALK, "talk", address, str(port),
-                                 str(octets), *flags)
+                client = json.loads(self.run_program(
+                    harness.PYTHON, harness.TALK, "talk", address, str(port), str(octets),
+                    *flags).stdout)
                 self.finish(server)
-                ports.append(port)
+                pairs.append({port, client["port"]})
         for address in ("127.0.0.1", "::1"):
             echo = self.start_program(harness.PYTHON, harness.TALK, "echo", address, "20")
             peers = json.loads(self.read_line(echo))["ports"]
-            self.run_program(harness.PYTHON, harness.TALK, "peers", address, *map(str, peers))
+            client = json.loads(self.run_program(
+                harness.PYTHON, harness.TALK, "peers", address, *map(str, peers)).stdout)
             self.finish(echo)
-            ports.extend(peers)
-        return ports
+            pairs.extend({port, client["port"]} for port in peers)
+        return pairs
 
     def record(self, *options, database=None):
-        """The same traffic by tcpdump and by the kernel source: capture file, daemon, ports."""
+        """The same traffic by tcpdump and by the kernel source: capture file, daemon, port pairs."""
         daemon = self.start_daemon(database=database)
         process, path = self.start_capture(*options)
-        ports = self.make_traffic()
-        harness.wait_until("the kernel's records", lambda: len(self.kernel_flows(daemon, ports))
-                           >= 2 * len(ports))
+        pairs = self.make_traffic()
+        harness.wait_until("the kernel's records", lambda: len(self.kernel_flows(daemon, pairs))
+                           >= 2 * len(pairs))
         self.stop_capture(process, path)
         daemon.stop()
-        return path, daemon, ports
+        return path, daemon, pairs
 
     @staticmethod
-    def kernel_flows(daemon, ports):
-        return [flow for flow in daemon.rows("SELECT * FROM flows WHERE open = 0")
-                if not {flow["local_port"], flow["remote_port"]}.isdisjoint(ports)]
+    def of_ours(flows, pairs):
+        """Without what else goes on on the machine."""
+        return [flow for flow in flows if {flow["local_port"], flow["remote_port"]} in pairs]
+
+    @staticmethod
+    def kernel_flows(daemon, pairs):
+        return Capture.of_ours(daemon.rows("SELECT * FROM flows WHERE open = 0"), pairs)
 
     @staticmethod
     def ends(flow, turned=False):
@@ -86,17 +91,16 @@ class Capture(harness.Case):
                 (flow["remote_ip"], flow["remote_port"], flow["octets_in"])]
         return (flow["protocol"], *ends[::-1 if turned else 1])
 
-    def compare(self, path, daemon, ports, database=None):
+    def compare(self, path, daemon, pairs, database=None):
         """Every conversation of the kernel source is in the capture, once, and the same."""
         database = self.read_capture(path, database=database)
-        captured = [f for f in harness.rows(database, "SELECT * FROM flows")
-                    if not {f["local_port"], f["remote_port"]}.isdisjoint(ports)]
-        flows = self.kernel_flows(daemon, ports)
+        captured = self.of_ours(harness.rows(database, "SELECT * FROM flows"), pairs)
+        flows = self.kernel_flows(daemon, pairs)
         outgoing = collections.Counter(self.ends(f) for f in flows if f["direction"] == "out")
         incoming = collections.Counter(self.ends(f, True) for f in flows
                                        if f["direction"] == "in")
         self.assertEqual(outgoing, incoming, "the kernel source's two sides")
-        self.assertEqual(sum(outgoing.values()), len(ports))
+        self.assertEqual(sum(outgoing.values()), len(pairs))
         seen = collections.Counter(
             self.ends(f, f["direction"] == "in") for f in captured)
         self.assertEqual(sorted(seen.items()), sorted(outgoing.items()))
@@ -106,8 +110,8 @@ class Capture(harness.Case):
         return captured, flows
 
     def test_loopback_capture_agrees_with_the_kernel_source(self):
-        path, daemon, ports = self.record("-i", "lo")
-        captured, flows = self.compare(path, daemon, ports)
+        path, daemon, pairs = self.record("-i", "lo")
+        captured, flows = self.compare(path, daemon, pairs)
         self.assertEqual({f["direction"] for f in captured}, {"out"})
         by_ends = {self.ends(f): f for f in flows if f["direction"] == "out"}
         for flow in captured:
@@ -117,33 +121,32 @@ class Capture(harness.Case):
                 self.assertEqual(flow["outcome"], twin["outcome"])
 
     def test_reading_twice_and_reading_standard_input_say_the_same(self):
-        path, daemon, ports = self.record("-i", "lo")
-        first, _ = self.compare(path, daemon, ports)
+        path, daemon, pairs = self.record("-i", "lo")
+        first, _ = self.compare(path, daemon, pairs)
         database = self.path("stdin.db")
         with open(path, "rb") as file:
             done = subprocess.run([harness.LASTCONND, "-r", "-", "--db", database], stdin=file,
                                   capture_output=True, text=True, timeout=120, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
-        second = [f for f in harness.rows(database, "SELECT * FROM flows")
-                  if not {f["local_port"], f["remote_port"]}.isdisjoint(ports)]
+        second = self.of_ours(harness.rows(database, "SELECT * FROM flows"), pairs)
         self.assertEqual(first, second)
 
     def test_cooked_captures_of_any_device(self):
         for link_type in ("LINUX_SLL2", "LINUX_SLL"):
             with self.subTest(link_type):
                 os.mkdir(self.path(link_type))
-                path, daemon, ports = self.record(
+                path, daemon, pairs = self.record(
                     "-i", "any", "-y", link_type, database=self.path(f"{link_type}/history.db"))
-                self.compare(path, daemon, ports, database=self.path(f"{link_type}/capture.db"))
+                self.compare(path, daemon, pairs, database=self.path(f"{link_type}/capture.db"))
 
     def test_a_capture_into_the_database_of_the_machine(self):
-        path, daemon, ports = self.record("-i", "lo")
-        before = self.kernel_flows(daemon, ports)
+        path, daemon, pairs = self.record("-i", "lo")
+        before = self.kernel_flows(daemon, pairs)
         self.read_capture(path, database=daemon.db)
-        after = self.kernel_flows(daemon, ports)
-        self.assertEqual(len(after), len(before) + len(ports))
+        after = self.kernel_flows(daemon, pairs)
+        self.assertEqual(len(after), len(before) + len(pairs))
         sources = collections.Counter(flow["source"] for flow in after)
-        self.assertEqual(dict(sources), {"ebpf": len(before), "file": len(ports)})
+        self.assertEqual(dict(sources), {"ebpf": len(before), "file": len(pairs)})
 
 
 if __name__ == "__main__":
