@@ -323,8 +323,7 @@ static int parse(struct parser *parser, const char *text)
 		size_t length = strcspn(text, "\n");
 
 		parser->line++;
-		if (strncmp(text, "--", 2) != 0 || strncmp(text, "--:", 3) == 0 ||
-			strncmp(text, "--!", 3) == 0)
+		if (strncmp(text, "--", 2) != 0 || strchr(":!}", text[2]))
 			parser->head = false;
 		result = read_line(parser, text, length);
 		text += length + (text[length] == '\n');

@@ -14,8 +14,10 @@
 
 void report_args_done(struct report_args *args)
 {
-	for (size_t i = 0; i < args->count; i++)
+	for (size_t i = 0; i < args->count; i++) {
 		free(args->list[i].text);
+		args->list[i].text = NULL;
+	}
 	args->count = 0;
 }
 
