@@ -55,7 +55,7 @@ static void expire_list(struct flow_table *table, enum flow_entry_list list, int
 static void report_due(struct flow_table *table, int64_t now_ns)
 {
 	int64_t timeout_ns =
-		table->options.active_timeout_ns ? table->options.active_timeout_ns : 1;
+		table->options.active_timeout_ns > 0 ? table->options.active_timeout_ns : 1;
 
 	while (!list_empty(&table->due)) {
 		struct flow_entry *entry = list_entry(table->due.next, struct flow_entry, due);
