@@ -136,6 +136,7 @@ ended AS MATERIALIZED (
 --:host,exe,user,unit,container,pid		OR h.hour >= (SELECT settled_us / 3600000000 FROM rollup_state))
 --:host	AND f.remote IN (SELECT id FROM remotes)
 --:exe,user,unit,container,pid	AND f.actor IN (SELECT id FROM actors)
+--:pid	AND h.hour >= (SELECT min(start_us) / 3600000000 FROM process WHERE pid = :pid)
 --:pid	AND f.process IN (SELECT id FROM process WHERE pid = :pid)
 --:port	AND :port IN (f.remote_port, f.local_port)
 --:proto,direction	AND f.kind IN (SELECT id FROM kinds)

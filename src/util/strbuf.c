@@ -15,7 +15,7 @@ static bool reserve(struct strbuf *buf, size_t more)
 
 	if (buf->failed)
 		return false;
-	if (buf->size - buf->length > more)
+	if (buf->text && buf->size - buf->length > more)
 		return true;
 	while (size - buf->length <= more)
 		size *= 2;
