@@ -135,8 +135,8 @@ def check_sizes(root):
             yield path, 1, "the first comment says why the file exists"
 
 
-def run_tool(paths, *command):
-    done = subprocess.run([*command, *paths], capture_output=True, text=True, check=False)
+def run_tool(root, paths, *command):
+    done = subprocess.run([*command, *paths], capture_output=True, text=True, check=False, cwd=root)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -151,7 +151,7 @@ def need_tool(*names):
 def check_format(root):
     tool = need_tool("clang-format-14")
     paths = list(c_files(root, "src", "bpf", "tests"))
-    status, output = run_tool(paths, tool, "--style=file", "--dry-run", "-Werror")
+    status, output = run_tool(root, paths, tool, "--style=file", "--dry-run", "-Werror")
     for match in re.finditer(r"^([^\s:]+):(\d+):\d+: error: (.*)$", output, re.MULTILINE):
         yield match[1], int(match[2]), match[3]
     if status and "error:" not in output:
@@ -172,7 +172,7 @@ def scripts(root):
 
 def check_shell(root):
     tool = need_tool("shellcheck")
-    status, output = run_tool(list(scripts(root)), tool, "-x", "-f", "gcc", "-S", "style")
+    status, output = run_tool(root, list(scripts(root)), tool, "-x", "-f", "gcc", "-S", "style")
     for line in output.splitlines():
         match = re.match(r"([^:]+):(\d+):\d+: (.*)", line)
         if match:
@@ -186,7 +186,7 @@ def check_man(root):
     pages = sorted(glob.glob(os.path.join(root, "contrib", "man", "*.[1-9]")))
     if not pages:
         return
-    _, output = run_tool(pages, tool, "-Tlint", "-Wwarning")
+    _, output = run_tool(root, pages, tool, "-Tlint", "-Wwarning")
     for match in re.finditer(r"^mandoc: ([^:]+):(\d+):\d+: (.*)$", output, re.MULTILINE):
         if "referenced manual not found" not in match[3]:
             yield match[1], int(match[2]), match[3]
@@ -198,7 +198,7 @@ def check_tidy(root):
     with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as file:
         compiled = {entry["file"] for entry in json.load(file)}
     paths = sorted(compiled & set(c_files(root, "src")))
-    _, output = run_tool(paths, tool, "-quiet", "-p", build, "-j", str(os.cpu_count()))
+    _, output = run_tool(root, paths, tool, "-quiet", "-p", build, "-j", str(os.cpu_count()))
     output = re.sub(r"\033\[[0-9;]*m", "", output)
     findings = re.findall(r"^([^\s:]+):(\d+):\d+: (?:error|warning): (.*)$", output, re.MULTILINE)
     for path, number, text in sorted(set(findings)):
