@@ -28,7 +28,7 @@
 -- column last_time "last": end or last sighting of the last one [time_us]
 -- column services: direction, protocol and port of the service, the busiest first [list]
 -- column hosts: different remote addresses [integer]
--- column parents: programs that started it [list]
+-- column parents: programs that started it [long_list]
 -- column units: systemd units [list wide]
 -- column containers: container ids [list wide]
 -- column known "how known": how the processes were found [list]

@@ -119,7 +119,7 @@ void display_add_cut(struct strbuf *buf, const char *text, size_t length, size_t
 		strbuf_add(buf, text, length);
 		return;
 	}
-	head = head_that_fits(text, length, (width - mark_width) / 2);
+	head = head_that_fits(text, length, (width - mark_width) / 3);
 	tail = tail_that_fits(text, length, width - mark_width - display_width(text, head));
 	strbuf_add(buf, text, head);
 	strbuf_add_text(buf, mark);

@@ -20,7 +20,8 @@ void display_detect(FILE *out, struct display *ret_display);
 /* Cells of escaped text (escape_add). */
 size_t display_width(const char *text, size_t length);
 
-/* Adds text, shortened in its middle to at most width cells. */
+/* Adds text, shortened in its middle to at most width cells; more is kept of its end, where paths
+ * differ. */
 void display_add_cut(struct strbuf *buf, const char *text, size_t length, size_t width, bool utf8);
 
 #endif

@@ -16,7 +16,7 @@ static const struct format_ops *const formats[] = {
 	&format_table, &format_csv, &format_json, &format_jsonl};
 
 static const char *const type_names[] = {"text", "long", "integer", "time_us", "duration_us",
-	"octets", "user", "list", "users", "outcome"};
+	"octets", "user", "list", "long_list", "users", "outcome"};
 _Static_assert(sizeof(type_names) / sizeof(type_names[0]) == FORMAT_TYPE_COUNT, "one name each");
 
 const struct format_ops *format_by_name(const char *name)
@@ -199,7 +199,8 @@ static bool add_meaning(struct strbuf *buf, const struct format_cell *cell, enum
 		format_add_user(buf, cell->integer);
 		return true;
 	}
-	if (cell->type == STORE_TEXT && (type == FORMAT_LIST || type == FORMAT_USERS)) {
+	if (cell->type == STORE_TEXT &&
+		(type == FORMAT_LIST || type == FORMAT_LONGS || type == FORMAT_USERS)) {
 		add_list(buf, cell, type == FORMAT_USERS);
 		return true;
 	}

@@ -21,7 +21,8 @@ enum format_type {
 	FORMAT_DURATION, /* microseconds */
 	FORMAT_OCTETS,
 	FORMAT_USER,    /* a uid; printed as the user's name where there is one */
-	FORMAT_LIST,    /* a JSON array of texts and numbers */
+	FORMAT_LIST,    /* a JSON array of texts and numbers, never shortened */
+	FORMAT_LONGS,   /* the same, may be shortened */
 	FORMAT_USERS,   /* a JSON array of uids */
 	FORMAT_OUTCOME, /* text; coloured by what it says */
 	FORMAT_TYPE_COUNT,

@@ -89,7 +89,8 @@ static void add_value(
 
 	if (cell->type == STORE_NULL || (type == FORMAT_USER && is_number && cell->integer < 0)) {
 		strbuf_add_text(&state->text, "null");
-	} else if (cell->type == STORE_TEXT && (type == FORMAT_LIST || type == FORMAT_USERS)) {
+	} else if (cell->type == STORE_TEXT &&
+		   (type == FORMAT_LIST || type == FORMAT_LONGS || type == FORMAT_USERS)) {
 		add_list(state, cell, type == FORMAT_USERS);
 	} else if (cell->type == STORE_TEXT) {
 		escape_add_json(&state->text, cell->text, cell->length);

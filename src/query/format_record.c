@@ -47,6 +47,11 @@ static void add_label(struct format_state *state, const char *label)
 	strbuf_add_repeated(&state->text, ' ', state->label_width - width + 2);
 }
 
+static bool is_list(enum format_type type)
+{
+	return type == FORMAT_LIST || type == FORMAT_LONGS;
+}
+
 static void add_items(struct format_state *state, const struct format_cell *cell)
 {
 	struct json_list list = json_list_begin(cell->text, cell->length);
@@ -75,7 +80,7 @@ static int record_row(struct format_state *state, const struct format_cell *cell
 		if (state->columns[i].wide)
 			continue;
 		add_label(state, state->columns[i].heading);
-		if (state->columns[i].type == FORMAT_LIST && cells[i].type == STORE_TEXT) {
+		if (is_list(state->columns[i].type) && cells[i].type == STORE_TEXT) {
 			add_items(state, &cells[i]);
 			continue;
 		}

@@ -38,7 +38,7 @@ static bool is_right(enum format_type type)
 
 static bool is_long(enum format_type type)
 {
-	return type == FORMAT_LONG || type == FORMAT_LIST || type == FORMAT_USERS;
+	return type == FORMAT_LONG || type == FORMAT_LONGS;
 }
 
 /* Rows that come one by one: what a column usually needs. */
@@ -54,6 +54,7 @@ static size_t usual_width(enum format_type type)
 	case FORMAT_USER:
 		return 7;
 	case FORMAT_LONG:
+	case FORMAT_LONGS:
 	case FORMAT_LIST:
 	case FORMAT_USERS:
 		return 24;
