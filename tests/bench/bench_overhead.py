@@ -53,7 +53,8 @@ class Bench:
         with open(config, "w", encoding="ascii"):
             pass
         process = subprocess.Popen(
-            [self.lastconnd, "--config", config, "--db", database, *self.arguments.option],
+            [self.lastconnd, "--config", config, "--db", database, "--log-level", "warning",
+             *self.arguments.option],
             stdin=subprocess.DEVNULL, env={**os.environ, "NOTIFY_SOCKET": path})
         while b"READY=1" not in notify.recv(4096).split(b"\n"):
             pass
