@@ -123,8 +123,9 @@ static bool wait_for_retry(struct writer *writer, uint64_t wait_ms)
 
 	uv_mutex_lock(&writer->mutex);
 	while (uv_hrtime() < until_ns && !time_is_up(writer)) {
-		if (writer->stopping && until_ns > uv_hrtime() + RETRY_STOPPING_MS * NS_PER_MS)
-			until_ns = uv_hrtime() + RETRY_STOPPING_MS * NS_PER_MS;
+		if (writer->stopping &&
+			until_ns > uv_hrtime() + (uint64_t)RETRY_STOPPING_MS * NS_PER_MS)
+			until_ns = uv_hrtime() + (uint64_t)RETRY_STOPPING_MS * NS_PER_MS;
 		wait_until(writer, &writer->work, until_ns);
 	}
 	go_on = !time_is_up(writer);
