@@ -29,6 +29,7 @@ struct reading {
 	struct source_pcap_range *local;
 	int64_t start_ns, progress_ns;
 	bool terminal;
+	bool cut;                        /* by Ctrl-C */
 	struct source_pcap_error damage; /* text "" if there is none */
 };
 
@@ -115,6 +116,7 @@ static void pump(struct reading *reading)
 		more = source_pcap_read(reading->source, SLICE_PACKETS, &reading->damage);
 		after_slice(reading);
 	} while (more > 0 && !interrupted);
+	reading->cut = more > 0;
 	if (more < 0)
 		cover_damage(reading);
 	else
@@ -176,7 +178,7 @@ static void say_result(struct reading *reading, const struct store_counters *sto
 			stored->flows, skipped);
 	else
 		log_info("%s: %s%" PRIu64 " packets, %" PRIu64 " flows in %.1f s (%s)",
-			reading->config->read_path, interrupted ? "interrupted after " : "",
+			reading->config->read_path, reading->cut ? "interrupted after " : "",
 			counters.packets, stored->flows, seconds_since(reading->start_ns), skipped);
 }
 
@@ -192,7 +194,7 @@ int read_file_run(const struct config *config)
 		pump(&reading);
 		clear_progress(&reading);
 		if (recorder_close(&reading.recorder, config->shutdown_timeout_ns, &stored) == 0 &&
-			!reading.damage.text[0] && !interrupted)
+			!reading.damage.text[0] && !reading.cut)
 			status = EXIT_SUCCESS;
 		say_result(&reading, &stored);
 	}
