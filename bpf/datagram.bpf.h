@@ -167,7 +167,7 @@ static __always_inline void account_datagram(struct __sk_buff *skb, bool out)
 	if (parse_datagram(skb, &datagram))
 		return;
 	state = socket_state_get(sk, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!state || state->flags & SOCKET_IGNORED)
+	if (!state || state->flags & (SOCKET_IGNORED | SOCKET_ENDED))
 		return;
 	first = bpf_sk_storage_get(&first_peers, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (first && is_first(first, &datagram))
@@ -196,6 +196,8 @@ static __always_inline void datagram_release(struct bpf_sock *sk)
 		return;
 	if (!state->user.pid)
 		note_user(state);
+	/* the socket and its storage live on for an RCU grace period: the sweep must not see it */
+	state->flags |= SOCKET_ENDED;
 	event.cookie = bpf_get_socket_cookie(sk);
 	first = bpf_sk_storage_get(&first_peers, sk, 0, 0);
 	if (first && first->peer.start_ns) {

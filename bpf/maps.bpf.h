@@ -25,7 +25,7 @@ struct {
 enum socket_flags {
 	SOCKET_LISTEN = 0x0100, /* listens, or is bound and waits for datagrams */
 	SOCKET_LISTEN_REPORTED = 0x0200,
-	SOCKET_ENDED = 0x0400,       /* TCP: its END event went out */
+	SOCKET_ENDED = 0x0400,       /* its END event went out */
 	SOCKET_HAS_PEERS = 0x0800,   /* has entries in the peers map */
 	SOCKET_BOUND = 0x1000,       /* by bind(2) */
 	SOCKET_IGNORED = 0x2000,     /* the kernel's own ICMP, IGMP or neighbour discovery */

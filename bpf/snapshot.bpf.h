@@ -89,7 +89,7 @@ static __always_inline void sweep_tcp(
 {
 	__u8 tcp_state = sk->__sk_common.skc_state;
 
-	if (state->flags & SOCKET_ENDED || tcp_state == TCP_CLOSE || tcp_state == TCP_LISTEN)
+	if (tcp_state == TCP_CLOSE || tcp_state == TCP_LISTEN)
 		return;
 	fill_tcp(event, sk, EVENT_FLOW_SIGHTING, state);
 	event->old_state = tcp_state;
@@ -111,6 +111,8 @@ static __always_inline void sweep_socket(
 {
 	struct event_flow event = {};
 
+	if (state->flags & SOCKET_ENDED)
+		return;
 	if (ignore_kernel_socket(sk, state))
 		return;
 	event.cookie = bpf_get_socket_cookie(sk);
