@@ -135,7 +135,7 @@ static int run_migrations(sqlite3 *db, int version, bool *ret_migrated)
 int store_migrate(sqlite3 *db, const char *path, struct store_error *ret_error)
 {
 	bool migrated = false;
-	int version;
+	int version = 0; /* for clang-tidy, which does not see into sql_fail */
 
 	if (store_migrate_check(db, path, &version, ret_error) < 0)
 		return -1;
