@@ -1,6 +1,9 @@
 /* lastconnd: writes the history of this machine's connections. Wires, in reading order. */
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "daemon/config.h"
@@ -11,6 +14,20 @@
 #include "util/log.h"
 
 enum { EXIT_USAGE = 2 };
+
+/* A file that is opened as descriptor 2 would get the log, and a reader of the log that goes away
+ * is no reason to stop recording. */
+static void secure_streams(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+	signal(SIGPIPE, SIG_IGN);
+}
 
 static void print_version(void)
 {
@@ -27,6 +44,7 @@ int main(int argc, char *argv[])
 	struct config_error error;
 	int status = EXIT_SUCCESS;
 
+	secure_streams();
 	log_init("lastconnd", LOG_LEVEL_INFO);
 	if (config_load(argc, argv, &config, &error)) {
 		log_error("%s", error.text);
@@ -42,5 +60,9 @@ int main(int argc, char *argv[])
 	else
 		status = live_run(&config, argc, argv);
 	config_done(&config);
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		log_error("cannot write the output");
+		status = EXIT_FAILURE;
+	}
 	return status;
 }
