@@ -47,16 +47,18 @@ static int note_wal_pages(void *ctx, sqlite3 *db, const char *schema, int pages)
 	return SQLITE_OK;
 }
 
-/* Between claim and now nobody may have put another file in the place of ours. */
+/* Since the claim nobody may have put another file in the place of ours. SQLite would not notice:
+ * it goes on writing to the file that has no name any more. */
 static int check_same_file(struct store *store, struct store_error *ret_error)
 {
-	struct stat claimed, opened;
+	struct stat claimed, named;
 
-	if (fstat(store->file.fd, &claimed) == 0 && lstat(store->file.path, &opened) == 0 &&
-		claimed.st_dev == opened.st_dev && claimed.st_ino == opened.st_ino)
+	if (fstat(store->file.fd, &claimed) == 0 && lstat(store->file.path, &named) == 0 &&
+		claimed.st_dev == named.st_dev && claimed.st_ino == named.st_ino)
 		return 0;
 	return sql_fail(ret_error, STORE_PERMISSION, store->file.path,
-		"was replaced while it was opened; try again");
+		"was removed, renamed or replaced while lastconnd had it open; start lastconnd "
+		"again");
 }
 
 static int connect_database(
@@ -185,6 +187,8 @@ int store_heartbeat(struct store *store, int64_t now_us, struct store_error *ret
 	int64_t values[2] = {now_us, store->run};
 	int64_t since_us = now_us - store->beat_us;
 
+	if (check_same_file(store, ret_error) < 0)
+		return -1;
 	if (clock_boottime_ns() - store->checkpoint_ns >= CHECKPOINT_SECONDS * INT64_C(1000000000))
 		store_checkpoint(store);
 	if (settle_when_idle(store) < 0) {

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import sqlite3
 import stat
 
 import harness
@@ -110,6 +111,36 @@ class Manners(harness.Case):
         line = self.wait_log(daemon, "flows", seen)
         self.assertRegex(line, r"\d")
         daemon.stop()
+
+    def count(self, database, what):
+        """Rows of a table; 0 before it is there."""
+        try:
+            return harness.rows(database, f"SELECT count(*) AS n FROM {what}")[0]["n"]
+        except sqlite3.OperationalError:
+            return 0
+
+    def test_a_log_that_nobody_reads_does_not_end_it(self):
+        self.need_kernel()
+        reader, unread = os.pipe()
+        os.close(reader)
+        self.addCleanup(os.close, unread)
+        for number, stream in enumerate(("2>&-", "2>/dev/full", "")):
+            database = self.path(f"{number}.db")
+            process = self.start_program("sh", "-c", f'exec "$0" "$@" {stream}', harness.LASTCONND,
+                                         "--db", database, *harness.FAST, stderr=unread)
+            harness.wait_until("a run", lambda db=database: self.count(db, "run") == 1)
+            port = self.connect_once()
+            harness.wait_until("its flows", lambda db=database: self.count(
+                db, f"flows WHERE {port} IN (local_port, remote_port)") == 2)
+            process.send_signal(signal.SIGUSR1)
+            process.terminate()
+            self.finish(process)
+
+    def test_a_database_that_is_removed_ends_it(self):
+        daemon = self.start_daemon()
+        os.unlink(daemon.db)
+        self.wait_log(daemon, "was removed")
+        self.assertEqual(daemon.process.wait(30), 1)
 
     def test_two_daemons_with_two_databases_both_record(self):
         daemons = [self.start_daemon(database=self.path(f"{name}.db")) for name in "ab"]

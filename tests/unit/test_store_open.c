@@ -374,6 +374,19 @@ static void heartbeats_are_kept(void **state)
 	assert_int_equal(store_fixture_number(fixture, "SELECT heartbeat_us FROM run"), later_us);
 }
 
+static void a_file_that_lost_its_name_is_noticed(void **state)
+{
+	struct store_fixture *fixture = *state;
+
+	store_fixture_open(fixture);
+	assert_int_equal(unlink(fixture->path), 0);
+	assert_int_equal(store_heartbeat(fixture->store, clock_realtime_us(), &fixture->error), -1);
+	assert_int_equal(fixture->error.class, STORE_PERMISSION);
+	assert_non_null(strstr(fixture->error.text, "was removed"));
+	put_file(fixture->path, "");
+	assert_int_equal(store_heartbeat(fixture->store, clock_realtime_us(), &fixture->error), -1);
+}
+
 #define TEST(name) \
 	cmocka_unit_test_setup_teardown(name, store_fixture_set_up, store_fixture_tear_down)
 
@@ -398,6 +411,7 @@ int main(void)
 		TEST(reading_capture_files_watches_nothing),
 		TEST(a_lock_file_left_behind_is_no_obstacle),
 		TEST(heartbeats_are_kept),
+		TEST(a_file_that_lost_its_name_is_noticed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
