@@ -241,9 +241,10 @@ int format_flush(struct strbuf *buf, FILE *out)
 
 	if (buf->failed)
 		return -ENOMEM;
+	errno = 0;
 	written = buf->length ? fwrite(buf->text, 1, buf->length, out) : 0;
 	if (written != buf->length)
-		return -EIO;
+		return errno ? -errno : -EIO;
 	strbuf_clear(buf);
 	return 0;
 }

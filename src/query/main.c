@@ -53,19 +53,27 @@ static int run(const struct options *options)
 	return command->run(command, options);
 }
 
+static int answer(const struct options *options)
+{
+	if (options->version) {
+		printf("lastconn %s (SQLite %s)\n", LASTCONN_VERSION, store_sqlite_version());
+		return EXIT_FOUND;
+	}
+	if (options->help && options->words_count == 0)
+		return command_help(NULL, options);
+	return run(options);
+}
+
 int main(int argc, char **argv)
 {
 	struct options options;
+	int status;
 
 	tzset();
 	if (options_parse(argc, argv, &options) < 0)
 		return EXIT_ERROR;
-	if (options.version) {
-		printf("lastconn %s (SQLite %s)\n", LASTCONN_VERSION, store_sqlite_version());
-		return EXIT_FOUND;
-	}
-	if (options.help && options.words_count == 0) {
-		return command_help(NULL, &options);
-	}
-	return run(&options);
+	status = answer(&options);
+	if (status != EXIT_ERROR && (fflush(stdout) != 0 || ferror(stdout)))
+		return message_error("cannot write the output");
+	return status;
 }

@@ -853,7 +853,8 @@ class Query(harness.Case):
 
     def test_an_output_that_cannot_be_written_is_an_error(self):
         self.small()
-        for arguments in (("flows",), ("flows", "--format", "json"), ("report",)):
+        for arguments in (("flows",), ("flows", "--format", "json"), ("report",), ("--help",),
+                          ("--version",), ("help", "who"), ("sql", ".schema")):
             with open("/dev/full", "wb") as full:
                 done = subprocess.run([LASTCONN, *arguments, "--db", self.path("history.db")],
                                       stdout=full, stderr=subprocess.PIPE, check=False)
