@@ -124,6 +124,13 @@ class Bench:
              self.client])
 
     def run_loop(self, count):
+        """Both ends on one processor: left free, the scheduler puts them now on one and now on
+        two, which alone changes the CPU of a connection by more than a factor of two."""
+        pinned = ["taskset", "-c", str(max(os.sched_getaffinity(0)))]
+        return self.measured(pinned + [self.storm, "serve", str(count), "-"],
+                             pinned + [self.storm, "loop", "127.0.0.1", "PORT", str(count)])
+
+    def run_free_loop(self, count):
         return self.measured([self.storm, "serve", str(count), "-"],
                              [self.storm, "loop", "127.0.0.1", "PORT", str(count)])
 
@@ -197,7 +204,8 @@ def main():
     parser.add_argument("--storm", type=int, default=4000)
     parser.add_argument("--loop", type=int, default=20000)
     parser.add_argument("--option", action="append", default=[], help="one more for lastconnd")
-    parser.add_argument("only", nargs="*", help="storm, loop, memory; default all")
+    parser.add_argument("only", nargs="*",
+                        help="storm loop memory (default), free-loop (not pinned)")
     bench = Bench(parser.parse_args())
     only = bench.arguments.only or ["storm", "loop", "memory"]
     try:
@@ -205,6 +213,8 @@ def main():
             bench.slow_down("storm", bench.run_storm, bench.arguments.storm)
         if "loop" in only:
             bench.slow_down("loop", bench.run_loop, bench.arguments.loop)
+        if "free-loop" in only:
+            bench.slow_down("free-loop", bench.run_free_loop, bench.arguments.loop)
         if "memory" in only:
             bench.memory()
     finally:
