@@ -6,7 +6,7 @@
 -- column file: the database
 -- column file_octets "size": of the file and its write-ahead log [octets]
 -- column octets_a_flow "octets a flow": size by flows, everything included [integer]
--- column first_time "first flow": hour in which the first flow ended [time_us]
+-- column first_time "first flow": end of the first one that is kept [time_us]
 -- column last_time "last flow": end of the last one [time_us]
 -- column flows: flows that are over [integer]
 -- column failed: of these refused, timed out or unreachable [integer]
@@ -31,7 +31,7 @@
 WITH
 last_run AS MATERIALIZED (SELECT * FROM run ORDER BY id DESC LIMIT 1),
 totals AS MATERIALIZED (
-	SELECT min(hour) * 3600000000 AS first_us, coalesce(sum(flows), 0) AS flows,
+	SELECT coalesce(sum(flows), 0) AS flows,
 		coalesce(sum(failed), 0) AS failed, coalesce(sum(octets_out), 0) AS octets_out,
 		coalesce(sum(octets_in), 0) AS octets_in
 	FROM flow_hour
@@ -40,7 +40,7 @@ SELECT
 	:file_path AS file,
 	:file_octets AS file_octets,
 	:file_octets / nullif(t.flows, 0) AS octets_a_flow,
-	t.first_us AS first_time,
+	(SELECT min(end_us) FROM flow) AS first_time,
 	(SELECT max(end_us) FROM flow) AS last_time,
 	t.flows,
 	t.failed,
