@@ -11,6 +11,7 @@
 
 struct texts {
 	unsigned owners;
+	size_t size;                               /* of octets */
 	const char *comm, *exe, *cmdline, *cgroup; /* into octets */
 	char octets[];
 };
@@ -92,10 +93,12 @@ static struct entry *find_nearest(const struct process_table *table, const struc
 	return best;
 }
 
-static void texts_release(struct texts *texts)
+static void texts_release(struct process_table *table, struct texts *texts)
 {
-	if (texts && --texts->owners == 0)
-		free(texts);
+	if (!texts || --texts->owners > 0)
+		return;
+	table->counters.text_octets -= texts->size;
+	free(texts);
 }
 
 static const char *append_text(char **at, const char *text)
@@ -107,7 +110,7 @@ static const char *append_text(char **at, const char *text)
 	return start;
 }
 
-static struct texts *texts_new(const struct process_info *info)
+static struct texts *texts_new(struct process_table *table, const struct process_info *info)
 {
 	size_t size = strlen(info->comm) + strlen(info->exe) + strlen(info->cmdline) +
 		      strlen(info->cgroup) + 4;
@@ -118,6 +121,8 @@ static struct texts *texts_new(const struct process_info *info)
 		return NULL;
 	at = texts->octets;
 	texts->owners = 1;
+	texts->size = size;
+	table->counters.text_octets += size;
 	texts->comm = append_text(&at, info->comm);
 	texts->exe = append_text(&at, info->exe);
 	texts->cmdline = append_text(&at, info->cmdline);
@@ -133,20 +138,26 @@ static void remove_entry(struct process_table *table, struct entry *entry)
 		at = &(*at)->next;
 	*at = entry->next;
 	list_remove(&entry->by_age);
-	texts_release(entry->texts);
+	texts_release(table, entry->texts);
 	free(entry);
 	table->counters.count--;
 }
 
-static void make_room(struct process_table *table)
+static void evict(struct process_table *table)
 {
 	struct list *from = list_empty(&table->dead) ? &table->alive : &table->dead;
 
-	if (table->counters.count < table->max)
-		return;
 	if (from == &table->alive)
 		table->counters.evicted++;
 	remove_entry(table, list_entry(from->next, struct entry, by_age));
+}
+
+static void make_room(struct process_table *table)
+{
+	while (table->counters.count > 0 &&
+		(table->counters.count >= table->max ||
+			table->counters.text_octets > table->max * PROCESS_TABLE_TEXT_OCTETS))
+		evict(table);
 }
 
 static struct entry *add_entry(struct process_table *table, const struct process_ref *ref)
@@ -186,9 +197,9 @@ static void keep_known(struct process_info *info, const struct process_info *bef
 		info->parent = before->parent;
 }
 
-static void set_texts(struct entry *entry, struct texts *texts)
+static void set_texts(struct process_table *table, struct entry *entry, struct texts *texts)
 {
-	texts_release(entry->texts);
+	texts_release(table, entry->texts);
 	entry->texts = texts;
 	entry->info.comm = texts->comm;
 	entry->info.exe = texts->exe;
@@ -204,16 +215,16 @@ void process_table_put(struct process_table *table, const struct process_info *i
 
 	if (entry && entry->texts)
 		keep_known(&merged, &entry->info);
-	texts = texts_new(&merged);
+	texts = texts_new(table, &merged);
 	if (texts && !entry)
 		entry = add_entry(table, &info->ref);
 	if (!texts || !entry) {
 		table->counters.failed++;
-		texts_release(texts);
+		texts_release(table, texts);
 		return;
 	}
 	entry->info = merged;
-	set_texts(entry, texts);
+	set_texts(table, entry, texts);
 	entry->stored = false;
 }
 
@@ -232,7 +243,7 @@ void process_table_fork(struct process_table *table, const struct process_ref *c
 	texts->owners++; /* before room is made: from may be what goes */
 	entry = add_entry(table, child);
 	if (!entry) {
-		texts_release(texts);
+		texts_release(table, texts);
 		return;
 	}
 	info.ref = *child;

@@ -1,8 +1,10 @@
 /* The processes that flows may name: the living ones, and the dead ones for as long as there is
  * room. Pure. Fed by exec, fork and exit; asked by attribution.
  *
- * Limit: max_processes entries; at the limit the entry dead for longest goes, and if none is dead
- * the oldest, counted in evicted. A forked child shares its parent's strings until it execs. */
+ * Limits: max_processes entries, and PROCESS_TABLE_TEXT_OCTETS for each of them on average, so that
+ * long command lines cannot fill the memory. At a limit the entry dead for longest goes, and if
+ * none is dead the oldest, counted in evicted. A forked child shares its parent's strings until it
+ * execs. */
 #ifndef LASTCONN_PROCESS_PROCESS_TABLE_H
 #define LASTCONN_PROCESS_PROCESS_TABLE_H
 
@@ -13,11 +15,14 @@
 
 struct process_table;
 
+enum { PROCESS_TABLE_TEXT_OCTETS = 512 };
+
 struct process_table_counters {
 	uint64_t added;
 	uint64_t evicted; /* table full */
 	uint64_t failed;  /* out of memory */
 	size_t count;
+	size_t text_octets; /* of all strings held */
 };
 
 int process_table_new(size_t max_processes, struct hash_key hash_key,

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -133,6 +134,28 @@ static void a_fork_when_full_may_evict_the_parent_itself(void **state)
 	process_table_free(table);
 }
 
+static void long_command_lines_are_bounded_in_sum(void **state)
+{
+	struct process_table *table = new_table(8);
+	struct process_table_counters counters;
+	char cmdline[3000];
+
+	(void)state;
+	memset(cmdline, 'x', sizeof(cmdline) - 1);
+	cmdline[sizeof(cmdline) - 1] = '\0';
+	for (uint32_t pid = 1; pid <= 8; pid++) {
+		struct process_info info = info_of(pid, 1, "/bin/x");
+
+		info.cmdline = cmdline;
+		process_table_put(table, &info);
+	}
+	process_table_counters(table, &counters);
+	assert_true(counters.text_octets < 8 * PROCESS_TABLE_TEXT_OCTETS + 2 * sizeof(cmdline));
+	assert_true(counters.count > 0 && counters.count < 8);
+	assert_int_equal(counters.count + counters.evicted, 8);
+	process_table_free(table);
+}
+
 static void stored_is_forgotten_when_a_batch_was_lost_or_the_record_changed(void **state)
 {
 	struct process_table *table = new_table(8);
@@ -160,6 +183,7 @@ int main(void)
 		cmocka_unit_test(a_later_record_keeps_what_it_lacks),
 		cmocka_unit_test(at_the_limit_the_dead_go_before_the_living),
 		cmocka_unit_test(a_fork_when_full_may_evict_the_parent_itself),
+		cmocka_unit_test(long_command_lines_are_bounded_in_sum),
 		cmocka_unit_test(stored_is_forgotten_when_a_batch_was_lost_or_the_record_changed),
 	};
 
