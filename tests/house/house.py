@@ -6,6 +6,8 @@
     house.py format [ROOT]     clang-format-14 over every C file
     house.py shell [ROOT]      shellcheck over the scripts
     house.py man [ROOT]        mandoc's lint over the man pages
+    house.py options [ROOT]    --help of the programs in LASTCONN_BUILD against man pages,
+                               lastconn.conf and completion
     house.py tidy [ROOT]       clang-tidy over src/ as LASTCONN_BUILD compiles it
 
 One line a finding, "file:line: what". Exit status 0 in order, 1 findings, 77 a tool is missing.
@@ -192,6 +194,62 @@ def check_man(root):
             yield match[1], int(match[2]), match[3]
 
 
+def found_in(root, path, pattern):
+    """What the groups of pattern match in a file, line by line."""
+    with open(os.path.join(root, path), encoding="utf-8") as file:
+        return re.findall(pattern, file.read(), re.MULTILINE)
+
+
+def help_of(folder, program, pattern):
+    build = os.environ.get("LASTCONN_BUILD", "build/dev")
+    path = os.path.join(build, "src", folder, program)
+    if not os.path.exists(path):
+        print(f"skipped: {path} is not built")
+        sys.exit(SKIP)
+    done = subprocess.run([path, "--help"], capture_output=True, text=True, check=True)
+    return re.findall(pattern, done.stdout, re.MULTILINE)
+
+
+def compare(path, what, told, wanted):
+    for name in sorted(set(wanted) - set(told)):
+        yield path, 1, f"{what} {name} is missing"
+    for name in sorted(set(told) - set(wanted)):
+        yield path, 1, f"there is no {what} {name}"
+
+
+def check_daemon_options(root):
+    option = r"^ +(?:-\w, )?--([\w-]+).*?(?:\(([^()]*)\))?$"
+    defaults = dict(help_of("daemon", "lastconnd", option))
+    keys = set(defaults) - {"config", "read", "version", "help"}
+    page, keys_page, conf = ("contrib/man/lastconnd.8", "contrib/man/lastconn.conf.5",
+                             "contrib/lastconn.conf")
+    yield from compare(page, "option", found_in(root, page, r"^\.It.* Fl -([\w-]+)"), defaults)
+    yield from compare(keys_page, "key", found_in(root, keys_page, r"^\.It Ic ([\w-]+)"), keys)
+    shown = found_in(root, conf, r"^#([a-z-]+) = (.*)$")
+    yield from compare(conf, "key", dict(shown), keys)
+    for key, value in shown:
+        if defaults.get(key) and value != defaults[key]:
+            yield conf, 1, f"{key} = {value}, but the default is {defaults[key]}"
+
+
+def check_query_options(root):
+    page, completion = "contrib/man/lastconn.1", "contrib/completions/bash/lastconn"
+    wanted = help_of("query", "lastconn", r"^  --(\w+)")
+    commands = help_of("query", "lastconn", r"^  (\w+) .*[A-Z]")
+    named = " ".join(found_in(root, page, r"^\.It (.*Fl .*)$"))
+    yield from compare(page, "option", re.findall(r" -(\w+)", " " + named), wanted)
+    yield from compare(page, "command", found_in(root, page, r"^\.It Cm (\w+)"), commands)
+    listed = " ".join(found_in(root, completion, r"options='([^']*)'"))
+    yield from compare(completion, "option", re.findall(r"--(\w+)", listed), wanted)
+    listed = " ".join(found_in(root, completion, r"commands='([^']*)'"))
+    yield from compare(completion, "command", listed.split(), commands)
+
+
+def check_options(root):
+    yield from check_daemon_options(root)
+    yield from check_query_options(root)
+
+
 def check_tidy(root):
     tool = need_tool("run-clang-tidy-14")
     build = os.environ.get("LASTCONN_BUILD", os.path.join(root, "build", "dev"))
@@ -206,7 +264,8 @@ def check_tidy(root):
 
 
 CHECKS = {"layers": check_layers, "sizes": check_sizes, "format": check_format,
-          "shell": check_shell, "man": check_man, "tidy": check_tidy}
+          "shell": check_shell, "man": check_man, "options": check_options,
+          "tidy": check_tidy}
 
 
 def main():
@@ -216,7 +275,7 @@ def main():
     root = os.path.realpath(sys.argv[2] if len(sys.argv) == 3 else os.path.join(here, "..", ".."))
     found = list(CHECKS[sys.argv[1]](root))
     for path, number, text in found:
-        print(f"{os.path.relpath(path, root)}:{number}: {text}")
+        print(f"{os.path.relpath(os.path.join(root, path), root)}:{number}: {text}")
     sys.exit(1 if found else 0)
 
 

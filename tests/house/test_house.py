@@ -115,6 +115,26 @@ class House(unittest.TestCase):
         self.write("contrib/man/x.8", ".TH X 8\n.SH NAME\n.nonsense\n")
         self.assert_found("man", "contrib/man/x.8:", tool="mandoc")
 
+    def test_an_option_that_the_papers_do_not_know_is_found(self):
+        program = "#!/bin/sh\ncat <<'end'\n{}\nend\n"
+        self.write("src/daemon/lastconnd", program.format(
+            "      --db FILE    the history (/x.db)\n  -h, --help    print this"), 0o755)
+        self.write("src/query/lastconn", program.format(
+            "  who HOST     Which programs\n  --db FILE    history"), 0o755)
+        self.write("contrib/man/lastconnd.8", ".It Fl -db Ar file\n.It Fl h , Fl -help\n")
+        self.write("contrib/man/lastconn.conf.5", ".It Ic db\n")
+        conf = self.write("contrib/lastconn.conf", "#db = /x.db\n")
+        self.write("contrib/man/lastconn.1", ".It Cm who Ar host\n.It Fl -db Ar file\n")
+        self.write("contrib/completions/bash/lastconn", "commands='who'\noptions='--db'\n")
+        self.assertEqual(self.check("options", LASTCONN_BUILD=self.root), (0, ""))
+        self.write("contrib/man/lastconnd.8", ".It Fl -db Ar file\n")
+        self.write("contrib/man/lastconn.conf.5", ".It Ic db\n.It Ic rate\n")
+        self.write(conf, "#db = /y.db\n")
+        self.write("contrib/completions/bash/lastconn", "commands=''\noptions='--db'\n")
+        self.assert_found("options", "lastconnd.8:1: option help is missing",
+                          "conf.5:1: there is no key rate", "db = /y.db, but the default is /x.db",
+                          "bash/lastconn:1: command who is missing", LASTCONN_BUILD=self.root)
+
     def test_a_bug_is_found_by_clang_tidy(self):
         path = self.write("src/util/a.c", HEAD + "int f(int *p);\nint f(int *p)\n{\n"
                           "\tif (p)\n\t\treturn 1;\n\treturn *p;\n}\n")
