@@ -3,14 +3,28 @@
 
 #include <string.h>
 
+/* A socket is in one namespace, which some of its observations cannot tell. */
+static struct flow_key identity(const struct flow_key *key)
+{
+	struct flow_key identity = *key;
+
+	if (identity.socket_cookie)
+		identity.netns = 0;
+	return identity;
+}
+
 uint64_t flow_key_hash(const struct flow_key *key, const struct hash_key *secret)
 {
-	return hash_octets(secret, key, sizeof(*key));
+	struct flow_key hashed = identity(key);
+
+	return hash_octets(secret, &hashed, sizeof(hashed));
 }
 
 bool flow_key_equal(const struct flow_key *a, const struct flow_key *b)
 {
-	return memcmp(a, b, sizeof(*a)) == 0;
+	struct flow_key x = identity(a), y = identity(b);
+
+	return memcmp(&x, &y, sizeof(x)) == 0;
 }
 
 uint16_t flow_key_service_port(const struct flow_key *key, enum flow_direction direction)

@@ -225,6 +225,8 @@ static void merge(struct flow_entry *entry, const struct observation *observatio
 		entry->start_ns = observation->start_ns;
 	if (observation->time_ns > entry->last_ns)
 		entry->last_ns = observation->time_ns;
+	if (!entry->key.netns)
+		entry->key.netns = observation->key.netns;
 	if (entry->direction == FLOW_DIRECTION_UNKNOWN &&
 		observation->direction != FLOW_DIRECTION_UNKNOWN) {
 		entry->direction = (uint8_t)observation->direction;

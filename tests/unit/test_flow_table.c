@@ -105,6 +105,20 @@ static void end(struct bench *bench, uint64_t cookie, int64_t time_ns, uint64_t 
 	flow_table_observe(bench->table, &observation);
 }
 
+static void a_socket_whose_namespace_is_learned_later_is_one_flow(void **state)
+{
+	struct bench *bench = *state;
+	struct observation observation = socket_observation(OBSERVATION_END, 7, SECONDS(3), 20);
+
+	sight(bench, 7, SECONDS(2), 10);
+	observation.key.netns = 4026531840;
+	flow_table_observe(bench->table, &observation);
+	assert_int_equal(bench->count, 2);
+	assert_int_equal(bench->records[1].kind, FLOW_RECORD_END);
+	assert_true(bench->records[1].was_open);
+	assert_int_equal(bench->records[1].key.netns, 4026531840);
+}
+
 struct segment {
 	int64_t ms;
 	bool out;
@@ -529,6 +543,7 @@ int main(void)
 		TEST(a_clock_that_steps_back_does_not_keep_flows_for_ever),
 		TEST(timeouts_of_zero_end),
 		TEST(times_and_numbers_at_their_limits_overflow_nothing),
+		TEST(a_socket_whose_namespace_is_learned_later_is_one_flow),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
