@@ -22,15 +22,6 @@ static void hand_over(struct process_table *processes, const struct process_ref 
 	}
 }
 
-/* The run that the table knows: what a flow says of a process may be one exec older or newer. */
-static void settle_ref(const struct process_table *processes, struct process_ref *ref)
-{
-	struct process_info info;
-
-	if (process_ref_known(ref) && process_table_find(processes, ref, &info))
-		*ref = info.ref;
-}
-
 static void settle_direction(const struct listener_table *listeners, struct flow_record *record)
 {
 	if (record->direction != FLOW_DIRECTION_UNKNOWN || !record->key.socket_cookie)
@@ -60,8 +51,6 @@ void attribute_flow(struct process_table *processes, const struct listener_table
 		settled.opener = settled.user;
 	if (!process_ref_known(&settled.user))
 		settled.method = FLOW_METHOD_UNKNOWN;
-	settle_ref(processes, &settled.user);
-	settle_ref(processes, &settled.opener);
 	settle_netns(processes, &settled);
 	settle_direction(listeners, &settled);
 	hand_over(processes, &settled.user, sink);
@@ -72,9 +61,6 @@ void attribute_flow(struct process_table *processes, const struct listener_table
 void attribute_listener(struct process_table *processes, const struct listener_record *record,
 	const struct attribute_sink *sink)
 {
-	struct listener_record settled = *record;
-
-	settle_ref(processes, &settled.owner);
-	hand_over(processes, &settled.owner, sink);
-	sink->listener(sink->ctx, &settled);
+	hand_over(processes, &record->owner, sink);
+	sink->listener(sink->ctx, record);
 }

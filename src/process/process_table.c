@@ -68,29 +68,13 @@ static struct entry **bucket_of(const struct process_table *table, const struct 
 			       table->bucket_mask];
 }
 
-static struct entry *find_exact(const struct process_table *table, const struct process_ref *ref)
+static struct entry *find(const struct process_table *table, const struct process_ref *ref)
 {
 	struct entry *entry = *bucket_of(table, ref);
 
 	while (entry && !process_ref_equal(&entry->info.ref, ref))
 		entry = entry->next;
 	return entry;
-}
-
-/* The exact run, else the newest run of the same process. */
-static struct entry *find_nearest(const struct process_table *table, const struct process_ref *ref)
-{
-	struct entry *best = NULL;
-
-	for (struct entry *entry = *bucket_of(table, ref); entry; entry = entry->next) {
-		if (entry->info.ref.pid != ref->pid || entry->info.ref.start_ns != ref->start_ns)
-			continue;
-		if (entry->info.ref.exec_id == ref->exec_id)
-			return entry;
-		if (!best || entry->info.ref.exec_id > best->info.ref.exec_id)
-			best = entry;
-	}
-	return best;
 }
 
 static void texts_release(struct process_table *table, struct texts *texts)
@@ -209,7 +193,7 @@ static void set_texts(struct process_table *table, struct entry *entry, struct t
 
 void process_table_put(struct process_table *table, const struct process_info *info)
 {
-	struct entry *entry = find_exact(table, &info->ref);
+	struct entry *entry = find(table, &info->ref);
 	struct process_info merged = *info;
 	struct texts *texts;
 
@@ -231,12 +215,12 @@ void process_table_put(struct process_table *table, const struct process_info *i
 void process_table_fork(struct process_table *table, const struct process_ref *child,
 	const struct process_ref *parent)
 {
-	struct entry *from = find_nearest(table, parent);
+	struct entry *from = find(table, parent);
 	struct texts *texts;
 	struct process_info info;
 	struct entry *entry;
 
-	if (!from || find_nearest(table, child))
+	if (!from || find(table, child))
 		return;
 	info = from->info;
 	texts = from->texts;
@@ -266,7 +250,7 @@ void process_table_exit(struct process_table *table, const struct process_ref *r
 bool process_table_find(const struct process_table *table, const struct process_ref *ref,
 	struct process_info *ret_info)
 {
-	const struct entry *entry = find_nearest(table, ref);
+	const struct entry *entry = find(table, ref);
 
 	if (!entry)
 		return false;
@@ -276,14 +260,14 @@ bool process_table_find(const struct process_table *table, const struct process_
 
 bool process_table_is_stored(const struct process_table *table, const struct process_ref *ref)
 {
-	const struct entry *entry = find_exact(table, ref);
+	const struct entry *entry = find(table, ref);
 
 	return entry && entry->stored;
 }
 
 void process_table_set_stored(struct process_table *table, const struct process_ref *ref)
 {
-	struct entry *entry = find_exact(table, ref);
+	struct entry *entry = find(table, ref);
 
 	if (entry)
 		entry->stored = true;

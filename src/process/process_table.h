@@ -39,8 +39,9 @@ void process_table_fork(struct process_table *table, const struct process_ref *c
 
 void process_table_exit(struct process_table *table, const struct process_ref *ref);
 
-/* The entry of ref; if that exec_id is not known, the newest one of the same process. Returns
- * false if none is. *ret_info borrows strings until the next call that changes the table. */
+/* The entry of ref; not another run of the same process, which would name the wrong program.
+ * Returns false if there is none. *ret_info borrows strings until the next call that changes the
+ * table. */
 bool process_table_find(const struct process_table *table, const struct process_ref *ref,
 	struct process_info *ret_info);
 

@@ -30,7 +30,7 @@ static struct process_table *new_table(size_t max)
 	return table;
 }
 
-static void an_unknown_exec_finds_the_newest_run_of_the_process(void **state)
+static void a_process_is_known_by_each_of_its_runs_and_no_other(void **state)
 {
 	struct process_table *table = new_table(8);
 	struct process_info first = info_of(10, 1, "/bin/sh"), second = info_of(10, 2, "/bin/curl");
@@ -42,8 +42,9 @@ static void an_unknown_exec_finds_the_newest_run_of_the_process(void **state)
 	process_table_put(table, &second);
 	assert_true(process_table_find(table, &first.ref, &found));
 	assert_string_equal(found.exe, "/bin/sh");
-	assert_true(process_table_find(table, &later, &found));
+	assert_true(process_table_find(table, &second.ref, &found));
 	assert_string_equal(found.exe, "/bin/curl");
+	assert_false(process_table_find(table, &later, &found));
 	process_table_free(table);
 }
 
@@ -177,7 +178,7 @@ static void stored_is_forgotten_when_a_batch_was_lost_or_the_record_changed(void
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(an_unknown_exec_finds_the_newest_run_of_the_process),
+		cmocka_unit_test(a_process_is_known_by_each_of_its_runs_and_no_other),
 		cmocka_unit_test(a_reused_pid_is_another_process),
 		cmocka_unit_test(a_forked_child_has_its_parents_texts_after_the_parent_is_gone),
 		cmocka_unit_test(a_later_record_keeps_what_it_lacks),
