@@ -30,6 +30,7 @@ enum event_limits {
 	EVENT_DATA_MAX = 6144, /* path, cgroup and command line of one process event */
 	EVENT_NAME_MAX = 256,  /* one path component with NUL, NAME_MAX + 1 */
 	EVENT_CMDLINE_MAX = 2048,
+	EVENT_PATH_MAX = 3584,   /* a path that got so long is cut */
 	EVENT_PATH_DEPTH = 48,   /* components and mount crossings followed */
 	EVENT_CGROUP_DEPTH = 16, /* levels followed */
 };
@@ -97,7 +98,7 @@ enum event_process_flags {
 	EVENT_PROCESS_DELETED = 0x02,
 	EVENT_PROCESS_PATH_CUT = 0x04,
 	EVENT_PROCESS_CMDLINE_CUT = 0x08,
-	EVENT_PROCESS_NO_CMDLINE = 0x10, /* could not be read here: see /proc */
+	EVENT_PROCESS_NO_CMDLINE = 0x10, /* another process's memory cannot be read: see /proc */
 	EVENT_PROCESS_NO_EXE = 0x20,     /* no mm: the process was on its way out */
 };
 

@@ -55,17 +55,19 @@ static __always_inline void task_ref(struct task_struct *task, struct event_ref 
 	ref->exec_id = BPF_CORE_READ(task, self_exec_id);
 }
 
-/* Appends one NUL-ended name to the data, unless it is full. */
-static __always_inline void append_name(struct process_scratch *record, const char *name)
+/* Appends one NUL-ended name to the data, unless that is past its limit. */
+static __always_inline bool append_name(
+	struct process_scratch *record, const char *name, __u64 limit)
 {
 	__u64 length = record->length;
 	long got;
 
-	if (length >= EVENT_DATA_MAX - EVENT_CMDLINE_MAX)
-		return;
+	if (length >= limit)
+		return false;
 	got = bpf_probe_read_kernel_str(&record->data[length], EVENT_NAME_MAX, name);
 	if (got > 0)
 		record->length = length + got;
+	return true;
 }
 
 /* The components of path from the leaf up to root, as d_path() would find them. */
@@ -88,7 +90,8 @@ static __always_inline void append_path(
 				/* memfd and the like: a name that hangs in no tree */
 				if (record->length == 0)
 					append_name(record,
-						(const char *)BPF_CORE_READ(dentry, d_name.name));
+						(const char *)BPF_CORE_READ(dentry, d_name.name),
+						EVENT_PATH_MAX);
 				return;
 			}
 			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
@@ -96,7 +99,9 @@ static __always_inline void append_path(
 			vfsmount = (void *)mount + bpf_core_field_offset(struct mount, mnt);
 			continue;
 		}
-		append_name(record, (const char *)BPF_CORE_READ(dentry, d_name.name));
+		if (!append_name(record, (const char *)BPF_CORE_READ(dentry, d_name.name),
+			    EVENT_PATH_MAX))
+			break;
 		dentry = parent;
 	}
 	record->event.flags |= EVENT_PROCESS_PATH_CUT;
@@ -137,12 +142,13 @@ static __always_inline void append_cgroup(struct process_scratch *record, struct
 
 		if (!parent)
 			break;
-		append_name(record, BPF_CORE_READ(node, name));
+		append_name(record, BPF_CORE_READ(node, name), EVENT_DATA_MAX - EVENT_CMDLINE_MAX);
 		node = parent;
 	}
 }
 
-/* The arguments, if task is current: another one's memory cannot be read here. */
+/* The arguments of current. Where they cannot be read, user space does not try it either: who
+ * maps them from a file system of its own making could keep the reader waiting for ever. */
 static __always_inline void append_cmdline(struct process_scratch *record, struct mm_struct *mm)
 {
 	unsigned long start = BPF_CORE_READ(mm, arg_start);
@@ -156,11 +162,8 @@ static __always_inline void append_cmdline(struct process_scratch *record, struc
 		return;
 	barrier_var(size);
 	size &= EVENT_CMDLINE_MAX - 1;
-	if (bpf_probe_read_user(&record->data[length], size, (void *)start)) {
-		record->event.flags |= EVENT_PROCESS_NO_CMDLINE;
-		return;
-	}
-	record->length = length + size;
+	if (bpf_probe_read_user(&record->data[length], size, (void *)start) == 0)
+		record->length = length + size;
 }
 
 static __always_inline __u32 task_inner_pid(struct task_struct *leader)
@@ -214,10 +217,10 @@ static __always_inline int send_process(struct process_scratch *record, struct t
 	record->event.path_length = record->length;
 	append_cgroup(record, task);
 	record->event.cgroup_length = record->length - record->event.path_length;
-	if (mm && own)
-		append_cmdline(record, mm);
-	else
+	if (!own)
 		record->event.flags |= EVENT_PROCESS_NO_CMDLINE;
+	else if (mm)
+		append_cmdline(record, mm);
 	total = record->length;
 	record->event.cmdline_length =
 		total - record->event.path_length - record->event.cgroup_length;

@@ -175,6 +175,20 @@ static void cmdline_of(const struct event_process *event, const char *arguments,
 	process_text_cmdline(dst, PROCESS_CMDLINE_MAX, read, got > 0 ? (size_t)got : 0);
 }
 
+/* Only a whole path begins with a slash. Returns the flags with what the path tells. */
+static uint32_t exe_of(
+	const struct event_process *event, const char *data, uint32_t flags, char *dst, size_t size)
+{
+	size_t cut = flags & PROCESS_EXE_TRUNCATED ? strlen("...") : 0;
+
+	memcpy(dst, "...", cut);
+	if (cut + process_text_path(dst + cut, size - cut, data, event->path_length) + 4 >= size)
+		flags |= PROCESS_EXE_TRUNCATED; /* octets that are no UTF-8 take four each */
+	if (strncmp(dst, "memfd:", 6) == 0)
+		flags = (flags | PROCESS_EXE_MEMFD) & ~(uint32_t)PROCESS_EXE_DELETED;
+	return flags;
+}
+
 static bool dispatch_process(
 	const struct event_process *event, size_t size, const struct source_sink *sink)
 {
@@ -200,9 +214,7 @@ static bool dispatch_process(
 		return false;
 	utf8_sanitize(comm, sizeof(comm), event->comm, strnlen(event->comm, EVENT_COMM_SIZE));
 	if (event->path_length > 0)
-		process_text_path(exe, sizeof(exe), data, event->path_length);
-	if (strncmp(exe, "memfd:", 6) == 0)
-		info.flags = (info.flags | PROCESS_EXE_MEMFD) & ~(uint32_t)PROCESS_EXE_DELETED;
+		info.flags = exe_of(event, data, info.flags, exe, sizeof(exe));
 	process_text_path(cgroup, sizeof(cgroup), data + event->path_length, event->cgroup_length);
 	cmdline_of(event, data + event->path_length + event->cgroup_length, cmdline);
 	sink->process(sink->ctx, &info);

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 static struct observation seen;
-static char exe[256], cmdline[256], cgroup[256], comm[80];
+static char exe[PROCESS_PATH_MAX], cmdline[256], cgroup[256], comm[80];
 static uint32_t process_flags;
 static int processes, listeners, forks;
 
@@ -169,6 +169,32 @@ static void a_memfd_is_marked(void **state)
 	assert_int_equal(process_flags, PROCESS_EXE_MEMFD);
 }
 
+static void a_path_that_was_cut_does_not_look_whole(void **state)
+{
+	uint64_t buffer[64];
+	size_t size = make_process(buffer, "curl\0bin\0", 9, "x\0", 2);
+
+	(void)state;
+	((struct event_process *)buffer)->flags = EVENT_PROCESS_PATH_CUT;
+	assert_true(ebpf_event_dispatch(buffer, size, &sink));
+	assert_string_equal(exe, ".../bin/curl");
+	assert_int_equal(process_flags, PROCESS_EXE_TRUNCATED);
+}
+
+static void a_path_too_long_for_its_text_is_marked(void **state)
+{
+	static uint64_t buffer[1024];
+	char path[EVENT_PATH_MAX];
+	size_t size;
+
+	(void)state;
+	memset(path, 0xff, sizeof(path));
+	path[sizeof(path) - 1] = '\0';
+	size = make_process(buffer, path, sizeof(path), "x\0", 2);
+	assert_true(ebpf_event_dispatch(buffer, size, &sink));
+	assert_int_equal(process_flags, PROCESS_EXE_TRUNCATED);
+}
+
 static void events_cut_short_are_left_alone(void **state)
 {
 	uint64_t buffer[64];
@@ -211,6 +237,8 @@ int main(void)
 		cmocka_unit_test(an_idle_datagram_flow_is_not_closed),
 		cmocka_unit_test(a_process_event_is_split_into_its_texts),
 		cmocka_unit_test(a_memfd_is_marked),
+		cmocka_unit_test(a_path_that_was_cut_does_not_look_whole),
+		cmocka_unit_test(a_path_too_long_for_its_text_is_marked),
 		cmocka_unit_test(events_cut_short_are_left_alone),
 		cmocka_unit_test(forks_and_listeners_are_passed_on),
 	};
