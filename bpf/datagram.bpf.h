@@ -98,7 +98,7 @@ static __always_inline void add_to_peer(struct peer_state *peer, const struct da
 {
 	__u64 now = bpf_ktime_get_boot_ns();
 
-	if (!peer->start_ns) {
+	if (!peer->last_ns) {
 		peer->start_ns = now;
 		peer->direction = datagram->out ? EVENT_DIRECTION_OUT : EVENT_DIRECTION_IN;
 		peer->local_port = datagram->local_port;
@@ -122,7 +122,7 @@ static __always_inline void add_to_map(
 	datagram->peer.cookie = bpf_get_socket_cookie(skb);
 	peer = bpf_map_lookup_elem(&peers, &datagram->peer);
 	if (!peer) {
-		state->flags |= SOCKET_HAS_PEERS;
+		set_flags(state, SOCKET_HAS_PEERS);
 		bpf_map_update_elem(&peers, &datagram->peer, &fresh, BPF_NOEXIST);
 		peer = bpf_map_lookup_elem(&peers, &datagram->peer);
 	}
@@ -139,11 +139,16 @@ static __always_inline bool same_address(const __u8 *a, const __u8 *b)
 	return x[0] == y[0] && x[1] == y[1];
 }
 
-/* Takes the first slot for this peer if it is free. Two processors may race for it: the loser's
- * peer shares the slot's counters only if it is the same one, else it goes to the map. */
-static __always_inline bool is_first(struct first_peer *first, const struct datagram *datagram)
+/* Takes the first slot for this peer if it is free: of two processors that race for it the loser's
+ * peer goes to the map. A slot that became free again stays so while other peers are in the map:
+ * this one may be among them. */
+static __always_inline bool is_first(
+	const struct socket_state *state, struct first_peer *first, const struct datagram *datagram)
 {
 	if (!first->peer.start_ns) {
+		if (state->flags & SOCKET_HAS_PEERS ||
+			!__sync_bool_compare_and_swap(&first->peer.start_ns, 0, 1))
+			return false;
 		__builtin_memcpy(first->remote, datagram->peer.remote, sizeof(first->remote));
 		first->remote_port = datagram->peer.remote_port;
 		return true;
@@ -170,7 +175,7 @@ static __always_inline void account_datagram(struct __sk_buff *skb, bool out)
 	if (!state || state->flags & (SOCKET_IGNORED | SOCKET_ENDED))
 		return;
 	first = bpf_sk_storage_get(&first_peers, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (first && is_first(first, &datagram))
+	if (first && is_first(state, first, &datagram))
 		add_to_peer(&first->peer, &datagram);
 	else
 		add_to_map(skb, state, &datagram);
@@ -197,13 +202,14 @@ static __always_inline void datagram_release(struct bpf_sock *sk)
 	if (!state->user.pid)
 		note_user(state);
 	/* the socket and its storage live on for an RCU grace period: the sweep must not see it */
-	state->flags |= SOCKET_ENDED;
+	set_flags(state, SOCKET_ENDED);
 	event.cookie = bpf_get_socket_cookie(sk);
 	first = bpf_sk_storage_get(&first_peers, sk, 0, 0);
-	if (first && first->peer.start_ns) {
+	if (first && first->peer.last_ns) {
 		end_first_peer(&event, state, first, sk->protocol);
 		send_event(&event);
 	}
+	fill_owner(&event, state);
 	event.time_ns = bpf_ktime_get_boot_ns();
 	if (state->flags & SOCKET_HAS_PEERS) {
 		event.type = EVENT_SOCKET_GONE;
@@ -212,6 +218,7 @@ static __always_inline void datagram_release(struct bpf_sock *sk)
 	if (state->flags & SOCKET_LISTEN_REPORTED) {
 		event.type = EVENT_LISTEN_GONE;
 		event.protocol = sk->protocol;
+		event.local_port = state->listen_port;
 		send_event(&event);
 	}
 }
@@ -225,7 +232,7 @@ static __always_inline void note_bind(struct bpf_sock *sk)
 		return;
 	take_current(&state->opener);
 	state->start_ns = bpf_ktime_get_boot_ns();
-	state->flags |= SOCKET_BOUND;
+	set_flags(state, SOCKET_BOUND);
 }
 
 #endif

@@ -128,7 +128,11 @@ int snapshot_processes(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
 
-	if (task && BPF_CORE_READ(task, pid) == BPF_CORE_READ(task, tgid))
+	if (!task)
+		return 0;
+	/* of a leader that is gone nothing can be told: its threads do so when they act */
+	if (BPF_CORE_READ(task, pid) == BPF_CORE_READ(task, tgid) &&
+		(BPF_CORE_READ(task, mm) || BPF_CORE_READ(task, flags) & PF_KTHREAD))
 		note_process((__u64)BPF_CORE_READ(task, group_leader));
 	return 0;
 }

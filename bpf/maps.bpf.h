@@ -37,7 +37,9 @@ struct socket_state {
 	struct event_ref user;
 	__u64 start_ns;
 	__u32 netns;
-	__u32 flags; /* enum event_owner_flags and enum socket_flags */
+	__u32 flags;       /* enum event_owner_flags and enum socket_flags */
+	__u16 listen_port; /* of a reported datagram listener: not readable at its release */
+	__u16 zero[3];
 };
 
 struct {
@@ -53,7 +55,7 @@ struct first_peer {
 	__u8 remote[16];
 	__u16 remote_port;
 	__u8 zero[6];
-	struct peer_state peer; /* start_ns 0: none yet */
+	struct peer_state peer; /* start_ns 0: free; last_ns 0: just being taken */
 };
 
 struct {

@@ -43,7 +43,6 @@ static __always_inline void sweep_listener(
 {
 	if (state->flags & SOCKET_LISTEN_REPORTED)
 		return;
-	state->flags |= SOCKET_LISTEN_REPORTED;
 	event->type = EVENT_LISTEN;
 	event->protocol = sk->sk_protocol;
 	fill_owner(event, state);
@@ -51,7 +50,9 @@ static __always_inline void sweep_listener(
 	event->time_ns = state->start_ns;
 	read_addresses(event, sk);
 	event->local_port = bpf_ntohs(BPF_CORE_READ((const struct inet_sock *)sk, inet_sport));
-	bpf_seq_write(seq, event, sizeof(*event));
+	state->listen_port = event->local_port;
+	if (bpf_seq_write(seq, event, sizeof(*event)) == 0)
+		set_flags(state, SOCKET_LISTEN_REPORTED);
 }
 
 static __always_inline void sweep_first_peer(struct seq_file *seq, struct sock *sk,
@@ -59,15 +60,14 @@ static __always_inline void sweep_first_peer(struct seq_file *seq, struct sock *
 {
 	struct first_peer *first = bpf_sk_storage_get(&first_peers, sk, 0, 0);
 
-	if (!first || !first->peer.start_ns)
+	if (!first || !first->peer.last_ns)
 		return;
 	end_first_peer(event, state, first, sk->sk_protocol);
 	if (bpf_ktime_get_boot_ns() - first->peer.last_ns > datagram_idle_ns)
 		event->old_state = 1; /* idle */
 	else
 		event->type = EVENT_FLOW_SIGHTING;
-	bpf_seq_write(seq, event, sizeof(*event));
-	if (event->old_state)
+	if (bpf_seq_write(seq, event, sizeof(*event)) == 0 && event->old_state)
 		__builtin_memset(&first->peer, 0, sizeof(first->peer));
 }
 
@@ -102,7 +102,7 @@ static __always_inline bool ignore_kernel_socket(const struct sock *sk, struct s
 {
 	if (sk->sk_type != SOCK_RAW || !BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock))
 		return false;
-	state->flags |= SOCKET_IGNORED;
+	set_flags(state, SOCKET_IGNORED);
 	return true;
 }
 

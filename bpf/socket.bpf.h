@@ -50,6 +50,12 @@ static __always_inline bool same_ref(const struct event_ref *a, const struct eve
 	return a->start_ns == b->start_ns && a->pid == b->pid && a->exec_id == b->exec_id;
 }
 
+/* Other processors may set other flags of the same socket. */
+static __always_inline void set_flags(struct socket_state *state, __u32 flags)
+{
+	__sync_fetch_and_or(&state->flags, flags);
+}
+
 /* The current process connects or listens: its user until somebody else sends or receives, and
  * its opener unless another one bound it. */
 static __always_inline void note_maker(struct socket_state *state)
@@ -60,22 +66,21 @@ static __always_inline void note_maker(struct socket_state *state)
 }
 
 /* The current process sends, receives or closes: the first to do so is the user. Process context
- * only. A kernel thread may act for whoever is known already. */
+ * only. A kernel thread may act for whoever is known already. EXACT outranks INHERITED. */
 static __always_inline void note_user(struct socket_state *state)
 {
 	struct event_ref now;
 
 	if (state->flags & EVENT_OWNER_EXACT)
 		return;
-	if (state->user.pid && current_is_kthread())
+	if ((state->user.pid || state->opener.pid) && current_is_kthread())
 		return;
 	current_ref(&now);
 	if (!same_ref(&now, &state->user))
 		take_current(&state->user);
 	if (!state->opener.pid)
 		state->opener = state->user;
-	state->flags &= ~EVENT_OWNER_INHERITED;
-	state->flags |= EVENT_OWNER_EXACT;
+	set_flags(state, EVENT_OWNER_EXACT);
 }
 
 static __always_inline void fill_owner(struct event_flow *event, const struct socket_state *state)

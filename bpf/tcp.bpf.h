@@ -76,20 +76,21 @@ static __always_inline void tcp_accepted(struct sock *sk)
 		       (state->user.pid ? EVENT_OWNER_INHERITED : 0);
 }
 
-static __always_inline void send_tcp(
+static __always_inline bool send_tcp(
 	struct sock *sk, __u32 type, const struct socket_state *state, __u8 old_state)
 {
 	struct event_flow *event = bpf_ringbuf_reserve(&ring, sizeof(*event), 0);
 
 	if (!event) {
 		count_loss(LOSS_RING);
-		return;
+		return false;
 	}
 	__builtin_memset(event, 0, sizeof(*event));
 	event->cookie = bpf_get_socket_cookie(sk);
 	event->old_state = old_state;
 	fill_tcp(event, sk, type, state);
 	bpf_ringbuf_submit(event, wakeup_flags());
+	return true;
 }
 
 static __always_inline void tcp_end(struct sock *sk, __u8 old_state)
@@ -106,8 +107,12 @@ static __always_inline void tcp_end(struct sock *sk, __u8 old_state)
 
 static __always_inline void tcp_listen(struct sock *sk)
 {
-	tcp_begin(sk, SOCKET_LISTEN | SOCKET_LISTEN_REPORTED);
-	send_tcp(sk, EVENT_LISTEN, socket_state_get(sk, 0), TCP_CLOSE);
+	struct socket_state *state;
+
+	tcp_begin(sk, SOCKET_LISTEN);
+	state = socket_state_get(sk, 0);
+	if (send_tcp(sk, EVENT_LISTEN, state, TCP_CLOSE) && state)
+		set_flags(state, SOCKET_LISTEN_REPORTED); /* else the sweep does it */
 }
 
 /* close(2) or shutdown(2) by whoever holds the socket: the last chance to learn the user. */

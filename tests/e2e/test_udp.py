@@ -6,6 +6,8 @@ LASTCONN_STORM_UDP: how many processes (default 2000)."""
 import collections
 import json
 import os
+import socket
+import time
 
 import harness
 
@@ -102,6 +104,36 @@ class Datagrams(harness.Case):
                 **common, "direction": "in", "octets_out": answered, "octets_in": asked,
                 "pid": answering["pid"], "exe": answering["exe"],
                 "cmdline": answering["cmdline"]})
+
+    def test_a_socket_whose_first_peer_fell_silent(self):
+        """Its other peers keep their owner, the first one that comes back is counted once, and the
+        socket is no listener any more when it is closed."""
+        daemon = self.start_daemon("--idle-timeout", "1s")
+        with self.datagram_socket() as one, self.datagram_socket() as other:
+            with self.datagram_socket() as asking:
+                port = asking.getsockname()[1]
+                asking.sendto(b"1", one.getsockname())
+
+                def is_over():
+                    asking.sendto(b"22", other.getsockname())
+                    time.sleep(0.1)
+                    return daemon.flows(port, "outcome = 'idle' AND direction = 'out'")
+                harness.wait_until("the first peer's end", is_over)
+                asking.sendto(b"333", one.getsockname())
+            flows = daemon.wait_flows(port, 3, "open = 0 AND direction = 'out'")
+            harness.wait_until("the listener's end", lambda: daemon.rows(
+                "SELECT 1 FROM listeners WHERE local_port = ? AND open = 0", port))
+        daemon.stop()
+        self.assertEqual([(f["outcome"], f["octets_out"], f["pid"]) for f in flows
+                          if f["octets_out"] % 2], [("idle", 1, os.getpid()),
+                                                    ("closed", 3, os.getpid())])
+        self.assertEqual(len(daemon.flows(port, "direction = 'out'")), 3)
+        self.assertEqual({f["pid"] for f in flows}, {os.getpid()})
+
+    def datagram_socket(self):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.bind(("127.0.0.1", 0))
+        return sock
 
     def test_one_socket_with_many_peers_over_ipv4(self):
         self.check_peers("127.0.0.1")
