@@ -14,7 +14,7 @@ struct output {
 	struct format_column *columns;
 	struct format_cell *cells;
 	char **names;
-	char **headings; /* the names, escaped */
+	char **headings; /* escaped */
 };
 
 static void output_free(struct output *output)
@@ -46,12 +46,14 @@ static int describe(
 		struct format_column *column = &output->columns[i];
 
 		output->names[i] = strdup(store_report_column_name(statement, i));
-		output->headings[i] = output->names[i] ? escaped(output->names[i]) : NULL;
-		if (!output->headings[i])
+		if (!output->names[i])
 			return -ENOMEM;
 		known = report ? report_column(report, output->names[i]) : NULL;
+		output->headings[i] = escaped(known ? known->heading : output->names[i]);
+		if (!output->headings[i])
+			return -ENOMEM;
 		column->name = output->names[i];
-		column->heading = known ? known->heading : output->headings[i];
+		column->heading = output->headings[i];
 		column->type = known ? known->type : FORMAT_TEXT;
 		column->wide = known && known->wide;
 		column->narrow = known && known->narrow;

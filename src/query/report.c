@@ -312,6 +312,9 @@ static int read_line(struct parser *parser, const char *line, size_t length)
 		return refuse(parser, "the line is longer than %d octets", LINE_MAX_OCTETS - 1);
 	memcpy(copy, line, length);
 	copy[length] = '\0';
+	for (size_t i = 0; i < length; i++)
+		if (((unsigned char)copy[i] < ' ' && copy[i] != '\t') || copy[i] == 0x7f)
+			return refuse(parser, "a control character; lines end with a newline only");
 	return read_head_line(parser, copy);
 }
 

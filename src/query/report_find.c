@@ -1,6 +1,7 @@
 /* Names are of [a-z0-9_-] only, so that no name leads out of a folder. A file that cannot be read
  * or parsed is an error, never skipped in favour of the next folder: somebody put it there to be
- * used. Files above FILE_MAX_OCTETS are refused. */
+ * used. Only what permissions hide, like the home of the user who called sudo, is passed over.
+ * Files above FILE_MAX_OCTETS are refused. */
 #include "query/report_find.h"
 
 #include <dirent.h>

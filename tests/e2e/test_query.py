@@ -528,6 +528,7 @@ class Query(harness.Case):
                 ("-- A.\nSELECT 1\n--:ghost AND 2\n", (":3:", "param ghost")),
                 ("-- A.\n-- param x: y\nSELECT 1\n--:x {\n", (":4:", "--}")),
                 ("-- A.\nSELECT 1\n--}\n", (":3:",)),
+                ("-- A.\n-- param x\x1b[31m: y\nSELECT 1\n", (":2:", "control character")),
                 ("-- A.\nSELECT nothing\n", ("nothing",)),
                 ("-- A.\nDELETE FROM flow\n", ("SQL",))):
             self.report("broken", text)
@@ -537,6 +538,11 @@ class Query(harness.Case):
         self.assertEqual(done.returncode, 2)
         self.assertIn(b"broken.sql:1:", done.stderr)
         self.assertIn(b"who", done.stdout)
+
+    def test_headings_of_a_report_are_escaped(self):
+        self.small()
+        self.report("turned", "-- A.\n-- column a \"x\u202ey\": b\nSELECT 1 AS a\n")
+        self.assertIn("x\\u{202e}y", self.table("report", "turned"))
 
     def test_lines_of_a_report_are_switched_by_parameters(self):
         self.small()
