@@ -13,6 +13,7 @@ Environment, set by tests/e2e/CMakeLists.txt:
 import hashlib
 import json
 import os
+import random
 import select
 import shutil
 import signal
@@ -287,10 +288,22 @@ class Case(unittest.TestCase):
         self.assertEqual(process.returncode, 0, f"{process.args}: {output}")
         return output
 
-    def free_port(self, kind=socket.SOCK_STREAM):
-        with socket.socket(socket.AF_INET, kind) as probe:
-            probe.bind(("127.0.0.1", 0))
-            return probe.getsockname()[1]
+    @staticmethod
+    def free_port():
+        """A port that is free for TCP and UDP, below the ephemeral ones: between this look and
+        its use no client's own port can take it."""
+        with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
+            first_ephemeral = int(file.read().split()[0])
+        for _ in range(200):
+            port = random.randrange(10000, max(first_ephemeral, 11000))
+            try:
+                for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                    with socket.socket(socket.AF_INET, kind) as probe:
+                        probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+        raise AssertionError("no free port in 200 tries")
 
     def assert_flow(self, flow, expected):
         """Every expected column has its value."""
