@@ -125,3 +125,20 @@ void display_add_cut(struct strbuf *buf, const char *text, size_t length, size_t
 	strbuf_add_text(buf, mark);
 	strbuf_add(buf, text + tail, length - tail);
 }
+
+void display_add_items(struct strbuf *buf, const char *text, size_t length, size_t width, bool utf8)
+{
+	const char *mark = utf8 ? ", \xe2\x80\xa6" : ", ..", *first_end = strstr(text, ", ");
+	size_t mark_width = utf8 ? 3 : 4, kept = length;
+
+	if (display_width(text, length) > width && first_end) {
+		kept = width > mark_width ? head_that_fits(text, length, width - mark_width) : 0;
+		while (kept > (size_t)(first_end - text) && strncmp(text + kept, ", ", 2) != 0)
+			kept--;
+		if (kept < (size_t)(first_end - text))
+			kept = (size_t)(first_end - text);
+	}
+	strbuf_add(buf, text, kept);
+	if (kept < length)
+		strbuf_add_text(buf, mark);
+}

@@ -24,4 +24,9 @@ size_t display_width(const char *text, size_t length);
  * differ. */
 void display_add_cut(struct strbuf *buf, const char *text, size_t length, size_t width, bool utf8);
 
+/* Adds of a list ("a, b, c") the items that fit into width cells, whole, and a mark for the others;
+ * at least the first. */
+void display_add_items(
+	struct strbuf *buf, const char *text, size_t length, size_t width, bool utf8);
+
 #endif

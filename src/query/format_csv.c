@@ -2,6 +2,7 @@
  * that a spreadsheet would take for a formula is left as it is: the file tells the truth. */
 #include "query/format.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,8 +44,8 @@ static int end_line(struct format_state *state)
 	strbuf_add_text(&state->line, "\r\n");
 	state->fields = 0;
 	result = format_flush(&state->line, state->options.out);
-	if (result == 0 && state->options.live)
-		fflush(state->options.out);
+	if (result == 0 && state->options.live && fflush(state->options.out) != 0)
+		result = -errno;
 	return result;
 }
 

@@ -2,6 +2,7 @@
  * times are ISO 8601 text, lists are arrays, all other numbers exact. */
 #include "query/format.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -127,8 +128,8 @@ static int json_row(struct format_state *state, const struct format_cell *cells)
 	if (state->cell.failed)
 		state->text.failed = true;
 	result = format_flush(&state->text, state->options.out);
-	if (result == 0 && state->options.live)
-		fflush(state->options.out);
+	if (result == 0 && state->options.live && fflush(state->options.out) != 0)
+		result = -errno;
 	return result;
 }
 

@@ -1,7 +1,8 @@
 /* Aligned columns. The widths come from the first rows (BUFFERED_ROWS at most are held back); later
  * rows that are wider widen their column from there on. On a terminal, columns of long text are
- * shortened in their middle until a line fits; numbers, addresses and times never are. Columns
- * marked wide are left to the other formats. Live output holds nothing back. */
+ * shortened in their middle until a line fits, then lists by their last items; numbers, addresses
+ * and times never are. Columns marked wide are left to the other formats. Live output holds nothing
+ * back. */
 #include "query/format.h"
 
 #include <errno.h>
@@ -117,15 +118,21 @@ static size_t line_width(const struct format_state *state)
 	return width > GAP ? width - GAP : 0;
 }
 
-/* The widest column of long text that can still give way. */
-static struct table_column *widest_long(const struct format_state *state)
+static bool is_list(enum format_type type)
+{
+	return type == FORMAT_LIST;
+}
+
+/* The widest column of such a type that can still give way. */
+static struct table_column *widest_of(
+	const struct format_state *state, bool (*is)(enum format_type))
 {
 	struct table_column *widest = NULL;
 
 	for (size_t i = 0; i < state->count; i++) {
 		struct table_column *column = &state->layout[i];
 
-		if (state->columns[i].wide || !is_long(state->columns[i].type))
+		if (state->columns[i].wide || !is(state->columns[i].type))
 			continue;
 		if (column->limit == SIZE_MAX)
 			column->limit = column->width;
@@ -142,7 +149,8 @@ static void fit(struct format_state *state)
 	if (state->options.display.width == 0)
 		return;
 	while (line_width(state) > state->options.display.width &&
-		(column = widest_long(state)) != NULL)
+		((column = widest_of(state, is_long)) != NULL ||
+			(column = widest_of(state, is_list)) != NULL))
 		column->limit--;
 }
 
@@ -163,15 +171,16 @@ static void add_padded(
 {
 	struct table_column *column = &state->layout[index];
 	bool right = is_right(state->columns[index].type);
-	size_t width, pad;
+	size_t width, room, pad;
 
 	strbuf_clear(&state->cell);
-	display_add_cut(
+	(is_list(state->columns[index].type) ? display_add_items : display_add_cut)(
 		&state->cell, text, strlen(text), column->limit, state->options.display.utf8);
 	width = display_width(strbuf_text(&state->cell), state->cell.length);
 	if (width > column->width)
 		column->width = width;
-	pad = (column->width < column->limit ? column->width : column->limit) - width;
+	room = column->width < column->limit ? column->width : column->limit;
+	pad = room > width ? room - width : 0;
 	if (right)
 		strbuf_add_repeated(&state->line, ' ', pad);
 	if (color && state->options.display.color)
@@ -261,8 +270,8 @@ static int table_row(struct format_state *state, const struct format_cell *cells
 		for (size_t i = 0; i < state->count; i++)
 			free(texts[i]);
 	}
-	if (state->options.live)
-		fflush(state->options.out);
+	if (state->options.live && fflush(state->options.out) != 0 && result == 0)
+		result = -errno;
 	return result;
 }
 

@@ -75,6 +75,32 @@ static void long_text_is_cut_in_its_middle(void **state)
 	strbuf_done(&buf);
 }
 
+static void lists_are_cut_between_their_items(void **state)
+{
+	static const struct {
+		size_t width;
+		const char *text;
+	} expected[] = {
+		{16, "tcp/1, tcp/22, 9"},
+		{15, "tcp/1, .."},
+		{12, "tcp/1, .."},
+		{0, "tcp/1, .."},
+	};
+	const char text[] = "tcp/1, tcp/22, 9";
+	struct strbuf buf = {0};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
+		strbuf_clear(&buf);
+		display_add_items(&buf, text, strlen(text), expected[i].width, false);
+		assert_string_equal(strbuf_text(&buf), expected[i].text);
+	}
+	strbuf_clear(&buf);
+	display_add_items(&buf, "tcp/12345", 9, 4, true);
+	assert_string_equal(strbuf_text(&buf), "tcp/12345");
+	strbuf_done(&buf);
+}
+
 static void lists_are_read_as_sqlite_writes_them(void **state)
 {
 	static const char text[] = "[\"a\",1,\"b\\\"\\\\\\n\\u00e9\\ud83d\\ude00\",null,-2.5,\"\"]";
@@ -300,6 +326,7 @@ int main(void)
 		cmocka_unit_test(unsafe_text_becomes_digits),
 		cmocka_unit_test(json_text_is_valid_and_gives_the_text_back),
 		cmocka_unit_test(long_text_is_cut_in_its_middle),
+		cmocka_unit_test(lists_are_cut_between_their_items),
 		cmocka_unit_test(lists_are_read_as_sqlite_writes_them),
 		cmocka_unit_test(what_is_no_list_ends_at_once),
 		cmocka_unit_test(each_format_prints_the_same_rows_its_way),
