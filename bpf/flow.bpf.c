@@ -127,6 +127,7 @@ SEC("iter/task")
 int snapshot_processes(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
+	char octet = 0;
 
 	if (!task)
 		return 0;
@@ -134,6 +135,7 @@ int snapshot_processes(struct bpf_iter__task *ctx)
 	if (BPF_CORE_READ(task, pid) == BPF_CORE_READ(task, tgid) &&
 		(BPF_CORE_READ(task, mm) || BPF_CORE_READ(task, flags) & PF_KTHREAD))
 		note_process((__u64)BPF_CORE_READ(task, group_leader));
+	bpf_seq_write(ctx->meta->seq, &octet, sizeof(octet)); /* see run_once() in source_ebpf */
 	return 0;
 }
 

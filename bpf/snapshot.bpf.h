@@ -92,6 +92,8 @@ static __always_inline void sweep_tcp(
 	if (tcp_state == TCP_CLOSE || tcp_state == TCP_LISTEN)
 		return;
 	fill_tcp(event, sk, EVENT_FLOW_SIGHTING, state);
+	if (!event->local_port)
+		return; /* connect(2) is still looking for one */
 	event->old_state = tcp_state;
 	bpf_seq_write(seq, event, sizeof(*event));
 }

@@ -31,7 +31,8 @@ static const struct ebpf_slot all_slots[] = {
 	},
 	{
 		.public = {.name = "release",
-			.loss = "UDP flows end by idle timeout, not when their socket is closed"},
+			.loss = "UDP flows end by idle timeout; of sockets that live between two "
+				"sweeps none is recorded"},
 		.programs = {"socket_release"},
 	},
 	{

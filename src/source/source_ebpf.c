@@ -341,14 +341,25 @@ static int run_iterator(struct source_ebpf *source, const struct bpf_link *link)
 	return got < 0 ? -errno : 0;
 }
 
+/* Runs an iterator that puts its events into the ring. It writes one octet for each process, so
+ * that it stops often enough for the ring to be emptied. */
 static int run_once(struct source_ebpf *source, struct bpf_program *program)
 {
 	struct bpf_link *link = bpf_program__attach_iter(program, NULL);
-	int error;
+	char octets[256];
+	ssize_t got;
+	int fd, error;
 
 	if (!link)
 		return -errno;
-	error = run_iterator(source, link);
+	fd = bpf_iter_create(bpf_link__fd(link));
+	do {
+		got = fd < 0 ? -1 : read(fd, octets, sizeof(octets));
+		error = got < 0 ? -errno : 0;
+		source_ebpf_consume(source);
+	} while (got > 0 || error == -EAGAIN || error == -EINTR);
+	if (fd >= 0)
+		close(fd);
 	bpf_link__destroy(link);
 	return error;
 }
@@ -367,7 +378,6 @@ int source_ebpf_snapshot(struct source_ebpf *source)
 
 	if (is_served(source, "snapshot")) {
 		error = run_once(source, source->skeleton->progs.snapshot_processes);
-		source_ebpf_consume(source);
 		if (error == 0)
 			error = run_once(source, source->skeleton->progs.snapshot_sockets);
 	}
