@@ -10,6 +10,7 @@ import json
 import os
 import random
 import signal
+import socket
 import sqlite3
 import subprocess
 import threading
@@ -133,6 +134,10 @@ class Query(harness.Case):
             self.assertEqual(self.answer("who", host, status=1), [], host)
 
     def test_who_asks_the_resolver_only_when_told(self):
+        try:
+            socket.getaddrinfo("localhost", None)
+        except OSError:
+            self.skipTest("this machine does not know localhost")
         history = self.history()
         curl = history.process(9, "/usr/bin/curl")
         history.flow(curl, "127.0.0.1", T0, T0 + SECOND)
