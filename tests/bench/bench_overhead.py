@@ -124,8 +124,9 @@ class Bench:
              self.client])
 
     def run_loop(self, count):
-        """Both ends on one processor: left free, the scheduler puts them now on one and now on
-        two, which alone changes the CPU of a connection by more than a factor of two."""
+        """Both ends on one processor, with warm caches: the harshest view, and a steady one. Left
+        free, the scheduler puts them now on one and now on two, which alone changes the CPU of a
+        connection by more than a factor of two."""
         pinned = ["taskset", "-c", str(max(os.sched_getaffinity(0)))]
         return self.measured(pinned + [self.storm, "serve", str(count), "-"],
                              pinned + [self.storm, "loop", "127.0.0.1", "PORT", str(count)])
@@ -205,9 +206,9 @@ def main():
     parser.add_argument("--loop", type=int, default=20000)
     parser.add_argument("--option", action="append", default=[], help="one more for lastconnd")
     parser.add_argument("only", nargs="*",
-                        help="storm loop memory (default), free-loop (not pinned)")
+                        help="storm, loop (on one processor), free-loop, memory")
     bench = Bench(parser.parse_args())
-    only = bench.arguments.only or ["storm", "loop", "memory"]
+    only = bench.arguments.only or ["storm", "loop", "free-loop", "memory"]
     try:
         if "storm" in only:
             bench.slow_down("storm", bench.run_storm, bench.arguments.storm)
