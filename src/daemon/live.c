@@ -98,6 +98,20 @@ static void cover_missing(struct live *live, int64_t now_ns)
 	live->missing_ns = now_ns;
 }
 
+/* The kernel's BTF lacks the tracepoint: libbpf says ESRCH for it, the kernel ENOENT. */
+static const char *refusal(int error)
+{
+	switch (error) {
+	case ECANCELED:
+		return "disabled";
+	case ESRCH:
+	case ENOENT:
+		return "this kernel does not have it";
+	default:
+		return strerror(error);
+	}
+}
+
 static void log_missing(const struct live *live)
 {
 	size_t count;
@@ -106,8 +120,7 @@ static void log_missing(const struct live *live)
 	for (size_t i = 0; i < count; i++)
 		if (!slots[i].program)
 			log_warning("no hook for '%s' (%s): %s", slots[i].name,
-				slots[i].error == ECANCELED ? "disabled" : strerror(slots[i].error),
-				slots[i].loss);
+				refusal(slots[i].error), slots[i].loss);
 }
 
 static void log_start(const struct live *live)
