@@ -98,15 +98,17 @@ static void cover_missing(struct live *live, int64_t now_ns)
 	live->missing_ns = now_ns;
 }
 
-/* The kernel's BTF lacks the tracepoint: libbpf says ESRCH for it, the kernel ENOENT. */
+/* In words, where the errno would mislead: ESRCH is libbpf's for a tracepoint that the kernel's BTF
+ * lacks, ENOENT the source's for a cgroup program without a place to attach it. */
 static const char *refusal(int error)
 {
 	switch (error) {
 	case ECANCELED:
 		return "disabled";
 	case ESRCH:
-	case ENOENT:
 		return "this kernel does not have it";
+	case ENOENT:
+		return "cgroup v2 is not mounted";
 	default:
 		return strerror(error);
 	}
