@@ -11,19 +11,10 @@
 
 #include "flow/flow_entry.h"
 
-static size_t chains_for(size_t max_flows)
-{
-	size_t chains = 16;
-
-	while (chains < max_flows)
-		chains *= 2;
-	return chains;
-}
-
 int flow_table_new(const struct flow_table_options *options, struct flow_table **ret_table)
 {
 	struct flow_table *table = calloc(1, sizeof(*table));
-	size_t chains = chains_for(options->max_flows);
+	size_t chains = hash_buckets_for(options->max_flows);
 
 	assert(options->max_flows > 0 && options->emit);
 	if (!table)

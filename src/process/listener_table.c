@@ -23,12 +23,10 @@ int listener_table_new(
 	size_t max_listeners, struct hash_key hash_key, struct listener_table **ret_table)
 {
 	struct listener_table *table = calloc(1, sizeof(*table));
-	size_t buckets = 64;
+	size_t buckets = hash_buckets_for(max_listeners);
 
 	if (!table)
 		return -ENOMEM;
-	while (buckets < max_listeners)
-		buckets *= 2;
 	table->buckets = calloc(buckets, sizeof(struct entry *));
 	if (!table->buckets) {
 		free(table);

@@ -37,12 +37,10 @@ int process_table_new(
 	size_t max_processes, struct hash_key hash_key, struct process_table **ret_table)
 {
 	struct process_table *table = calloc(1, sizeof(*table));
-	size_t buckets = 64;
+	size_t buckets = hash_buckets_for(max_processes);
 
 	if (!table)
 		return -ENOMEM;
-	while (buckets < max_processes)
-		buckets *= 2;
 	table->buckets = calloc(buckets, sizeof(struct entry *));
 	if (!table->buckets) {
 		free(table);

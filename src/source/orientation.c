@@ -47,13 +47,12 @@ struct orientation {
 int orientation_new(const struct orientation_options *options, struct orientation **ret_orientation)
 {
 	struct orientation *orientation = calloc(1, sizeof(*orientation));
-	size_t chains = 16, local_octets = options->local_count * sizeof(*options->local);
+	size_t chains = hash_buckets_for(options->max_conversations);
+	size_t local_octets = options->local_count * sizeof(*options->local);
 
 	assert(options->max_conversations > 0);
 	if (!orientation)
 		return -ENOMEM;
-	while (chains < options->max_conversations)
-		chains *= 2;
 	orientation->options = *options;
 	orientation->mask = chains - 1;
 	list_init(&orientation->used);

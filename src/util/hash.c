@@ -20,6 +20,15 @@ struct hash_key hash_key_random(void)
 	return key;
 }
 
+size_t hash_buckets_for(size_t entries)
+{
+	size_t buckets = 16;
+
+	while (buckets < entries)
+		buckets *= 2;
+	return buckets;
+}
+
 static inline uint64_t rotl(uint64_t value, int bits)
 {
 	return value << bits | value >> (64 - bits);
