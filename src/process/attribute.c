@@ -54,7 +54,8 @@ void attribute_flow(struct process_table *processes, const struct listener_table
 	settle_netns(processes, &settled);
 	settle_direction(listeners, &settled);
 	hand_over(processes, &settled.user, sink);
-	hand_over(processes, &settled.opener, sink);
+	if (!process_ref_equal(&settled.opener, &settled.user))
+		hand_over(processes, &settled.opener, sink);
 	sink->flow(sink->ctx, &settled);
 }
 
