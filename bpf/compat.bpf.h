@@ -22,7 +22,6 @@
 #define SOCK_STREAM     1
 #define SOCK_RAW        3
 #define PF_KTHREAD      0x00200000
-#define MSG_PEEK        2
 #define SOCK_DONE       1 /* bit of sock.sk_flags: the peer's FIN was received */
 #define OVERFLOW_UID    0xffffffff
 

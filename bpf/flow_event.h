@@ -99,7 +99,6 @@ enum event_process_flags {
 	EVENT_PROCESS_PATH_CUT = 0x04,
 	EVENT_PROCESS_CMDLINE_CUT = 0x08,
 	EVENT_PROCESS_NO_CMDLINE = 0x10, /* another process's memory cannot be read: see /proc */
-	EVENT_PROCESS_NO_EXE = 0x20,     /* no mm: the process was on its way out */
 };
 
 struct event_fork {

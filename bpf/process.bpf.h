@@ -113,10 +113,8 @@ static __always_inline void append_exe(
 	struct file *file = BPF_CORE_READ(mm, exe_file);
 	struct path path = {}, root = {};
 
-	if (!file) {
-		record->event.flags |= EVENT_PROCESS_NO_EXE;
+	if (!file)
 		return;
-	}
 	path.mnt = BPF_CORE_READ(file, f_path.mnt);
 	path.dentry = BPF_CORE_READ(file, f_path.dentry);
 	root.mnt = BPF_CORE_READ(task, fs, root.mnt);
@@ -212,8 +210,6 @@ static __always_inline int send_process(struct process_scratch *record, struct t
 	fill_event(&record->event, task, ref);
 	if (mm)
 		append_exe(record, task, mm);
-	else
-		record->event.flags |= EVENT_PROCESS_NO_EXE;
 	record->event.path_length = record->length;
 	append_cgroup(record, task);
 	record->event.cgroup_length = record->length - record->event.path_length;

@@ -10,7 +10,6 @@
 #define PROCESS_UID_NONE UINT32_MAX /* loginuid of what no login started */
 
 enum {
-	PROCESS_COMM_SIZE = 16,     /* TASK_COMM_LEN */
 	PROCESS_PATH_MAX = 4096,    /* octets of a path, with NUL */
 	PROCESS_CMDLINE_MAX = 4096, /* octets of a stored command line, with NUL */
 	PROCESS_ANCESTORS_MAX = 32, /* generations followed */

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <mntent.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,10 +39,15 @@ struct source_ebpf {
 	uint64_t losses[LOSS_COUNT]; /* as last read */
 };
 
-static void set_error(struct source_ebpf_error *error, int number, const char *text)
+static void __attribute__((format(printf, 3, 4)))
+set_error(struct source_ebpf_error *error, int number, const char *format, ...)
 {
+	va_list args;
+
 	error->error = number;
-	snprintf(error->text, sizeof(error->text), "%s", text);
+	va_start(args, format);
+	vsnprintf(error->text, sizeof(error->text), format, args);
+	va_end(args);
 }
 
 /* libbpf's own words would be many lines for each refused program. */
@@ -221,21 +227,17 @@ static void explain(struct source_ebpf_error *error, int number)
 	if (number == EPERM || number == EACCES)
 		set_error(error, number,
 			"the kernel refuses BPF programs: run as root, or with the capabilities "
-			"CAP_BPF, "
-			"CAP_PERFMON and CAP_NET_ADMIN (kernel lockdown refuses them too)");
+			"CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN (kernel lockdown refuses them "
+			"too)");
 	else if (number == ENOENT || number == ESRCH)
 		set_error(error, number,
 			"the kernel has no BTF type information: it needs CONFIG_DEBUG_INFO_BTF "
 			"(and Linux 5.12 or newer)");
-	else {
-		char text[200];
-
-		snprintf(text, sizeof(text),
+	else
+		set_error(error, number,
 			"the kernel refuses the TCP program: %s; it needs Linux 5.12 or newer with "
 			"CONFIG_DEBUG_INFO_BTF",
 			strerror(number));
-		set_error(error, number, text);
-	}
 }
 
 static int build(struct source_ebpf *source)
