@@ -267,6 +267,7 @@ void config_done(struct config *config)
 	free(config->read_path);
 	free(config->local);
 	free(config->disable_slots);
+	free(config->disable_programs);
 	memset(config, 0, sizeof(*config));
 }
 

@@ -26,6 +26,7 @@ struct config {
 	struct config_range *local;
 	uint64_t local_count;
 	char *disable_slots; /* comma separated; NULL none */
+	char *disable_programs;
 	int64_t active_timeout_ns;
 	int64_t idle_timeout_ns;
 	int64_t sweep_interval_ns;

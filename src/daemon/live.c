@@ -40,7 +40,7 @@ struct live {
 	int argc;
 	char *const *argv;
 	struct recorder recorder;
-	struct source_ebpf *source;
+	struct source *source;
 	uv_loop_t loop;
 	uv_poll_t poll;
 	uv_timer_t consume_timer, sweep_timer, second_timer, flush_timer;
@@ -67,7 +67,7 @@ static void sweep(struct live *live)
 	int error;
 
 	read_clock(live);
-	error = source_ebpf_sweep(live->source);
+	error = live->source->ops->sweep(live->source);
 	pipeline_losses_read(live->recorder.pipeline);
 	if (error < 0 && !live->swept_badly)
 		log_warning("cannot read the counters of open sockets: %s", strerror(-error));
@@ -79,7 +79,7 @@ static void cover_missing(struct live *live, int64_t now_ns)
 {
 	int64_t wall_ns = clock_wall_offset_ns();
 	size_t count;
-	const struct source_slot *slots = source_ebpf_slots(live->source, &count);
+	const struct source_slot *slots = live->source->ops->slots(live->source, &count);
 
 	for (size_t i = 0; i < count; i++) {
 		struct coverage_record record = {
@@ -89,7 +89,7 @@ static void cover_missing(struct live *live, int64_t now_ns)
 			.source = FLOW_SOURCE_EBPF,
 		};
 
-		if (slots[i].program)
+		if (slots[i].serving >= 0)
 			continue;
 		snprintf(record.detail, sizeof(record.detail), "%s: %s", slots[i].name,
 			slots[i].loss);
@@ -117,23 +117,24 @@ static const char *refusal(int error)
 static void log_missing(const struct live *live)
 {
 	size_t count;
-	const struct source_slot *slots = source_ebpf_slots(live->source, &count);
+	const struct source_slot *slots = live->source->ops->slots(live->source, &count);
 
 	for (size_t i = 0; i < count; i++)
-		if (!slots[i].program)
+		if (slots[i].serving < 0)
 			log_warning("no hook for '%s' (%s): %s", slots[i].name,
-				refusal(slots[i].error), slots[i].loss);
+				refusal(slots[i].rungs[slots[i].rung_count - 1].error),
+				slots[i].loss);
 }
 
 static void log_start(const struct live *live)
 {
 	char served[TEXT_SIZE] = "";
 	size_t count, used = 0;
-	const struct source_slot *slots = source_ebpf_slots(live->source, &count);
+	const struct source_slot *slots = live->source->ops->slots(live->source, &count);
 	struct utsname kernel;
 
 	for (size_t i = 0; i < count && used < sizeof(served); i++)
-		if (slots[i].program)
+		if (slots[i].serving >= 0)
 			used += (size_t)snprintf(
 				served + used, sizeof(served) - used, " %s", slots[i].name);
 	uname(&kernel);
@@ -160,14 +161,14 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 
 	(void)status;
 	(void)events;
-	source_ebpf_consume(live->source);
+	live->source->ops->consume(live->source);
 }
 
 static void on_consume(uv_timer_t *timer)
 {
 	struct live *live = timer->data;
 
-	source_ebpf_consume(live->source);
+	live->source->ops->consume(live->source);
 }
 
 static void on_sweep(uv_timer_t *timer)
@@ -297,7 +298,7 @@ static int start_handles(struct live *live)
 	uint64_t sweep_ms = (uint64_t)live->config->sweep_interval_ns / NS_PER_MS;
 	int error;
 
-	error = uv_poll_init(&live->loop, &live->poll, source_ebpf_fd(live->source));
+	error = uv_poll_init(&live->loop, &live->poll, live->source->ops->fd(live->source));
 	if (error)
 		return error;
 	live->poll.data = live;
@@ -333,16 +334,14 @@ static int open_source(struct live *live)
 		.max_processes = (uint32_t)config->max_processes,
 		.idle_timeout_ns = config->idle_timeout_ns,
 		.disable_slots = config->disable_slots,
+		.disable_programs = config->disable_programs,
 	};
 	struct source_ebpf_error error = {0};
 
 	if (source_ebpf_new(
 		    &options, pipeline_sink(live->recorder.pipeline), &live->source, &error) == 0)
 		return 0;
-	if (error.error == EINVAL && config->disable_slots)
-		log_error("--disable-slot %s: %s", config->disable_slots, error.text);
-	else
-		log_error("%s", error.text);
+	log_error("%s", error.text);
 	return -1;
 }
 
@@ -379,7 +378,7 @@ static int start(struct live *live)
 	}
 	live->second_ns = live->missing_ns = clock_boottime_ns();
 	read_clock(live);
-	snapshot = source_ebpf_snapshot(live->source);
+	snapshot = live->source->ops->snapshot(live->source);
 	if (snapshot < 0)
 		log_warning(
 			"cannot see the sockets from before the start: %s", strerror(-snapshot));
@@ -389,11 +388,11 @@ static int start(struct live *live)
 static void say_started(struct live *live)
 {
 	size_t count;
-	const struct source_slot *slots = source_ebpf_slots(live->source, &count);
+	const struct source_slot *slots = live->source->ops->slots(live->source, &count);
 
 	for (size_t i = 0; i < count; i++)
 		if (strcmp(slots[i].name, "sweep") == 0)
-			live->sweeps = slots[i].program != NULL;
+			live->sweeps = slots[i].serving >= 0;
 	log_start(live);
 	log_missing(live);
 	cover_missing(live, live->missing_ns);
@@ -450,7 +449,8 @@ int live_run(struct config *config, int argc, char *const argv[])
 	status = run(&live);
 	recorder_done(&live.recorder);
 	close_handles(&live);
-	source_ebpf_free(live.source);
+	if (live.source)
+		live.source->ops->free(live.source);
 	uv_loop_close(&live.loop);
 	return status;
 }

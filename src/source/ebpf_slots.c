@@ -1,100 +1,134 @@
-/* The whole policy of what is loaded stands in this table. */
+/* A slot's rungs stand from best to worst; ebpf_ladder tries them in this order. */
 #include "source/ebpf_slots.h"
 
-#include <bpf/libbpf.h>
-#include <errno.h>
 #include <string.h>
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-static const struct ebpf_slot all_slots[] = {
-	{
-		.public = {.name = "tcp", .loss = "no TCP connection is recorded"},
+/* clang-format off */
+static const struct ebpf_slot all_slots[EBPF_SLOT_COUNT] = {
+	[EBPF_SLOT_TCP] = {
+		.name = "tcp",
+		.loss = "no TCP connection is recorded",
 		.required = true,
-		.programs = {"tcp_state"},
+		.rungs = {{"tp_btf", NULL, {"tcp_state"}}},
 	},
-	{
-		.public = {.name = "use",
-			.loss = "accepted connections are given to the listener's owner, UDP "
-				"sockets to "
-				"who bound or closed them"},
-		.programs = {"socket_send", "socket_receive"}, /* tracepoints since Linux 6.3 */
+	[EBPF_SLOT_USE] = {
+		.name = "use",
+		.loss = "accepted connections are given to the listener's owner, UDP sockets to who "
+			"bound or closed them",
+		.rungs = {{"tp_btf", NULL, {"socket_send", "socket_receive"}}}, /* since Linux 6.3 */
 	},
-	{
-		.public = {.name = "datagram", .loss = "no UDP, ICMP or raw traffic is recorded"},
-		.programs = {"datagram_out", "datagram_in"},
+	[EBPF_SLOT_DATAGRAM] = {
+		.name = "datagram",
+		.loss = "no UDP, ICMP or raw traffic is recorded",
+		.rungs = {{"cgroup", NULL, {"datagram_out", "datagram_in"}}},
 	},
-	{
-		.public = {.name = "bind",
-			.loss = "who bound a UDP socket is not known, and no UDP listeners"},
-		.programs = {"bind_v4", "bind_v6"},
+	[EBPF_SLOT_BIND] = {
+		.name = "bind",
+		.loss = "who bound a UDP socket is not known, and no UDP listeners",
+		.rungs = {{"cgroup", NULL, {"bind_v4", "bind_v6"}}},
 	},
-	{
-		.public = {.name = "release",
-			.loss = "UDP flows end by idle timeout; of sockets that live between two "
-				"sweeps none is recorded"},
-		.programs = {"socket_release"},
+	[EBPF_SLOT_RELEASE] = {
+		.name = "release",
+		.loss = "UDP flows end by idle timeout; of sockets that live between two sweeps none is "
+			"recorded",
+		.rungs = {{"cgroup", NULL, {"socket_release"}}},
 	},
-	{
-		.public = {.name = "process",
-			.loss = "parents that never use the network are not known"},
-		.programs = {"process_exec", "process_fork", "process_exit"},
+	[EBPF_SLOT_PROCESS] = {
+		.name = "process",
+		.loss = "parents that never use the network are not known",
+		.rungs = {{"tp_btf", NULL, {"process_exec", "process_fork", "process_exit"}}},
 	},
-	{
-		.public = {.name = "snapshot",
-			.loss = "connections and listeners from before the start "
-				"have no owner"},
-		.iterator = true,
-		.programs = {"snapshot_processes", "snapshot_sockets"},
+	[EBPF_SLOT_SNAPSHOT] = {
+		.name = "snapshot",
+		.loss = "connections and listeners from before the start have no owner",
+		.rungs = {{"iter", NULL, {"snapshot_processes", "snapshot_sockets"}}},
 	},
-	{
-		.public = {.name = "sweep", .loss = "connections show up only when they end"},
-		.iterator = true,
-		.programs = {"sweep_sockets"},
+	[EBPF_SLOT_SWEEP] = {
+		.name = "sweep",
+		.loss = "connections show up only when they end",
+		.rungs = {{"iter", NULL, {"sweep_sockets"}}},
 	},
 };
+/* clang-format on */
 
-size_t ebpf_slots_all(struct ebpf_slot *slots, size_t max)
+const struct ebpf_slot *ebpf_slots_at(enum ebpf_slot_index index)
 {
-	size_t count = COUNT(all_slots) < max ? COUNT(all_slots) : max;
-
-	memcpy(slots, all_slots, count * sizeof(*slots));
-	return count;
+	return &all_slots[index];
 }
 
-static struct ebpf_slot *find_slot(
-	struct ebpf_slot *slots, size_t count, const char *name, size_t length)
+bool ebpf_slots_listed(const char *list, const char *name)
 {
-	for (size_t i = 0; i < count; i++)
-		if (strlen(slots[i].public.name) == length &&
-			strncmp(slots[i].public.name, name, length) == 0)
-			return &slots[i];
-	return NULL;
-}
+	size_t length = strlen(name);
 
-int ebpf_slots_disable(struct ebpf_slot *slots, size_t count, const char *names)
-{
-	while (names && *names) {
-		size_t length = strcspn(names, ",");
-		struct ebpf_slot *slot = find_slot(slots, count, names, length);
+	while (list && *list) {
+		size_t item = strcspn(list, ",");
 
-		if (!slot)
-			return -EINVAL;
-		slot->public.error = ECANCELED;
-		names += length + (names[length] == ',');
+		if (item == length && strncmp(list, name, length) == 0)
+			return true;
+		list += item + (list[item] == ',');
 	}
-	return 0;
+	return false;
 }
 
-void ebpf_slots_select(const struct ebpf_slot *slots, size_t count, struct bpf_object *object)
+static bool has_program(const struct ebpf_rung *rung, const char *list)
 {
-	for (size_t i = 0; i < count; i++) {
-		for (size_t j = 0; j < EBPF_SLOT_PROGRAMS_MAX && slots[i].programs[j]; j++) {
-			struct bpf_program *program =
-				bpf_object__find_program_by_name(object, slots[i].programs[j]);
+	for (size_t i = 0; i < EBPF_RUNG_PROGRAMS_MAX && rung->programs[i]; i++)
+		if (ebpf_slots_listed(rung->programs[i], list))
+			return true;
+	return false;
+}
 
-			if (program)
-				bpf_program__set_autoload(program, slots[i].public.error == 0);
-		}
+static bool is_slot(const char *name)
+{
+	for (size_t i = 0; i < EBPF_SLOT_COUNT; i++)
+		if (strcmp(all_slots[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static bool is_program(const char *name)
+{
+	for (size_t i = 0; i < EBPF_SLOT_COUNT; i++)
+		for (size_t j = 0; j < SOURCE_RUNGS_MAX; j++)
+			if (has_program(&all_slots[i].rungs[j], name))
+				return true;
+	return false;
+}
+
+static bool all(const char *list, bool (*is_one)(const char *))
+{
+	char name[64];
+
+	while (list && *list) {
+		size_t item = strcspn(list, ",");
+
+		if (item >= sizeof(name))
+			return false;
+		memcpy(name, list, item);
+		name[item] = '\0';
+		if (!is_one(name))
+			return false;
+		list += item + (list[item] == ',');
 	}
+	return true;
+}
+
+bool ebpf_slots_are_slots(const char *list)
+{
+	return all(list, is_slot);
+}
+
+bool ebpf_slots_are_programs(const char *list)
+{
+	return all(list, is_program);
+}
+
+struct source_slot ebpf_slots_public(const struct ebpf_slot *slot)
+{
+	struct source_slot public = {.name = slot->name, .loss = slot->loss, .serving = -1};
+
+	for (size_t i = 0; i < SOURCE_RUNGS_MAX && slot->rungs[i].name; i++)
+	public.rungs[public.rung_count++] =
+		(struct source_rung){.name = slot->rungs[i].name, .loss = slot->rungs[i].loss};
+	return public;
 }

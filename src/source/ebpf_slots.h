@@ -1,31 +1,50 @@
-/* The slots of the kernel source, the programs that can serve them, and the trying out. */
+/* The slots of the kernel source and the programs that can serve them: the whole policy of what is
+ * loaded. */
 #ifndef LASTCONN_SOURCE_EBPF_SLOTS_H
 #define LASTCONN_SOURCE_EBPF_SLOTS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "source/source_ebpf.h"
+#include "source/source.h"
 
-struct bpf_object;
+enum { EBPF_RUNG_PROGRAMS_MAX = 6 };
 
-enum { EBPF_SLOT_PROGRAMS_MAX = 3 };
-
-struct ebpf_slot {
-	struct source_slot public;
-	bool required;                                /* without it there is no kernel source */
-	bool iterator;                                /* attached by whoever runs it */
-	const char *programs[EBPF_SLOT_PROGRAMS_MAX]; /* all of them serve the slot together */
+struct ebpf_rung {
+	const char *name;
+	const char *loss;                             /* against the rung above; NULL nothing */
+	const char *programs[EBPF_RUNG_PROGRAMS_MAX]; /* all of them serve the slot together */
 };
 
-/* Fills slots[] (at most max) with all slots, none served yet. Returns their number. */
-size_t ebpf_slots_all(struct ebpf_slot *slots, size_t max);
+enum ebpf_slot_index {
+	EBPF_SLOT_TCP,
+	EBPF_SLOT_USE,
+	EBPF_SLOT_DATAGRAM,
+	EBPF_SLOT_BIND,
+	EBPF_SLOT_RELEASE,
+	EBPF_SLOT_PROCESS,
+	EBPF_SLOT_SNAPSHOT,
+	EBPF_SLOT_SWEEP,
+	EBPF_SLOT_COUNT,
+};
 
-/* Marks the slots named in the comma separated list as not to be used (error ECANCELED). Returns 0,
- * or -EINVAL if a name is not one of a slot. */
-int ebpf_slots_disable(struct ebpf_slot *slots, size_t count, const char *names);
+struct ebpf_slot {
+	const char *name;
+	const char *loss; /* without it, in words */
+	bool required;    /* without it there is no kernel source */
+	struct ebpf_rung rungs[SOURCE_RUNGS_MAX];
+};
 
-/* Sets which programs of the object are loaded: those of slots without an error. */
-void ebpf_slots_select(const struct ebpf_slot *slots, size_t count, struct bpf_object *object);
+const struct ebpf_slot *ebpf_slots_at(enum ebpf_slot_index index);
+
+/* Is name in the comma separated list? list may be NULL. */
+bool ebpf_slots_listed(const char *list, const char *name);
+
+/* Is there a slot (a program) for each name in the list? NULL is fine. */
+bool ebpf_slots_are_slots(const char *list);
+bool ebpf_slots_are_programs(const char *list);
+
+/* What is told of the slot: no rung tried yet. */
+struct source_slot ebpf_slots_public(const struct ebpf_slot *slot);
 
 #endif

@@ -1,6 +1,10 @@
-/* What every source says, and to whom. A source pushes; it knows nothing of who listens. */
+/* What every source says, and to whom; and what a live one offers. A source pushes; it knows
+ * nothing of who listens. */
 #ifndef LASTCONN_SOURCE_SOURCE_H
 #define LASTCONN_SOURCE_SOURCE_H
+
+#include <stddef.h>
+#include <stdint.h>
 
 #include "flow/coverage.h"
 #include "flow/observation.h"
@@ -20,6 +24,48 @@ struct source_sink {
 		void *ctx, const struct listener_record *record, int64_t time_ns, bool gone);
 	/* count things were lost since the last call; text for coverage.detail */
 	void (*loss)(void *ctx, enum coverage_what what, uint64_t count, const char *detail);
+};
+
+enum { SOURCE_RUNGS_MAX = 5 };
+
+/* One way to serve a slot. */
+struct source_rung {
+	const char *name; /* the kind of its programs: "tp_btf", "fentry", "kprobe", ... */
+	const char *loss; /* what a user loses against the rung above, in words; NULL nothing */
+	int error;        /* errno of the refusal, positive; 0 it serves, or was not needed */
+};
+
+/* A thing to observe, with the ways to do it from best to worst: the ladder. Those above the
+ * serving one were tried and refused, those below were not tried. */
+struct source_slot {
+	const char *name; /* "tcp", "use", "datagram", ... */
+	const char *loss; /* what a user loses without it, in words */
+	struct source_rung rungs[SOURCE_RUNGS_MAX];
+	size_t rung_count;
+	int serving; /* index of rungs, -1 none */
+};
+
+struct source;
+
+/* What a live source can do. All of it on one thread; the sink hears of events only from within
+ * consume, snapshot and sweep. The int functions return negative errno when they fail. */
+struct source_ops {
+	enum flow_source source;
+	/* Readable when there is enough to consume; consume on a timer too. */
+	int (*fd)(const struct source *source);
+	/* Hands what is waiting to the sink. */
+	int (*consume)(struct source *source);
+	/* What was there before: once, when the sink is ready. */
+	int (*snapshot)(struct source *source);
+	/* The counters so far of every open flow, and what was lost since the last sweep. */
+	int (*sweep)(struct source *source);
+	const struct source_slot *(*slots)(const struct source *source, size_t *ret_count);
+	void (*free)(struct source *source);
+};
+
+/* First member of each live source. */
+struct source {
+	const struct source_ops *ops;
 };
 
 #endif

@@ -22,6 +22,7 @@ BAD_OPTIONS = {
     "--synchronous": ("", "off", "NORMAL"), "--log-level": ("", "loud"),
     "--local": ("", "300.1.1.1", "10.0.0.0/33", "2001:db8::/129", "host", "1.2.3.4/x"),
     "--disable-slot": ("", "no-such-slot"),
+    "--disable-program": ("", "no_such_program"),
     "--db": ("",), "--read": ("",), "--config": ("",),
 }
 
@@ -62,15 +63,15 @@ class Options(BadInput):
         capture = self.write("empty.pcap", pcap_header())
         for option, values in BAD_OPTIONS.items():
             given = [] if option == "--db" else ["--db", database]
-            if option not in ("--read", "--disable-slot"):
+            if option != "--read" and not option.startswith("--disable-"):
                 given += ["-r", capture]
             for value in values:
-                if option == "--disable-slot" and value and harness.kernel_reason():
+                if option.startswith("--disable-") and value and harness.kernel_reason():
                     continue
                 with self.subTest(option=option, value=value):
                     self.check_untouched(lambda: self.run_daemon(*given, option, value),
                                          option, value,
-                                         status=(2,) if option != "--disable-slot" else (1, 2))
+                                         status=(1, 2) if option.startswith("--disable-") else (2,))
 
     def test_an_option_without_its_value(self):
         for option in BAD_OPTIONS:
