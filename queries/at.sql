@@ -6,8 +6,8 @@
 -- param exe: program, path or file name, may hold * and ? [text]
 -- param pid: process id [integer]
 -- param user: name or uid [user]
--- param unit: systemd unit, may hold * and ? [text]
--- param container: container id, or how it begins [text]
+-- param unit: systemd unit, of the system or of a user, may hold * and ? [text]
+-- param container: id or name of a container or pod, or how it begins [text]
 -- param port: port of either end [integer]
 -- param proto: protocol [protocol]
 -- param direction: who began; leaves listeners out [in|out]
@@ -32,7 +32,8 @@
 -- column exe "program": path of the program [long]
 -- column cmdline: command line [wide]
 -- column unit: systemd unit [wide]
--- column container: container id [wide]
+-- column user_unit: unit of the user's own systemd [wide]
+-- column container: id or name of the container [wide]
 -- column method: how the process was found [wide]
 
 WITH
@@ -56,8 +57,10 @@ actors (id) AS MATERIALIZED (
 --:exe	AND (e.path GLOB :exe OR e.path = :exe
 --:exe		OR (instr(:exe, '/') = 0 AND e.path GLOB '*/' || :exe))
 --:user	AND a.uid = :user
---:unit	AND (u.unit GLOB :unit OR u.unit = :unit || '.service')
---:container	AND substr(u.container, 1, length(:container)) = :container
+--:unit	AND (:unit || '.service' IN (u.unit, u.user_unit) OR u.unit GLOB :unit
+--:unit		OR u.user_unit GLOB :unit)
+--:container	AND :container IN (substr(u.container, 1, length(:container)),
+--:container		substr(u.pod, 1, length(:container)))
 ),
 --:pid processes (id) AS MATERIALIZED (SELECT id FROM process WHERE pid = :pid),
 found (start_us, end_us, actor, process, remote, local, remote_port, local_port, kind, octets_out,
@@ -131,6 +134,7 @@ SELECT
 	nullif(e.path, '') AS exe,
 	nullif(p.cmdline, '') AS cmdline,
 	u.unit,
+	u.user_unit,
 	u.container,
 	s.method
 FROM sockets AS s

@@ -9,8 +9,8 @@
 -- param exe: program, path or file name, may hold * and ? [text]
 -- param pid: process id [integer]
 -- param user: name or uid [user]
--- param unit: systemd unit, may hold * and ? [text]
--- param container: container id, or how it begins [text]
+-- param unit: systemd unit, of the system or of a user, may hold * and ? [text]
+-- param container: id or name of a container or pod, or how it begins [text]
 -- param port: port of either end [integer]
 -- param proto: protocol [protocol]
 -- param direction: who began [in|out]
@@ -49,7 +49,10 @@
 -- column ppid: parent [integer wide]
 -- column parent_exe: program of the parent [wide]
 -- column unit: systemd unit [wide]
--- column container: container id [wide]
+-- column user_unit: unit of the user's own systemd [wide]
+-- column container: id or name of the container [wide]
+-- column container_runtime: docker, podman, containerd, cri-o, lxc, ... [wide]
+-- column pod: uid of the Kubernetes pod, id of the podman pod [wide]
 -- column netns: inode number of the network namespace [integer wide]
 -- column opener_pid: process that made the socket, if another one [integer wide]
 -- column opener_exe: its program [wide]
@@ -77,8 +80,10 @@ actors (id) AS MATERIALIZED (
 --:exe	AND (e.path GLOB :exe OR e.path = :exe
 --:exe		OR (instr(:exe, '/') = 0 AND e.path GLOB '*/' || :exe))
 --:user	AND a.uid = :user
---:unit	AND (u.unit GLOB :unit OR u.unit = :unit || '.service')
---:container	AND substr(u.container, 1, length(:container)) = :container
+--:unit	AND (:unit || '.service' IN (u.unit, u.user_unit) OR u.unit GLOB :unit
+--:unit		OR u.user_unit GLOB :unit)
+--:container	AND :container IN (substr(u.container, 1, length(:container)),
+--:container		substr(u.pod, 1, length(:container)))
 --:pid	AND a.id IN (SELECT actor FROM process WHERE pid = :pid)
 ),
 kinds (id) AS MATERIALIZED (
@@ -204,7 +209,10 @@ SELECT
 	p.ppid,
 	nullif(pe.path, '') AS parent_exe,
 	u.unit,
+	u.user_unit,
 	u.container,
+	u.runtime AS container_runtime,
+	u.pod,
 	nullif(l.netns, 0) AS netns,
 	op.pid AS opener_pid,
 	nullif(oe.path, '') AS opener_exe,

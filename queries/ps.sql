@@ -7,12 +7,13 @@
 -- param since: began or had flows at or after this time [time]
 -- param until: began before this time [time]
 -- param user: name or uid [user]
--- param unit: systemd unit, may hold * and ? [text]
--- param container: container id, or how it begins [text]
+-- param unit: systemd unit, of the system or of a user, may hold * and ? [text]
+-- param container: id or name of a container or pod, or how it begins [text]
 -- param limit: processes at most [limit default=10]
 --
 -- layout record
 -- column pid: process id [integer]
+-- column pid_inside "pid inside": the pid that it and its container know it by [integer narrow]
 -- column start_time "started": when the process began [time_us]
 -- column user: whose [user]
 -- column login_user "login": who had logged in [user]
@@ -22,7 +23,10 @@
 -- column cmdline "command": command line [long]
 -- column script: the script behind an interpreter [long]
 -- column unit: systemd unit
--- column container: container id
+-- column user_unit "user unit": unit of the user's own systemd
+-- column container: id or name
+-- column container_runtime "engine": docker, podman, containerd, cri-o, lxc, ...
+-- column pod: uid of the Kubernetes pod, id of the podman pod
 -- column inner_pid: its pid in its own pid namespace [integer wide]
 -- column netns: inode number of the network namespace [integer wide]
 -- column ancestors "started by": parent first: pid, program, command line [list]
@@ -45,8 +49,10 @@ actors (id) AS MATERIALIZED (
 --:exe	AND (e.path GLOB :exe OR e.path = :exe
 --:exe		OR (instr(:exe, '/') = 0 AND e.path GLOB '*/' || :exe))
 --:user	AND a.uid = :user
---:unit	AND (u.unit GLOB :unit OR u.unit = :unit || '.service')
---:container	AND substr(u.container, 1, length(:container)) = :container
+--:unit	AND (:unit || '.service' IN (u.unit, u.user_unit) OR u.unit GLOB :unit
+--:unit		OR u.user_unit GLOB :unit)
+--:container	AND :container IN (substr(u.container, 1, length(:container)),
+--:container		substr(u.pod, 1, length(:container)))
 ),
 candidates (id, actor, start_us) AS MATERIALIZED (
 --:pid	SELECT id, actor, start_us FROM process
@@ -163,6 +169,7 @@ lines AS (
 )
 SELECT
 	p.pid,
+	nullif(p.inner_pid, p.pid) AS pid_inside,
 	nullif(p.start_us, 0) AS start_time,
 	nullif(a.uid, -1) AS user,
 	p.loginuid AS login_user,
@@ -175,7 +182,10 @@ SELECT
 	nullif(p.cmdline, '') AS cmdline,
 	p.script,
 	u.unit,
+	u.user_unit,
 	u.container,
+	u.runtime AS container_runtime,
+	u.pod,
 	p.inner_pid,
 	p.netns,
 	coalesce(y.texts, iif(p.ppid IS NULL, '[]', json_array('' || p.ppid))) AS ancestors,

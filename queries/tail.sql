@@ -9,8 +9,8 @@
 -- param exe: program, path or file name, may hold * and ? [text]
 -- param pid: process id [integer]
 -- param user: name or uid [user]
--- param unit: systemd unit, may hold * and ? [text]
--- param container: container id, or how it begins [text]
+-- param unit: systemd unit, of the system or of a user, may hold * and ? [text]
+-- param container: id or name of a container or pod, or how it begins [text]
 -- param port: port of either end [integer]
 -- param proto: protocol [protocol]
 -- param direction: who began [in|out]
@@ -38,7 +38,8 @@
 -- column exe "program": path of the program [long]
 -- column cmdline: command line [wide]
 -- column unit: systemd unit [wide]
--- column container: container id [wide]
+-- column user_unit: unit of the user's own systemd [wide]
+-- column container: id or name of the container [wide]
 -- column method: how the process was found [wide]
 
 WITH
@@ -90,6 +91,7 @@ SELECT
 	nullif(e.path, '') AS exe,
 	nullif(p.cmdline, '') AS cmdline,
 	u.unit,
+	u.user_unit,
 	u.container,
 	k.method
 FROM found AS f
@@ -107,8 +109,10 @@ WHERE TRUE
 --:exe		OR (instr(:exe, '/') = 0 AND e.path GLOB '*/' || :exe))
 --:pid	AND p.pid = :pid
 --:user	AND a.uid = :user
---:unit	AND (u.unit GLOB :unit OR u.unit = :unit || '.service')
---:container	AND substr(u.container, 1, length(:container)) = :container
+--:unit	AND (:unit || '.service' IN (u.unit, u.user_unit) OR u.unit GLOB :unit
+--:unit		OR u.user_unit GLOB :unit)
+--:container	AND :container IN (substr(u.container, 1, length(:container)),
+--:container		substr(u.pod, 1, length(:container)))
 --:port	AND :port IN (f.remote_port, f.local_port)
 --:proto	AND k.protocol_id = :proto
 --:direction	AND k.direction = :direction

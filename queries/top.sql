@@ -11,8 +11,8 @@
 -- param exe: program, path or file name, may hold * and ? [text]
 -- param pid: process id [integer]
 -- param user: name or uid [user]
--- param unit: systemd unit, may hold * and ? [text]
--- param container: container id, or how it begins [text]
+-- param unit: systemd unit, of the system or of a user, may hold * and ? [text]
+-- param container: id or name of a container or pod, or how it begins [text]
 -- param port: port of the service, the remote one of out, the local one of in [integer]
 -- param proto: protocol [protocol]
 -- param direction: who began [in|out]
@@ -52,6 +52,15 @@ visits (remote, day, last_day) AS (
 	SELECT remote, day + 1, last_day FROM visits WHERE day < last_day
 ),
 --}
+-- One unit may have many cgroups: the first stands for all.
+units (id, first, name) AS MATERIALIZED (
+	SELECT id, min(id) OVER (PARTITION BY name), name
+	FROM (
+		SELECT id, coalesce(unit || coalesce('/' || user_unit, ''), container,
+			nullif(cgroup, '')) AS name
+		FROM unit
+	)
+),
 -- Programs that were replaced in place have several rows of executable: the first stands for all.
 actors (id, exe, parent, uid, unit) AS MATERIALIZED (
 	SELECT a.id, (SELECT min(id) FROM executable WHERE path = e.path),
@@ -64,8 +73,10 @@ actors (id, exe, parent, uid, unit) AS MATERIALIZED (
 --:exe	AND (e.path GLOB :exe OR e.path = :exe
 --:exe		OR (instr(:exe, '/') = 0 AND e.path GLOB '*/' || :exe))
 --:user	AND a.uid = :user
---:unit	AND (u.unit GLOB :unit OR u.unit = :unit || '.service')
---:container	AND substr(u.container, 1, length(:container)) = :container
+--:unit	AND (:unit || '.service' IN (u.unit, u.user_unit) OR u.unit GLOB :unit
+--:unit		OR u.user_unit GLOB :unit)
+--:container	AND :container IN (substr(u.container, 1, length(:container)),
+--:container		substr(u.pod, 1, length(:container)))
 --:pid	AND a.id IN (SELECT actor FROM process WHERE pid = :pid)
 ),
 --:pid processes (id) AS MATERIALIZED (SELECT id FROM process WHERE pid = :pid),
@@ -185,7 +196,7 @@ sums AS (
 			WHEN 'exe' THEN a.exe
 			WHEN 'host' THEN p.remote
 			WHEN 'user' THEN a.uid
-			WHEN 'unit' THEN a.unit
+			WHEN 'unit' THEN (SELECT first FROM units WHERE id = a.unit)
 			WHEN 'port' THEN (p.direction << 24) | (p.protocol_id << 16) | p.port
 			WHEN 'parent' THEN a.parent
 		END AS key,
@@ -204,8 +215,7 @@ SELECT
 		WHEN 'exe' THEN (SELECT nullif(path, '') FROM executable WHERE id = s.key)
 		WHEN 'parent' THEN (SELECT nullif(path, '') FROM executable WHERE id = s.key)
 		WHEN 'user' THEN nullif(s.key, -1)
-		WHEN 'unit' THEN (SELECT coalesce(unit, container, nullif(cgroup, '')) FROM unit
-			WHERE id = s.key)
+		WHEN 'unit' THEN (SELECT name FROM units WHERE id = s.key)
 		WHEN 'host' THEN (SELECT r.ip || iif(n.name <> '', ' ' || n.name, '')
 			FROM remote AS r LEFT JOIN name AS n ON n.id = r.name WHERE r.id = s.key)
 		WHEN 'port' THEN (SELECT name FROM directions WHERE id = s.key >> 24) || ' '

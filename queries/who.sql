@@ -10,8 +10,8 @@
 -- param exe: program, path or file name, may hold * and ? [text]
 -- param pid: process id [integer]
 -- param user: name or uid [user]
--- param unit: systemd unit, may hold * and ? [text]
--- param container: container id, or how it begins [text]
+-- param unit: systemd unit, of the system or of a user, may hold * and ? [text]
+-- param container: id or name of a container or pod, or how it begins [text]
 -- param port: port of the service, the remote one of out, the local one of in [integer]
 -- param proto: protocol [protocol]
 -- param direction: who began [in|out]
@@ -29,8 +29,8 @@
 -- column services: direction, protocol and port of the service, the busiest first [list]
 -- column hosts: different remote addresses [integer]
 -- column parents: programs that started it [long_list]
--- column units: systemd units [list wide]
--- column containers: container ids [list wide]
+-- column units: systemd units, those of users as user@UID.service/UNIT [list wide]
+-- column containers: their ids or names [list wide]
 -- column known "how known": how the processes were found [list]
 
 WITH RECURSIVE
@@ -55,8 +55,10 @@ actors (id) AS MATERIALIZED (
 --:exe	AND (e.path GLOB :exe OR e.path = :exe
 --:exe		OR (instr(:exe, '/') = 0 AND e.path GLOB '*/' || :exe))
 --:user	AND a.uid = :user
---:unit	AND (u.unit GLOB :unit OR u.unit = :unit || '.service')
---:container	AND substr(u.container, 1, length(:container)) = :container
+--:unit	AND (:unit || '.service' IN (u.unit, u.user_unit) OR u.unit GLOB :unit
+--:unit		OR u.user_unit GLOB :unit)
+--:container	AND :container IN (substr(u.container, 1, length(:container)),
+--:container		substr(u.pod, 1, length(:container)))
 --:pid	AND a.id IN (SELECT actor FROM process WHERE pid = :pid)
 ),
 --}
@@ -229,7 +231,7 @@ people (exe, users, parents, units, containers) AS (
 	SELECT p.exe,
 		json_group_array(DISTINCT p.uid) FILTER (WHERE p.uid >= 0),
 		json_group_array(DISTINCT pe.path) FILTER (WHERE pe.path <> ''),
-		json_group_array(DISTINCT u.unit) FILTER (WHERE u.unit <> ''),
+		json_group_array(DISTINCT u.unit || coalesce('/' || u.user_unit, '')) FILTER (WHERE u.unit <> ''),
 		json_group_array(DISTINCT u.container) FILTER (WHERE u.container <> '')
 	FROM (SELECT DISTINCT actor FROM sums) AS s
 	CROSS JOIN programs AS p ON p.actor = s.actor

@@ -44,13 +44,17 @@ SELECT
 	p.loginuid AS loginuid,         -- who logged in; NULL: no login
 	p.ppid AS ppid,
 	nullif(pe.path, '') AS parent_exe,
-	u.unit AS unit,                 -- of systemd
-	u.container AS container,       -- id
+	u.unit AS unit,                 -- of the system's systemd
+	u.container AS container,       -- id or name
 	nullif(l.netns, 0) AS netns,    -- inode number of the network namespace
 	op.pid AS opener_pid,           -- who made the socket, if another process than the user
 	nullif(oe.path, '') AS opener_exe,
 	k.method AS method,             -- how the process was found: exact inherited listener snapshot ...
-	k.source AS source              -- ebpf file pcap procfs
+	k.source AS source,             -- ebpf file pcap procfs
+	u.user_unit AS user_unit,       -- unit of the user's own systemd
+	u.runtime AS container_runtime, -- docker podman containerd cri-o lxc ...; NULL: not told
+	u.pod AS pod,                   -- Kubernetes pod uid, podman pod id
+	p.inner_pid AS inner_pid        -- in its own pid namespace
 FROM flow AS f
 LEFT JOIN kind AS k ON k.id = f.kind
 LEFT JOIN local AS l ON l.id = f.local
@@ -105,7 +109,11 @@ SELECT
 	op.pid,
 	nullif(oe.path, ''),
 	k.method,
-	k.source
+	k.source,
+	u.user_unit,
+	u.runtime,
+	u.pod,
+	p.inner_pid
 FROM open_flow AS f
 LEFT JOIN kind AS k ON k.id = f.kind
 LEFT JOIN local AS l ON l.id = f.local
@@ -148,7 +156,10 @@ SELECT
 	p.netns AS netns,
 	p.inner_pid AS inner_pid,       -- in its own pid namespace
 	(p.flags >> 5) & 1 AS polled,   -- 1: read from /proc, not made in the kernel
-	b.boot_uuid AS boot_uuid
+	b.boot_uuid AS boot_uuid,
+	u.user_unit AS user_unit,       -- unit of the user's own systemd
+	u.runtime AS container_runtime, -- docker podman containerd cri-o lxc ...; NULL: not told
+	u.pod AS pod                    -- Kubernetes pod uid, podman pod id
 FROM process AS p
 LEFT JOIN actor AS a ON a.id = p.actor
 LEFT JOIN executable AS e ON e.id = a.executable
@@ -182,7 +193,11 @@ SELECT
 	u.unit AS unit,
 	u.container AS container,
 	nullif(l.netns, 0) AS netns,
-	li.method AS method
+	li.method AS method,
+	u.user_unit AS user_unit,
+	u.runtime AS container_runtime,
+	u.pod AS pod,
+	p.inner_pid AS inner_pid
 FROM listener AS li
 LEFT JOIN local AS l ON l.id = li.local
 LEFT JOIN process AS p ON p.id = li.process

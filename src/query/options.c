@@ -46,7 +46,7 @@ static const struct row {
 	{"pid", "PID", PARAMETER, "process id"},
 	{"user", "USER", PARAMETER, "name or uid"},
 	{"unit", "UNIT", PARAMETER, "systemd unit; may hold * and ?"},
-	{"container", "ID", PARAMETER, "container id, or how it begins"},
+	{"container", "ID", PARAMETER, "container or pod, or how its id begins"},
 	{"by", "WHAT", PARAMETER, "of top: exe, host, user, unit, port or parent"},
 	{"limit", "ROWS", PARAMETER, "rows at most; 0: all"},
 	{"format", "NAME", OPTION_FORMAT, "table (default), csv, json or jsonl"},

@@ -40,7 +40,8 @@ static const char *const find_texts[DICTIONARY_COUNT] = {
 
 static const char *const add_texts[DICTIONARY_COUNT] = {
 	[DICTIONARY_EXECUTABLE] = "INSERT INTO executable (path, flags) VALUES (?1, ?2)",
-	[DICTIONARY_UNIT] = "INSERT INTO unit (cgroup, unit, container) VALUES (?1, ?2, ?3)",
+	[DICTIONARY_UNIT] = "INSERT INTO unit (cgroup, unit, user_unit, runtime, container, pod)"
+			    " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
 	[DICTIONARY_ACTOR] = "INSERT INTO actor (executable, parent_executable, uid, unit)"
 			     " VALUES (?1, ?2, ?3, ?4)",
 	[DICTIONARY_REMOTE] = "INSERT INTO remote (address, ip) VALUES (?1, ?2)",
@@ -220,6 +221,11 @@ static int find_executable(
 	return intern(dictionary, DICTIONARY_EXECUTABLE, &key, length, ret_id);
 }
 
+static const char *text_or_null(const char *text)
+{
+	return text[0] ? text : NULL;
+}
+
 static int find_unit(struct dictionary *dictionary, const char *cgroup, int64_t *ret_id)
 {
 	sqlite3_stmt *add = dictionary->add[DICTIONARY_UNIT];
@@ -231,8 +237,11 @@ static int find_unit(struct dictionary *dictionary, const char *cgroup, int64_t 
 	unit_parse(cgroup, &names);
 	sql_bind_text(dictionary->find[DICTIONARY_UNIT], 1, cgroup);
 	sql_bind_text(add, 1, cgroup);
-	sql_bind_text(add, 2, names.unit[0] ? names.unit : NULL);
-	sql_bind_text(add, 3, names.container[0] ? names.container : NULL);
+	sql_bind_text(add, 2, text_or_null(names.unit));
+	sql_bind_text(add, 3, text_or_null(names.user_unit));
+	sql_bind_text(add, 4, text_or_null(names.runtime));
+	sql_bind_text(add, 5, text_or_null(names.container));
+	sql_bind_text(add, 6, text_or_null(names.pod));
 	return intern(dictionary, DICTIONARY_UNIT, cgroup, length, ret_id);
 }
 

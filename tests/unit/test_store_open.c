@@ -17,6 +17,7 @@
 
 #include "support/store_fixture.h"
 #include "util/clock.h"
+#include "util/embedded.h"
 
 static void expect_refused(struct store_fixture *fixture, enum store_class class, const char *words)
 {
@@ -58,7 +59,7 @@ static void a_new_file_is_made_for_owner_and_group_only(void **state)
 	assert_int_equal(status.st_mode & 07777, 0640);
 	assert_string_equal(store_fixture_sql(fixture, "PRAGMA journal_mode"), "wal");
 	assert_string_equal(store_fixture_sql(fixture, "PRAGMA auto_vacuum"), "2");
-	assert_string_equal(store_fixture_sql(fixture, "PRAGMA user_version"), "1");
+	assert_string_equal(store_fixture_sql(fixture, "PRAGMA user_version"), "2");
 	assert_string_equal(store_fixture_sql(fixture, "PRAGMA application_id"), "1279479630");
 }
 
@@ -133,6 +134,23 @@ static void a_database_of_another_program_is_refused(void **state)
 	expect_refused(fixture, STORE_FOREIGN, "another program");
 }
 
+static void an_older_schema_is_brought_up_to_date(void **state)
+{
+	struct store_fixture *fixture = *state;
+
+	assert_string_equal(embedded_schema[0].name, "0001_base.sql");
+	run_sql(fixture->path, embedded_schema[0].text);
+	run_sql(fixture->path,
+		"PRAGMA application_id = 1279479630; PRAGMA user_version = 1;"
+		"INSERT INTO unit (cgroup, unit) VALUES ('/a.service', 'a.service')");
+	store_fixture_open(fixture);
+	assert_string_equal(store_fixture_sql(fixture, "PRAGMA user_version"), "2");
+	assert_string_equal(
+		store_fixture_sql(fixture, "SELECT unit, user_unit, runtime, pod FROM unit"
+					   " WHERE cgroup = '/a.service'"),
+		"a.service|-|-|-");
+}
+
 static void a_newer_schema_is_refused(void **state)
 {
 	struct store_fixture *fixture = *state;
@@ -140,7 +158,7 @@ static void a_newer_schema_is_refused(void **state)
 	store_fixture_open(fixture);
 	store_fixture_close(fixture);
 	run_sql(fixture->path, "PRAGMA user_version = 99");
-	expect_refused(fixture, STORE_NEWER, "newer lastconn (schema 99, this one knows 1)");
+	expect_refused(fixture, STORE_NEWER, "newer lastconn (schema 99, this one knows 2)");
 }
 
 static void a_missing_directory_is_named(void **state)
@@ -400,6 +418,7 @@ int main(void)
 		TEST(a_text_file_is_refused_and_left_alone),
 		TEST(a_fifo_is_refused_without_waiting),
 		TEST(a_database_of_another_program_is_refused),
+		TEST(an_older_schema_is_brought_up_to_date),
 		TEST(a_newer_schema_is_refused),
 		TEST(a_missing_directory_is_named),
 		TEST(a_link_is_followed_only_in_a_directory_of_our_own),

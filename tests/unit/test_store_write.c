@@ -51,7 +51,7 @@ static void a_flow_shows_all_that_is_known_of_it(void **state)
 		"2023-11-14T22:15:00.000000Z|1000000|0|tcp|out|closed|192.0.2.1|40000|2001:db8::1|"
 		"443|-|-|100|2000|5|6|3|300|10|1700000010000000|comm|/usr/bin/curl|"
 		"curl http://example.com|1000|1001|9|/bin/bash|test.service|-|7|9|/bin/bash|exact|"
-		"ebpf");
+		"ebpf|-|-|-|10");
 	assert_string_equal(
 		store_fixture_sql(fixture, "SELECT c.pid, c.exe, c.parent_exe, c.ppid, p.exe,"
 					   " c.start_time, c.netns, c.inner_pid, c.cgroup"
@@ -59,6 +59,27 @@ static void a_flow_shows_all_that_is_known_of_it(void **state)
 					   " ON p.process_id = c.parent_id"),
 		"10|/usr/bin/curl|/bin/bash|9|/bin/bash|2023-11-14T22:13:30.000000Z|7|10|"
 		"/system.slice/test.service");
+}
+
+static void a_cgroup_tells_units_container_and_pod(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct process_info info = store_fixture_process(10, "/usr/bin/curl");
+
+	info.cgroup = "/user.slice/user-1000.slice/user@1000.service/user.slice/"
+		      "user-libpod_pod_0123456789abcdef0123456789abcdef0123456789abcdef"
+		      "0123456789abcdef.slice/libpod-abcdefabcdefabcdefabcdefabcdefabcdef"
+		      "abcdefabcdefabcdefabcdefabcd.scope/container";
+	store_fixture_open(fixture);
+	batch_add_process(fixture->batch, &info);
+	store_fixture_write(fixture);
+	assert_string_equal(
+		store_fixture_sql(fixture, "SELECT unit, user_unit, container_runtime, container,"
+					   " pod FROM processes"),
+		"user@1000.service|libpod-abcdefabcdefabcdefabcdefabcdefabcdef"
+		"abcdefabcdefabcdefabcdefabcd.scope|podman|abcdefabcdefabcdefabcdefabcdefabcdef"
+		"abcdefabcdefabcdefabcdefabcd|"
+		"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
 }
 
 static void a_flow_of_nobody_has_no_process(void **state)
@@ -462,6 +483,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_flow_shows_all_that_is_known_of_it),
+		TEST(a_cgroup_tells_units_container_and_pod),
 		TEST(a_flow_of_nobody_has_no_process),
 		TEST(a_process_that_nobody_described_keeps_its_pid),
 		TEST(a_reused_pid_and_an_exec_are_processes_of_their_own),
