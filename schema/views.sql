@@ -54,7 +54,8 @@ SELECT
 	u.user_unit AS user_unit,       -- unit of the user's own systemd
 	u.runtime AS container_runtime, -- docker podman containerd cri-o lxc ...; NULL: not told
 	u.pod AS pod,                   -- Kubernetes pod uid, podman pod id
-	p.inner_pid AS inner_pid        -- in its own pid namespace
+	p.inner_pid AS inner_pid,       -- in its own pid namespace
+	k.error AS error                -- errno of the socket at its end, 0 none
 FROM flow AS f
 LEFT JOIN kind AS k ON k.id = f.kind
 LEFT JOIN local AS l ON l.id = f.local
@@ -113,7 +114,8 @@ SELECT
 	u.user_unit,
 	u.runtime,
 	u.pod,
-	p.inner_pid
+	p.inner_pid,
+	k.error
 FROM open_flow AS f
 LEFT JOIN kind AS k ON k.id = f.kind
 LEFT JOIN local AS l ON l.id = f.local

@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+"""Every case of tests/support/cases: its traffic beside a recording lastconnd, its truth against the
+records. cases.py tells how they are judged."""
+import json
+import subprocess
+import unittest
+
+import cases
+import harness
+
+
+class Cases(harness.Case):
+
+    def test_every_case(self):
+        daemon = self.start_daemon()
+        done = subprocess.run([harness.CASES], capture_output=True, text=True, check=False,
+                              stdin=subprocess.DEVNULL, timeout=300 * harness.SLOW)
+        daemon.stop()
+        self.assertIn(done.returncode, (0, 1), done.stderr)
+        truth = cases.load(done.stdout.splitlines())
+        verdicts = cases.by_case(cases.judge(truth, daemon.rows("SELECT * FROM flows")))
+        listed = subprocess.run([harness.CASES, "--list"], capture_output=True, text=True,
+                                check=True).stdout.split()
+        self.assertEqual(sorted(verdicts), sorted(listed))
+        for case, (grade, texts) in verdicts.items():
+            with self.subTest(case=case):
+                if grade == "skipped":
+                    self.skipTest(f"{case}: {texts[0]}")
+                self.assertEqual(grade, "right", "\n".join(texts))
+
+
+class Judge(unittest.TestCase):
+    """The judge itself: nothing slips through."""
+    LINE = {"case": "c", "end": "client", "protocol": "tcp", "local_ip": "127.0.0.1",
+            "local_port": 1, "remote_ip": "127.0.0.1", "remote_port": 2, "pid": 3,
+            "exe": "/a", "argv": ["a", "b c"], "opener_pid": 0, "octets_out": 5,
+            "method": ["exact"], "process_start_us": 1000000}
+    FLOW = {"protocol": "tcp", "local_ip": "127.0.0.1", "local_port": 1, "remote_ip": "127.0.0.1",
+            "remote_port": 2, "pid": 3, "exe": "/a", "cmdline": "a 'b c'", "opener_pid": None,
+            "octets_out": 5, "method": "exact", "process_start_us": 1009000, "open": 0}
+
+    def grade(self, *flows, degraded=(), **changed):
+        verdicts = cases.judge([{**self.LINE, **changed}], flows, degraded)
+        return cases.by_case(verdicts)["c"][0]
+
+    def test_the_same_is_right(self):
+        self.assertEqual(self.grade(self.FLOW), "right")
+
+    def test_each_column_that_differs_is_wrong(self):
+        for column, value in (("pid", 4), ("exe", "/b"), ("cmdline", "a b c"), ("opener_pid", 9),
+                              ("octets_out", 4), ("method", "snapshot"), ("open", 1),
+                              ("process_start_us", 2000000), ("protocol", "udp")):
+            with self.subTest(column=column):
+                self.assertEqual(self.grade({**self.FLOW, column: value}), "wrong")
+
+    def test_no_record_is_missing_and_two_are_wrong(self):
+        self.assertEqual(self.grade(), "missing")
+        self.assertEqual(self.grade({**self.FLOW, "local_port": 7, "pid": 4}), "missing")
+        self.assertEqual(self.grade(self.FLOW, self.FLOW), "wrong")
+        self.assertEqual(self.grade(self.FLOW, {**self.FLOW, "remote_port": 9}), "wrong")
+
+    def test_a_degraded_record_knows_less_but_is_never_wrong_and_exact(self):
+        for column, value, grade in (("octets_out", 4, "degraded"), ("octets_out", 6, "wrong"),
+                                     ("pid", 4, "wrong")):
+            self.assertEqual(self.grade({**self.FLOW, column: value}, degraded=["use"]), grade)
+        other = {**self.FLOW, "pid": 4, "method": "inherited"}
+        self.assertEqual(self.grade(other, degraded=["use"]), "degraded")
+        self.assertEqual(self.grade(other), "wrong")
+
+    def test_octets_that_are_no_text(self):
+        line = json.loads('{"exe": "/\\u00ff\\u00c3\\u00a4 (deleted)"}')
+        self.assertEqual(cases.expect(line)["exe"], "/\\xffä")
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -1,0 +1,141 @@
+/* Makes the traffic of every case that lastconn must have right, both ends of it, and prints one
+ * JSON line for each flow record that lastconn must have afterwards (see truth.h).
+ *
+ *     cases               all of them, several at a time
+ *     cases NAME...       these
+ *     cases --list        their names
+ *
+ * What this kernel or user cannot do is {"case": NAME, "skip": REASON}. A case that cannot go on,
+ * or takes longer than its bound, is {"case": NAME, "fail": REASON}, and the exit status is 1.
+ * LASTCONN_SLOW multiplies the bound. C and static: within an emulated machine a Python would take
+ * seconds to start. Traffic stays on the loopback and in network namespaces that end with the
+ * case. */
+#include "cases.h"
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "truth.h"
+
+enum { PARALLEL = 8, BOUND_S = 30 };
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+struct running {
+	pid_t pid; /* 0: free */
+	const char *name;
+	struct truth_book *book;
+};
+
+static const struct case_entry *(*const themes[])(void) = {
+	case_tcp,
+	case_udp,
+};
+
+static struct running running[PARALLEL];
+static bool failed;
+
+static unsigned bound(void)
+{
+	const char *slow = getenv("LASTCONN_SLOW");
+	double factor = slow ? atof(slow) : 1;
+
+	return (unsigned)(BOUND_S * (factor > 1 ? factor : 1));
+}
+
+static void start(struct running *slot, const struct case_entry *entry)
+{
+	slot->name = entry->name;
+	slot->book = truth_book_new();
+	slot->pid = slot->book ? fork() : -1;
+	if (slot->pid < 0) {
+		perror("cases");
+		exit(2);
+	}
+	if (slot->pid > 0) {
+		setpgid(slot->pid, slot->pid);
+		return;
+	}
+	setpgid(0, 0);
+	alarm(bound());
+	truth_book_use(slot->book);
+	entry->run();
+	_exit(0);
+}
+
+/* The end of any case; its group is killed: a process of it may be left. */
+static void finish_one(void)
+{
+	int status;
+	pid_t pid = wait(&status);
+
+	for (size_t i = 0; i < PARALLEL; i++) {
+		if (running[i].pid != pid || pid <= 0)
+			continue;
+		kill(-pid, SIGKILL);
+		failed |= !truth_book_print(running[i].book, running[i].name, status);
+		truth_book_free(running[i].book);
+		running[i].pid = 0;
+	}
+}
+
+static struct running *free_slot(void)
+{
+	for (;;) {
+		for (size_t i = 0; i < PARALLEL; i++)
+			if (running[i].pid == 0)
+				return &running[i];
+		finish_one();
+	}
+}
+
+static bool is_asked(const char *name, char **names)
+{
+	if (!*names)
+		return true;
+	for (; *names; names++)
+		if (strcmp(*names, name) == 0)
+			return true;
+	return false;
+}
+
+static int run_all(char **names)
+{
+	int count = 0;
+
+	for (size_t i = 0; i < COUNT(themes); i++) {
+		for (const struct case_entry *entry = themes[i](); entry->name; entry++) {
+			if (!is_asked(entry->name, names))
+				continue;
+			start(free_slot(), entry);
+			count++;
+		}
+	}
+	for (size_t i = 0; i < PARALLEL; i++)
+		while (running[i].pid)
+			finish_one();
+	if (count == 0)
+		fprintf(stderr, "cases: no such case; see cases --list\n");
+	return count == 0 ? 2 : failed;
+}
+
+static int list(void)
+{
+	for (size_t i = 0; i < COUNT(themes); i++)
+		for (const struct case_entry *entry = themes[i](); entry->name; entry++)
+			puts(entry->name);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	signal(SIGPIPE, SIG_IGN);
+	if (argc == 2 && strcmp(argv[1], "--list") == 0)
+		return list();
+	return run_all(argv + 1);
+}

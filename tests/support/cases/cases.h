@@ -1,0 +1,14 @@
+/* The cases, by theme. Each is a process group of its own and ends by itself. */
+#ifndef LASTCONN_TESTS_CASES_CASES_H
+#define LASTCONN_TESTS_CASES_CASES_H
+
+struct case_entry {
+	const char *name;
+	void (*run)(void);
+};
+
+/* Tables that end with an entry without name. */
+const struct case_entry *case_tcp(void);
+const struct case_entry *case_udp(void);
+
+#endif
