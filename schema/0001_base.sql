@@ -23,8 +23,10 @@ CREATE TABLE run (                      -- one run of lastconnd
 	host         TEXT NOT NULL,
 	version      TEXT NOT NULL,
 	start_us     INTEGER NOT NULL,
-	heartbeat_us INTEGER NOT NULL,      -- known to have been alive at
-	end_us       INTEGER                -- NULL: running, or killed
+	heartbeat_us INTEGER NOT NULL,      -- what was seen up to then is stored
+	end_us       INTEGER,               -- NULL: running, or killed
+	file_from_us  INTEGER,              -- of the capture file that was read: its first packet
+	file_until_us INTEGER               -- and its last
 ) STRICT;
 
 CREATE TABLE executable (               -- a program file
@@ -218,12 +220,13 @@ CREATE TABLE coverage_interval (        -- when something may have been missed
 	id       INTEGER PRIMARY KEY,
 	run      INTEGER REFERENCES run,
 	from_us  INTEGER NOT NULL,
-	until_us INTEGER NOT NULL,
+	until_us INTEGER,                   -- NULL: as long as the run
 	source   TEXT NOT NULL,
 	what     TEXT NOT NULL,
 	count    INTEGER NOT NULL,          -- of what was lost; 0 not countable
 	detail   TEXT NOT NULL
 ) STRICT;
+CREATE INDEX coverage_by_what ON coverage_interval (run, what);
 
 INSERT INTO executable (id, path, flags) VALUES (0, '', 0);
 INSERT INTO unit (id, cgroup) VALUES (0, '');

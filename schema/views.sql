@@ -252,7 +252,8 @@ WHERE r.name <> 0;
 DROP VIEW IF EXISTS coverage;
 CREATE VIEW coverage AS
 -- When something may have been missed. No row that touches a window: nothing is known to be
--- missing in it, from the first start of lastconnd on.
+-- missing in it, from the first start of lastconnd on. What follows within a minute on its like is
+-- one row with it.
 SELECT
 	c.from_us AS from_us,
 	c.until_us AS until_us,
@@ -263,8 +264,17 @@ SELECT
 	c.source AS source,
 	c.what AS what,
 	c.count AS count,               -- of what was lost; 0: not countable
-	nullif(c.detail, '') AS detail
-FROM coverage_interval AS c;
+	nullif(c.detail, '') AS detail,
+	c.missed AS missed              -- all; some; none: nothing, but times or pasts are in doubt
+FROM (
+	SELECT i.from_us, coalesce(i.until_us, r.end_us, r.heartbeat_us) AS until_us, i.source,
+		i.what, i.count, i.detail,
+		CASE WHEN i.what = 'down' THEN 'all'
+			WHEN i.what IN ('snapshot', 'clock step', 'suspend') THEN 'none'
+			ELSE 'some' END AS missed
+	FROM coverage_interval AS i
+	LEFT JOIN run AS r ON r.id = i.run
+) AS c;
 
 DROP VIEW IF EXISTS contact_tail;
 CREATE VIEW contact_tail AS

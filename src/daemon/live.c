@@ -2,7 +2,7 @@
  *
  *   ring readable, every 200 ms     source_ebpf_consume
  *   sweep-interval                  source_ebpf_sweep: counters of open flows, losses
- *   1 s                             clocks, flow expiry, watchdog, hooks that are missing
+ *   1 s                             clocks, flow expiry, watchdog
  *   flush-interval                  the batch goes to the writer
  *   HUP, USR1, TERM, INT            reload, counters, end
  *
@@ -28,8 +28,7 @@
 enum {
 	CONSUME_MS = 200,
 	SECOND_MS = 1000,
-	SUSPENDED_S = 5,  /* a second that took so long: the machine slept */
-	MISSING_S = 3600, /* how often hooks that are missing go into the coverage */
+	SUSPENDED_S = 5, /* a second that took so long: the machine slept */
 	WRITER_DEAD_MS = 30000,
 	SIGNAL_COUNT = 4,
 	TEXT_SIZE = 256,
@@ -47,9 +46,9 @@ struct live {
 	uv_signal_t signals[SIGNAL_COUNT];
 	uv_async_t writer_failed;
 	uint64_t watchdog_us;
+	int64_t begin_us;
 	int64_t watchdog_ns; /* last sent */
 	int64_t second_ns;   /* last on_second */
-	int64_t missing_ns;  /* up to then coverage tells of missing hooks */
 	bool swept_badly;
 	bool sweeps; /* without sweeps nothing shows that a flow is still there */
 	bool failed;
@@ -74,17 +73,15 @@ static void sweep(struct live *live)
 	live->swept_badly = error < 0;
 }
 
-/* Tells the coverage of the hooks that the kernel refused, up to now. */
-static void cover_missing(struct live *live, int64_t now_ns)
+/* Tells the coverage of the hooks that the kernel refused: they stay missing as long as the run. */
+static void cover_missing(struct live *live)
 {
-	int64_t wall_ns = clock_wall_offset_ns();
 	size_t count;
 	const struct source_slot *slots = live->source->ops->slots(live->source, &count);
 
 	for (size_t i = 0; i < count; i++) {
 		struct coverage_record record = {
-			.from_us = (live->missing_ns + wall_ns) / NS_PER_US,
-			.until_us = (now_ns + wall_ns) / NS_PER_US,
+			.from_us = live->begin_us,
 			.what = COVERAGE_SLOT_MISSING,
 			.source = FLOW_SOURCE_EBPF,
 		};
@@ -95,7 +92,6 @@ static void cover_missing(struct live *live, int64_t now_ns)
 			slots[i].loss);
 		pipeline_cover(live->recorder.pipeline, &record);
 	}
-	live->missing_ns = now_ns;
 }
 
 /* In words, where the errno would mislead: ESRCH is libbpf's for a tracepoint that the kernel's BTF
@@ -188,8 +184,6 @@ static void on_second(uv_timer_t *timer)
 	read_clock(live);
 	if (live->sweeps)
 		pipeline_expire(live->recorder.pipeline);
-	if (now_ns - live->missing_ns > MISSING_S * (int64_t)NS_PER_S)
-		cover_missing(live, now_ns);
 	watch_dog(live, now_ns);
 }
 
@@ -197,6 +191,8 @@ static void on_flush(uv_timer_t *timer)
 {
 	struct live *live = timer->data;
 
+	read_clock(live); /* before the ring is read: up to then all is seen */
+	live->source->ops->consume(live->source);
 	pipeline_flush(live->recorder.pipeline);
 }
 
@@ -370,13 +366,14 @@ static int start(struct live *live)
 		log_error("no memory for the tables: lower max-flows and max-processes");
 		return -1;
 	}
+	live->begin_us = clock_realtime_us();
 	if (open_source(live))
 		return -1;
 	if (recorder_open(&live->recorder, live->config, tell_loop, live, &error)) {
 		log_error("%s", error.text);
 		return -1;
 	}
-	live->second_ns = live->missing_ns = clock_boottime_ns();
+	live->second_ns = clock_boottime_ns();
 	read_clock(live);
 	snapshot = live->source->ops->snapshot(live->source);
 	if (snapshot < 0)
@@ -395,7 +392,7 @@ static void say_started(struct live *live)
 			live->sweeps = slots[i].serving >= 0;
 	log_start(live);
 	log_missing(live);
-	cover_missing(live, live->missing_ns);
+	cover_missing(live);
 	pipeline_flush(live->recorder.pipeline);
 	live->watchdog_us = notify_watchdog_us();
 	notify_state("READY=1");
@@ -404,12 +401,10 @@ static void say_started(struct live *live)
 static int stop(struct live *live)
 {
 	struct store_counters counters = {0};
-	int64_t now_ns = clock_boottime_ns();
 	int lost;
 
 	notify_state("STOPPING=1");
 	sweep(live);
-	cover_missing(live, now_ns);
 	lost = recorder_close(&live->recorder, live->config->shutdown_timeout_ns, &counters);
 	log_info("recorded %llu flows of %llu processes", (unsigned long long)counters.flows,
 		(unsigned long long)counters.processes);

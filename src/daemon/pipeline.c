@@ -374,12 +374,15 @@ static void tell_no_room(struct pipeline *pipeline)
 	pipeline->no_room = 0;
 }
 
+/* What is refused stays until the batch is full. */
 static void flush(struct pipeline *pipeline, int (*put)(struct writer *, struct batch *))
 {
 	tell_no_room(pipeline);
 	add_coverage(pipeline);
-	if (pipeline->batch && batch_count(pipeline->batch) > 0)
-		hand_over(pipeline, put); /* what is refused stays until the batch is full */
+	if (pipeline->batch && batch_count(pipeline->batch) > 0 && hand_over(pipeline, put))
+		return;
+	if (!pipeline->options.wait_for_room) /* else the clock is that of a file */
+		writer_mark(pipeline->writer, wall_us(pipeline));
 }
 
 void pipeline_flush(struct pipeline *pipeline)

@@ -57,7 +57,8 @@ void pipeline_expire(struct pipeline *pipeline);
 /* An interval in which something may have been missed. */
 void pipeline_cover(struct pipeline *pipeline, const struct coverage_record *record);
 
-/* Hands over what is there. */
+/* Hands over what is there. What the source has told until pipeline_set_clock was last called
+ * counts as stored from then on. */
 void pipeline_flush(struct pipeline *pipeline);
 
 /* The source is over: ends what is open, and flushes. Returns the records that found no room. */

@@ -90,6 +90,8 @@ static void after_slice(struct reading *reading)
 	source_pcap_counters(reading->source, &counters);
 	pipeline_set_clock(reading->recorder.pipeline, counters.last_ns, 0);
 	pipeline_expire(reading->recorder.pipeline);
+	reading->recorder.file_from_us = counters.first_ns / NS_PER_US;
+	reading->recorder.file_until_us = counters.last_ns / NS_PER_US;
 	show_progress(reading, &counters);
 }
 

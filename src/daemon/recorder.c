@@ -108,6 +108,9 @@ int recorder_close(
 		_exit(EXIT_FAILURE);
 	}
 	store_counters(recorder->store, ret_counters);
+	if (recorder->file_until_us && store_set_file_span(recorder->store, recorder->file_from_us,
+					       recorder->file_until_us) < 0)
+		log_warning("the span of the capture file could not be written");
 	store_close(recorder->store);
 	recorder->store = NULL;
 	return lost > 0 ? -1 : 0;

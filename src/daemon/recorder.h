@@ -13,6 +13,7 @@ struct recorder {
 	struct writer *writer; /* NULL until opened */
 	struct store *store;
 	enum flow_source source;
+	int64_t file_from_us, file_until_us; /* of the packets that were read; 0: none */
 };
 
 /* The pipeline alone, so that a source can be made before the database is touched. Returns 0 or

@@ -37,6 +37,8 @@ struct writer {
 	struct batch *spare[SPARE_MAX];
 	size_t spares;
 	uint64_t refused, lost;
+	int64_t marked_us;  /* writer_mark; 0: never */
+	int64_t written_us; /* the mark up to which all is written */
 	struct store_counters store_counters;
 	enum writer_state state;
 	bool stopping, finished;
@@ -152,16 +154,33 @@ static bool write_batch(struct writer *writer, const struct batch *batch)
 	}
 }
 
-static bool beat(struct writer *writer)
+/* Up to when all that was seen is written. */
+static int64_t written_until_us(struct writer *writer)
+{
+	int64_t us;
+
+	uv_mutex_lock(&writer->mutex);
+	if (writer->queued == 0)
+		writer->written_us = writer->marked_us;
+	us = writer->marked_us ? writer->written_us : clock_realtime_us();
+	uv_mutex_unlock(&writer->mutex);
+	return us;
+}
+
+static bool beat(struct writer *writer, bool last)
 {
 	struct store_error error = {0};
 	uint64_t now_ns = uv_hrtime();
+	int64_t until_us;
 	int result;
 
-	if (now_ns < writer->heartbeat_ns + (uint64_t)HEARTBEAT_MS * NS_PER_MS)
+	if (!last && now_ns < writer->heartbeat_ns + (uint64_t)HEARTBEAT_MS * NS_PER_MS)
 		return true;
 	writer->heartbeat_ns = now_ns;
-	result = store_heartbeat(writer->options.store, clock_realtime_us(), &error);
+	until_us = written_until_us(writer);
+	if (until_us == 0)
+		return true;
+	result = store_heartbeat(writer->options.store, until_us, &error);
 	return judge(writer, result, &error);
 }
 
@@ -230,7 +249,7 @@ static void run(void *argument)
 			give_back(writer, batch, written);
 			alive = written;
 		}
-		alive = alive && beat(writer);
+		alive = alive && beat(writer, stop);
 	}
 	drop_queue(writer);
 	if (writer->state == WRITER_FAILED && writer->options.failed)
@@ -348,6 +367,13 @@ int writer_put_last(struct writer *writer, struct batch *batch)
 	result = put(writer, batch, UINT64_MAX);
 	uv_mutex_unlock(&writer->mutex);
 	return result;
+}
+
+void writer_mark(struct writer *writer, int64_t seen_us)
+{
+	uv_mutex_lock(&writer->mutex);
+	writer->marked_us = seen_us;
+	uv_mutex_unlock(&writer->mutex);
 }
 
 bool writer_is_alive(struct writer *writer, int64_t within_ms)

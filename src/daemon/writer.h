@@ -57,6 +57,10 @@ int writer_put_wait(struct writer *writer, struct batch *batch);
 /* The same for the last batch of a run: the limit does not hold for it. */
 int writer_put_last(struct writer *writer, struct batch *batch);
 
+/* All that happened before seen_us was put: once it is written, the heartbeat says so. Where nobody
+ * says it, heartbeats tell the time. */
+void writer_mark(struct writer *writer, int64_t seen_us);
+
 /* Has the thread shown a sign of life within the last within_ms? */
 bool writer_is_alive(struct writer *writer, int64_t within_ms);
 

@@ -1,4 +1,5 @@
-/* An interval in which something may have been missed. Plain value. */
+/* An interval in which something may have been missed, or in which times are not what they seem.
+ * Plain value. The store joins intervals of one kind that follow on one another. */
 #ifndef LASTCONN_FLOW_COVERAGE_H
 #define LASTCONN_FLOW_COVERAGE_H
 
@@ -15,15 +16,19 @@ enum coverage_what {
 	COVERAGE_QUEUE_FULL,     /* count records lost because the writer was too slow */
 	COVERAGE_FILE_TRUNCATED, /* the capture file ends within a packet, or is damaged */
 	COVERAGE_SLOT_MISSING,   /* the kernel refused a hook: detail names it */
+	COVERAGE_SNAPSHOT,    /* count flows were open before the start: what they did is unknown */
+	COVERAGE_CLOCK_STEP,  /* the wall clock was set, by count ms; detail: which way */
+	COVERAGE_SUSPEND,     /* the machine slept for count ms */
+	COVERAGE_UNACCOUNTED, /* the kernel moved count packets or octets that no flow explains */
 	COVERAGE_COUNT,
 };
 
 enum { COVERAGE_DETAIL_SIZE = 160 };
 
 struct coverage_record {
-	int64_t from_us; /* wall clock */
-	int64_t until_us;
-	uint64_t count; /* of what was lost; 0: not countable */
+	int64_t from_us;  /* wall clock */
+	int64_t until_us; /* 0: as long as the run, or until a record of its kind says otherwise */
+	uint64_t count;   /* of what was lost; 0: not countable */
 	enum coverage_what what;
 	enum flow_source source;
 	char detail[COVERAGE_DETAIL_SIZE]; /* what a user should know of it; may be "" */

@@ -182,11 +182,12 @@ static int settle_when_idle(struct store *store)
 	return store_settle_some(store, HEARTBEAT_SLICES);
 }
 
-int store_heartbeat(struct store *store, int64_t now_us, struct store_error *ret_error)
+int store_heartbeat(struct store *store, int64_t seen_us, struct store_error *ret_error)
 {
-	int64_t values[2] = {now_us, store->run};
-	int64_t since_us = now_us - store->beat_us;
+	int64_t values[2] = {seen_us, store->run};
+	int64_t since_us = seen_us - store->beat_us;
 
+	store->seen_us = seen_us;
 	if (check_same_file(store, ret_error) < 0)
 		return -1;
 	if (clock_boottime_ns() - store->checkpoint_ns >= CHECKPOINT_SECONDS * INT64_C(1000000000))
@@ -201,13 +202,29 @@ int store_heartbeat(struct store *store, int64_t now_us, struct store_error *ret
 	sql_bind_integers(store->beat, 1, values, 2);
 	if (sql_run(store->beat) < 0)
 		return sql_describe(store->db, store->file.path, "writing", ret_error);
-	store->beat_us = now_us;
+	store->beat_us = seen_us;
 	return 0;
+}
+
+int store_set_file_span(struct store *store, int64_t from_us, int64_t until_us)
+{
+	int64_t values[3] = {from_us, until_us, store->run};
+	sqlite3_stmt *stmt;
+	int status;
+
+	if (sql_prepare(store->db,
+		    "UPDATE run SET file_from_us = ?1, file_until_us = ?2 WHERE id = ?3",
+		    &stmt) < 0)
+		return -1;
+	sql_bind_integers(stmt, 1, values, 3);
+	status = sql_run(stmt);
+	sqlite3_finalize(stmt);
+	return status;
 }
 
 static void end_run(struct store *store)
 {
-	int64_t values[2] = {clock_realtime_us(), store->run};
+	int64_t values[2] = {store->seen_us ? store->seen_us : clock_realtime_us(), store->run};
 	sqlite3_stmt *stmt = NULL;
 
 	if (sql_prepare(store->db,

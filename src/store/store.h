@@ -46,10 +46,14 @@ int store_open(const struct store_options *options, struct store **ret_store,
 /* Commits the whole batch in one transaction, or nothing of it. Thread: the writer's only. */
 int store_write(struct store *store, const struct batch *batch, struct store_error *ret_error);
 
-/* The run is alive at now_us; also checkpoints the WAL when it is time. */
-int store_heartbeat(struct store *store, int64_t now_us, struct store_error *ret_error);
+/* What was seen up to seen_us is stored; also checkpoints the WAL when it is time. */
+int store_heartbeat(struct store *store, int64_t seen_us, struct store_error *ret_error);
 
-/* Ends the run, checkpoints, closes, frees. The caller has written its last batch. NULL is fine. */
+/* The run read a capture file with packets of this span. The caller has written its last batch. */
+int store_set_file_span(struct store *store, int64_t from_us, int64_t until_us); /* 0 or -1 */
+
+/* Ends the run as of the last heartbeat (now if there was none), checkpoints, closes, frees. The
+ * caller has written its last batch. NULL is fine. */
 void store_close(struct store *store);
 
 struct store_counters {

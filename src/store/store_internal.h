@@ -19,8 +19,9 @@ struct store {
 	struct dictionary dictionary;
 	struct flow_writer flows;
 	sqlite3_stmt *begin, *commit, *rollback, *beat;
-	sqlite3_stmt *put_listener, *close_listener, *add_coverage;
+	sqlite3_stmt *put_listener, *close_listener, *extend_coverage, *add_coverage;
 	struct store_counters counters;
+	int64_t seen_us;       /* of the last heartbeat; 0: none */
 	int64_t beat_us;       /* of the last heartbeat that was written */
 	int64_t written_ns;    /* CLOCK_BOOTTIME of the last batch */
 	int64_t checkpoint_ns; /* CLOCK_BOOTTIME of the last checkpoint */

@@ -24,14 +24,28 @@ static const char close_listeners_text[] =
 	" max(from_us, (SELECT " LAST_SIGN " FROM run WHERE run.id = listener.run))"
 	" WHERE until_us IS NULL";
 
-/* Runs that only read capture files (no boot) watched nothing. */
+static const char close_coverage_text[] =
+	"UPDATE coverage_interval SET until_us = max(from_us,"
+	" (SELECT coalesce(end_us, heartbeat_us) FROM run WHERE run.id = coverage_interval.run))"
+	" WHERE until_us IS NULL";
+
+/* From the end of the last run, or from when on what it saw may not be stored, to this start; over
+ * a reboot in two parts. Runs that only read capture files (no boot) watched nothing. */
 static const char add_down_text[] =
-	"INSERT INTO coverage_interval (run, from_us, until_us, source, what, count, detail)"
-	" SELECT ?1, last_us, ?2, ?3, ?4, 0, iif(end_us IS NULL, 'killed', 'stopped')"
-	" FROM (SELECT run.end_us, " LAST_SIGN " AS last_us FROM run"
-	"  JOIN boot ON boot.id = run.boot WHERE run.id < ?1 AND boot.boot_uuid <> ''"
-	"  ORDER BY run.id DESC LIMIT 1)"
-	" WHERE last_us < ?2 AND (SELECT boot_uuid <> '' FROM boot WHERE id = ?5)";
+	"WITH last AS (SELECT boot, iif(end_us IS NULL, 'killed', 'stopped') AS how,"
+	"  coalesce(end_us, heartbeat_us) AS last_us FROM run"
+	"  WHERE run.id < ?1 AND boot IN (SELECT id FROM boot WHERE boot_uuid <> '')"
+	"  ORDER BY run.id DESC LIMIT 1),"
+	" this AS (SELECT id AS boot, start_us FROM boot WHERE id = ?5 AND boot_uuid <> ''),"
+	" part (from_us, until_us, detail) AS ("
+	"  SELECT last_us, ?2, how FROM last JOIN this USING (boot)"
+	"  UNION ALL SELECT ?2, last_us, how || '; the clock was set back' FROM last, this"
+	"  UNION ALL SELECT last_us, min(start_us, ?2), how || ', then a reboot'"
+	"   FROM last JOIN this ON this.boot <> last.boot"
+	"  UNION ALL SELECT max(start_us, last_us), ?2, 'not yet started after the boot'"
+	"   FROM last JOIN this ON this.boot <> last.boot)"
+	" INSERT INTO coverage_interval (run, from_us, until_us, source, what, count, detail)"
+	" SELECT ?1, from_us, until_us, ?3, ?4, 0, detail FROM part WHERE from_us < until_us";
 
 /* The value of a stored name, 0 ("unknown") if it is none. */
 static int value_of(const char *(*name_of)(int), int count, const unsigned char *text)
@@ -143,7 +157,8 @@ static int note_down(struct store *store, int64_t now_us)
 int store_recover(struct store *store, int64_t now_us)
 {
 	if (rollup_recover(store->db) < 0 || note_down(store, now_us) < 0 ||
-		sql_exec(store->db, close_listeners_text) < 0 || recover_flows(store) < 0)
+		sql_exec(store->db, close_listeners_text) < 0 ||
+		sql_exec(store->db, close_coverage_text) < 0 || recover_flows(store) < 0)
 		return -1;
 	return sql_exec(store->db, "DELETE FROM open_flow");
 }

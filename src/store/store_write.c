@@ -20,6 +20,19 @@ static const char put_listener_text[] =
 static const char close_listener_text[] = "UPDATE listener SET until_us = max(from_us, ?3)"
 					  " WHERE run = ?1 AND socket = ?2 AND until_us IS NULL";
 
+/* An interval goes on if the next of its kind begins within this slack: a minute, and one more for
+ * every hundred intervals of what the run has already. So n intervals take at least n^2/200
+ * minutes, and whatever goes wrong for years takes some ten thousand rows. */
+#define COVERAGE_SLACK_US                                         \
+	"60000000 * (1 + (SELECT count(*) FROM coverage_interval" \
+	" WHERE run = ?1 AND what = ?6) / 100)"
+
+static const char extend_coverage_text[] =
+	"UPDATE coverage_interval SET from_us = min(from_us, ?2), count = count + ?4,"
+	" until_us = iif(?3 IS NULL, NULL, max(coalesce(until_us, 0), ?3)) WHERE id ="
+	" (SELECT max(id) FROM coverage_interval WHERE run = ?1 AND source = ?5 AND what = ?6"
+	"  AND detail = ?7 AND (until_us IS NULL OR until_us >= ?2 - " COVERAGE_SLACK_US "))";
+
 static const char add_coverage_text[] =
 	"INSERT INTO coverage_interval (run, from_us, until_us, count, source, what, detail)"
 	" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
@@ -36,6 +49,8 @@ int store_write_prepare(struct store *store)
 		sql_prepare(db, put_listener_text, &store->put_listener) < 0 ||
 		sql_prepare(db, close_listener_text, &store->close_listener) < 0)
 		return -1;
+	if (sql_prepare(db, extend_coverage_text, &store->extend_coverage) < 0)
+		return -1;
 	return sql_prepare(db, add_coverage_text, &store->add_coverage);
 }
 
@@ -47,6 +62,7 @@ void store_write_finalize(struct store *store)
 	sqlite3_finalize(store->beat);
 	sqlite3_finalize(store->put_listener);
 	sqlite3_finalize(store->close_listener);
+	sqlite3_finalize(store->extend_coverage);
 	sqlite3_finalize(store->add_coverage);
 }
 
@@ -177,20 +193,28 @@ static int write_listeners(struct store *store, const struct batch *batch)
 	return 0;
 }
 
+static int put_coverage(
+	struct store *store, sqlite3_stmt *put, const struct coverage_record *record)
+{
+	int64_t values[4] = {store->run, record->from_us,
+		record->until_us ? record->until_us : SQL_NULL, (int64_t)record->count};
+
+	sql_bind_integers(put, 1, values, 4);
+	sql_bind_text(put, 5, flow_source_name(record->source));
+	sql_bind_text(put, 6, coverage_what_name(record->what));
+	sql_bind_text(put, 7, record->detail);
+	return sql_run(put);
+}
+
 static int write_coverage(struct store *store, const struct batch *batch)
 {
 	const struct coverage_record *record;
-	sqlite3_stmt *add = store->add_coverage;
 
 	for (size_t i = 0; (record = batch_coverage(batch, i)) != NULL; i++) {
-		int64_t values[4] = {
-			store->run, record->from_us, record->until_us, (int64_t)record->count};
-
-		sql_bind_integers(add, 1, values, 4);
-		sql_bind_text(add, 5, flow_source_name(record->source));
-		sql_bind_text(add, 6, coverage_what_name(record->what));
-		sql_bind_text(add, 7, record->detail);
-		if (sql_run(add) < 0)
+		if (put_coverage(store, store->extend_coverage, record) < 0)
+			return -1;
+		if (sqlite3_changes(store->db) == 0 &&
+			put_coverage(store, store->add_coverage, record) < 0)
 			return -1;
 	}
 	return 0;

@@ -345,15 +345,41 @@ static void the_time_in_which_nobody_watched_is_in_the_coverage(void **state)
 			"1),"
 			" until_us = (SELECT start_us FROM run WHERE id = 2) FROM coverage"),
 		"down|killed|1|1");
+}
+
+static void over_a_reboot_nobody_watched_before_and_after_it(void **state)
+{
+	struct store_fixture *fixture = *state;
+
+	store_fixture_open(fixture);
 	store_fixture_close(fixture);
 	fixture->options.boot_uuid = "boot-2";
+	fixture->options.boot_start_us = clock_realtime_us();
 	store_fixture_open(fixture);
 	assert_string_equal(
 		store_fixture_sql(fixture,
-			"SELECT detail, from_us = (SELECT end_us FROM run WHERE id = 2),"
-			" until_us = (SELECT start_us FROM run WHERE id = 3) FROM coverage"
-			" ORDER BY from_us DESC LIMIT 1"),
-		"stopped|1|1");
+			"SELECT detail, from_us = (SELECT end_us FROM run WHERE id = 1),"
+			" from_us = (SELECT start_us FROM boot WHERE id = 2),"
+			" until_us = (SELECT start_us FROM boot WHERE id = 2),"
+			" until_us = (SELECT start_us FROM run WHERE id = 2) FROM coverage"
+			" ORDER BY from_us"),
+		"stopped, then a reboot|1|0|1|0\nnot yet started after the boot|0|1|0|1");
+}
+
+static void a_clock_that_was_set_back_while_nobody_watched_leaves_a_gap(void **state)
+{
+	struct store_fixture *fixture = *state;
+	int64_t later_us = clock_realtime_us() + 3600 * INT64_C(1000000);
+
+	store_fixture_open(fixture);
+	assert_int_equal(store_heartbeat(fixture->store, later_us, &fixture->error), 0);
+	store_fixture_close(fixture);
+	store_fixture_open(fixture);
+	assert_string_equal(
+		store_fixture_sql(fixture,
+			"SELECT detail, from_us = (SELECT start_us FROM run WHERE id = 2),"
+			" until_us = (SELECT end_us FROM run WHERE id = 1) FROM coverage"),
+		"stopped; the clock was set back|1|1");
 }
 
 static void reading_capture_files_watches_nothing(void **state)
@@ -427,6 +453,8 @@ int main(void)
 		TEST(a_second_writer_is_refused_and_told_the_pid),
 		TEST(what_a_killed_run_left_open_ends_as_lost_at_its_last_sighting),
 		TEST(the_time_in_which_nobody_watched_is_in_the_coverage),
+		TEST(over_a_reboot_nobody_watched_before_and_after_it),
+		TEST(a_clock_that_was_set_back_while_nobody_watched_leaves_a_gap),
 		TEST(reading_capture_files_watches_nothing),
 		TEST(a_lock_file_left_behind_is_no_obstacle),
 		TEST(heartbeats_are_kept),

@@ -13,6 +13,7 @@
 #include <sqlite3.h>
 
 #include "support/store_fixture.h"
+#include "util/clock.h"
 
 #define NOW FIXTURE_START_US
 
@@ -335,7 +336,87 @@ static void gaps_are_kept_with_their_words(void **state)
 	store_fixture_write(fixture);
 	assert_string_equal(store_fixture_sql(fixture, "SELECT * FROM coverage"),
 		"1700000100000000|1700000102000000|2023-11-14T22:15:00.000000Z|"
-		"2023-11-14T22:15:02.000000Z|ebpf|ring full|12|12 events");
+		"2023-11-14T22:15:02.000000Z|ebpf|ring full|12|12 events|some");
+}
+
+static void put_gap(struct store_fixture *fixture, int64_t from_s, int64_t until_s)
+{
+	struct coverage_record gap = {.from_us = NOW + from_s * US_PER_S,
+		.until_us = until_s ? NOW + until_s * US_PER_S : 0,
+		.count = 1,
+		.what = COVERAGE_MAP_FULL,
+		.source = FLOW_SOURCE_EBPF};
+
+	batch_add_coverage(fixture->batch, &gap);
+	store_fixture_write(fixture);
+}
+
+static const char *gaps(struct store_fixture *fixture)
+{
+	return store_fixture_sql(fixture,
+		"SELECT (from_us - 1700000100000000) / 1000000, (until_us - 1700000100000000) / "
+		"1000000, count FROM coverage_interval WHERE what = 'map full' ORDER BY id");
+}
+
+static void gaps_of_one_kind_that_follow_on_one_another_are_one(void **state)
+{
+	struct store_fixture *fixture = *state;
+
+	store_fixture_open(fixture);
+	put_gap(fixture, 0, 10);
+	put_gap(fixture, 10, 20);
+	put_gap(fixture, 80, 90); /* a minute later */
+	assert_string_equal(gaps(fixture), "0|90|3");
+	put_gap(fixture, 151, 152);
+	assert_string_equal(gaps(fixture), "0|90|3\n151|152|1");
+	store_fixture_close(fixture);
+	store_fixture_open(fixture); /* the next run has its own */
+	put_gap(fixture, 153, 154);
+	assert_string_equal(gaps(fixture), "0|90|3\n151|152|1\n153|154|1");
+}
+
+static void a_gap_without_end_lasts_as_long_as_its_run_or_until_it_is_closed(void **state)
+{
+	struct store_fixture *fixture = *state;
+
+	store_fixture_open(fixture);
+	put_gap(fixture, 0, 0);
+	put_gap(fixture, 300, 0);
+	assert_string_equal(gaps(fixture), "0|-|2");
+	assert_int_equal(store_heartbeat(fixture->store, NOW + 400 * US_PER_S, &fixture->error), 0);
+	put_gap(fixture, 500, 600);
+	put_gap(fixture, 800, 0);
+	assert_string_equal(gaps(fixture), "0|600|3\n800|-|1");
+	store_fixture_close(fixture);
+	assert_int_equal(store_fixture_number(fixture,
+				 "SELECT max(c.until_us) = r.end_us FROM coverage AS c, run AS r"),
+		1);
+	store_fixture_open(fixture);
+	assert_int_equal(store_fixture_number(fixture,
+				 "SELECT count(*) FROM coverage_interval WHERE until_us IS NULL"),
+		0);
+}
+
+static void gaps_that_come_for_years_take_few_rows(void **state)
+{
+	enum { GAPS = 3000, APART_S = 61 }; /* each too late to be joined, at first */
+	struct store_fixture *fixture = *state;
+
+	store_fixture_open(fixture);
+	for (int64_t i = 1; i <= GAPS; i++) {
+		struct coverage_record gap = {.from_us = NOW + i * APART_S * US_PER_S,
+			.until_us = NOW + i * APART_S * US_PER_S,
+			.count = 1,
+			.what = COVERAGE_MAP_FULL};
+
+		batch_add_coverage(fixture->batch, &gap);
+		if (i % 1000 == 0)
+			store_fixture_write(fixture);
+	}
+	assert_string_equal(store_fixture_sql(fixture,
+				    "SELECT count(*), sum(count),"
+				    " min(from_us) = 1700000161000000 FROM coverage_interval"),
+		"100|3000|1");
 }
 
 static void the_ledger_keeps_the_first_contact(void **state)
@@ -496,6 +577,9 @@ int main(void)
 		TEST(refused_and_unreachable_count_as_failed),
 		TEST(listeners_open_and_close),
 		TEST(gaps_are_kept_with_their_words),
+		TEST(gaps_of_one_kind_that_follow_on_one_another_are_one),
+		TEST(a_gap_without_end_lasts_as_long_as_its_run_or_until_it_is_closed),
+		TEST(gaps_that_come_for_years_take_few_rows),
 		TEST(the_ledger_keeps_the_first_contact),
 		TEST(names_are_shown_both_ways),
 		TEST(a_locked_database_keeps_the_batch_for_another_try),
