@@ -242,6 +242,8 @@ static int load_all(int argc, char *const argv[], struct config *config, char *t
 		return -1;
 	if (config->origin[config_option_find("local")] == ORIGIN_FLAG && !config->read_path)
 		return refuse(text, "--local: only with --read");
+	if (config->json && !config->check)
+		return refuse(text, "--json: only with --check");
 	return 0;
 }
 

@@ -40,6 +40,8 @@ struct config {
 	uint64_t ring_octets;
 	int synchronous_full;                     /* 0 or 1 */
 	int log_level;                            /* enum log_level */
+	int check;                                /* asked for */
+	int json;                                 /* asked for */
 	int version;                              /* asked for */
 	int help;                                 /* asked for */
 	unsigned char origin[CONFIG_OPTIONS_MAX]; /* enum config_origin of each option */

@@ -94,22 +94,6 @@ static void cover_missing(struct live *live)
 	}
 }
 
-/* In words, where the errno would mislead: ESRCH is libbpf's for a tracepoint that the kernel's BTF
- * lacks, ENOENT the source's for a cgroup program without a place to attach it. */
-static const char *refusal(int error)
-{
-	switch (error) {
-	case ECANCELED:
-		return "disabled";
-	case ESRCH:
-		return "this kernel does not have it";
-	case ENOENT:
-		return "cgroup v2 is not mounted";
-	default:
-		return strerror(error);
-	}
-}
-
 static void log_missing(const struct live *live)
 {
 	size_t count;
@@ -118,7 +102,7 @@ static void log_missing(const struct live *live)
 	for (size_t i = 0; i < count; i++)
 		if (slots[i].serving < 0)
 			log_warning("no hook for '%s' (%s): %s", slots[i].name,
-				refusal(slots[i].rungs[slots[i].rung_count - 1].error),
+				source_refusal(&slots[i].rungs[slots[i].rung_count - 1]),
 				slots[i].loss);
 }
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "daemon/check.h"
 #include "daemon/config.h"
 #include "daemon/live.h"
 #include "daemon/read_file.h"
@@ -55,6 +56,8 @@ int main(int argc, char *argv[])
 		config_help(stdout);
 	else if (config.version)
 		print_version();
+	else if (config.check)
+		status = check_run(&config);
 	else if (config.read_path)
 		status = read_file_run(&config);
 	else

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "query/escape.h"
+#include "util/escape.h"
 #include "query/message.h"
 #include "query/report_find.h"
 

@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
-#include "query/escape.h"
+#include "util/escape.h"
 #include "util/utf8.h"
 
 enum { WIDTH_MIN = 40, WIDTH_FALLBACK = 80 };

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "query/escape.h"
+#include "util/escape.h"
 #include "query/json_list.h"
 #include "util/clock.h"
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "query/escape.h"
+#include "util/escape.h"
 #include "query/json_list.h"
 
 struct format_state {

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "query/json_list.h"
-#include "query/escape.h"
+#include "util/escape.h"
 
 struct format_state {
 	struct format_options options;

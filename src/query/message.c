@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "query/escape.h"
+#include "util/escape.h"
 #include "util/strbuf.h"
 
 static void say(const char *format, va_list args)

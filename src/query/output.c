@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "query/escape.h"
+#include "util/escape.h"
 
 struct output {
 	const struct format_ops *format;

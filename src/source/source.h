@@ -45,6 +45,9 @@ struct source_slot {
 	int serving; /* index of rungs, -1 none */
 };
 
+/* Why the rung was refused, in words. Valid until the next call. */
+const char *source_refusal(const struct source_rung *rung);
+
 struct source;
 
 /* What a live source can do. All of it on one thread; the sink hears of events only from within

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "query/escape.h"
+#include "util/escape.h"
 #include "query/json_list.h"
 
 static char *escaped(const char *text, size_t length)

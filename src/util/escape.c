@@ -1,5 +1,5 @@
 /* One table of what is unsafe, used by every format. */
-#include "query/escape.h"
+#include "util/escape.h"
 
 #include <string.h>
 

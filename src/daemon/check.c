@@ -1,0 +1,130 @@
+/* The programs are really loaded and attached, for as long as the question takes: the only way to
+ * know. A lastconnd that records meanwhile is not disturbed. */
+#include "daemon/check.h"
+
+#include <stdio.h>
+
+#include "daemon/check_print.h"
+#include "flow/flow_names.h"
+#include "source/source_ebpf.h"
+#include "util/log.h"
+
+/* The smallest tables: nothing is read from them. */
+enum { RING_OCTETS = 1 << 16, TABLE_ENTRIES = 16 };
+
+static bool is_second_best(const struct source_slot *slot)
+{
+	for (int i = 1; i <= slot->serving; i++)
+		if (slot->rungs[i].loss)
+			return true;
+	return slot->serving < 0;
+}
+
+static enum check_status judge(const struct check_result *result)
+{
+	if (!result->source)
+		return CHECK_NONE;
+	for (size_t i = 0; i < result->slot_count; i++)
+		if (is_second_best(&result->slots[i]))
+			return CHECK_DEGRADED;
+	return CHECK_FULL;
+}
+
+/* Events of the moment, of which nobody wants to know. */
+
+static void ignore_observation(void *ctx, const struct observation *observation)
+{
+	(void)ctx;
+	(void)observation;
+}
+
+static void ignore_process(void *ctx, const struct process_info *info)
+{
+	(void)ctx;
+	(void)info;
+}
+
+static void ignore_fork(
+	void *ctx, const struct process_ref *child, const struct process_ref *parent)
+{
+	(void)ctx;
+	(void)child;
+	(void)parent;
+}
+
+static void ignore_exit(void *ctx, const struct process_ref *process)
+{
+	(void)ctx;
+	(void)process;
+}
+
+static void ignore_listener(
+	void *ctx, const struct listener_record *record, int64_t time_ns, bool gone)
+{
+	(void)ctx;
+	(void)record;
+	(void)time_ns;
+	(void)gone;
+}
+
+static void ignore_loss(void *ctx, enum coverage_what what, uint64_t count, const char *detail)
+{
+	(void)ctx;
+	(void)what;
+	(void)count;
+	(void)detail;
+}
+
+static const struct source_sink nobody = {
+	.observe = ignore_observation,
+	.process = ignore_process,
+	.fork = ignore_fork,
+	.exit = ignore_exit,
+	.listener = ignore_listener,
+	.loss = ignore_loss,
+};
+
+static enum check_status print(const struct check_result *result, bool json)
+{
+	struct strbuf out = {0};
+
+	if (json)
+		check_print_json(&out, result);
+	else
+		check_print_text(&out, result);
+	if (out.failed)
+		log_error("out of memory");
+	else
+		fputs(strbuf_text(&out), stdout);
+	strbuf_done(&out);
+	return result->status;
+}
+
+enum check_status check_run(const struct config *config)
+{
+	struct source_ebpf_options options = {
+		.ring_octets = RING_OCTETS,
+		.max_peers = TABLE_ENTRIES,
+		.max_processes = TABLE_ENTRIES,
+		.idle_timeout_ns = config->idle_timeout_ns,
+		.disable_slots = config->disable_slots,
+		.disable_programs = config->disable_programs,
+	};
+	struct source_ebpf_error error = {0};
+	struct check_result result = {0};
+	struct source *source = NULL;
+	enum check_status status;
+
+	if (source_ebpf_new(&options, &nobody, &source, &error) == 0) {
+		result.source = flow_source_name(source->ops->source);
+		result.slots = source->ops->slots(source, &result.slot_count);
+	} else {
+		result.error = error.text;
+	}
+	result.status = judge(&result);
+	result.fact_count = check_facts(result.facts);
+	status = print(&result, config->json);
+	if (source)
+		source->ops->free(source);
+	return status;
+}
