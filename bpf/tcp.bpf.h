@@ -99,6 +99,10 @@ static __always_inline void tcp_end(struct sock *sk, __u8 old_state)
 
 	if (state && state->flags & SOCKET_ENDED)
 		return;
+	/* No FIN and no error: whoever closes it now aborts it, by linger 0 or with unread data. A
+	 * reset or a timeout, which come in softirq, set the error before. */
+	if (state && (old_state == TCP_ESTABLISHED || old_state == TCP_CLOSE_WAIT) && !sk->sk_err)
+		note_user(state);
 	send_tcp(
 		sk, old_state == TCP_LISTEN ? EVENT_LISTEN_GONE : EVENT_FLOW_END, state, old_state);
 	if (state)

@@ -1,105 +1,49 @@
-/* TCP between two processes: the families, the ways to move octets, the ways to end. The server is
- * the case's own process, the client its child. */
+/* TCP: families, and the ways to connect and to move octets. */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <unistd.h>
 
 #include "cases.h"
 #include "net.h"
+#include "pair.h"
 #include "truth.h"
 
-enum { REQUEST = 1000, ANSWER = 500 };
-
-struct pair {
-	const char *listen_on, *connect_to;
-	int (*connect)(const char *ip, int port); /* default: net_connect */
-	void (*ask)(int sock);                    /* client and server close afterwards */
-	void (*serve)(int sock);
-	long asked, answered; /* octets */
-	const char *outcome;  /* default: closed on both sides */
-};
-
-static void ask(int sock)
-{
-	net_send(sock, REQUEST);
-	shutdown(sock, SHUT_WR);
-	net_receive_all(sock);
-}
-
-static void serve(int sock)
-{
-	net_receive_all(sock);
-	net_send(sock, ANSWER);
-}
-
-static void run_client(const struct pair *pair, int port)
-{
-	int (*connect_by)(const char *, int) = pair->connect ? pair->connect : net_connect;
-	int sock = connect_by(pair->connect_to, port);
-	struct truth *truth = truth_flow("client", sock, NULL, "out");
-
-	truth_octets(truth, pair->asked, pair->answered);
-	truth->outcome = pair->outcome ? pair->outcome : "closed";
-	(pair->ask ? pair->ask : ask)(sock);
-	close(sock);
-}
-
-static void run_pair(const struct pair *pair)
-{
-	int listener = net_listen(pair->listen_on, 8);
-	struct truth *truth;
-	pid_t client;
-	int sock;
-
-	client = net_fork();
-	if (client == 0) {
-		run_client(pair, net_port(listener));
-		_exit(0);
-	}
-	sock = net_accept(listener);
-	truth = truth_flow("server", sock, NULL, "in");
-	truth_octets(truth, pair->answered, pair->asked);
-	truth->outcome = pair->outcome ? pair->outcome : "closed";
-	(pair->serve ? pair->serve : serve)(sock);
-	close(sock);
-	net_reap(client);
-}
-
-static void talk(const char *listen_on, const char *connect_to)
-{
-	run_pair(&(struct pair){.listen_on = listen_on,
-		.connect_to = connect_to,
-		.asked = REQUEST,
-		.answered = ANSWER});
-}
+enum { BULK = 1048577, EARLY = 100 };
 
 static void run_v4(void)
 {
-	talk("127.0.0.1", "127.0.0.1");
+	pair_run(&(struct pair){0});
 }
 
 static void run_v6(void)
 {
-	talk("::1", "::1");
+	pair_run(&(struct pair){.listen_on = "::1", .connect_to = "::1"});
 }
 
 static void run_mapped_client(void)
 {
-	talk("127.0.0.1", "::ffff:127.0.0.1");
+	pair_run(&(struct pair){.connect_to = "::ffff:127.0.0.1"});
 }
 
 static void run_mapped_server(void)
 {
-	talk("::", "127.0.0.1");
+	pair_run(&(struct pair){.listen_on = "::"});
 }
 
 static void run_mapped(void)
 {
-	talk("::", "::ffff:127.0.0.1");
+	pair_run(&(struct pair){.listen_on = "::", .connect_to = "::ffff:127.0.0.1"});
+}
+
+static void run_two_addresses(void)
+{
+	pair_run(&(struct pair){.listen_on = "127.0.0.2", .connect_to = "127.0.0.2"});
 }
 
 static int connect_nonblocking(const char *ip, int port)
@@ -110,7 +54,7 @@ static int connect_nonblocking(const char *ip, int port)
 	int error = net_connect_error(sock, &peer);
 
 	if (error != 0 && error != EINPROGRESS)
-		truth_fail("connect: error %d", error);
+		truth_fail("connect: %s", strerror(error));
 	poll(&poll_for, 1, -1);
 	fcntl(sock, F_SETFL, 0);
 	return sock;
@@ -118,29 +62,89 @@ static int connect_nonblocking(const char *ip, int port)
 
 static void run_nonblocking(void)
 {
-	run_pair(&(struct pair){.listen_on = "127.0.0.1",
-		.connect_to = "127.0.0.1",
-		.connect = connect_nonblocking,
-		.asked = REQUEST,
-		.answered = ANSWER});
+	pair_run(&(struct pair){.connect = connect_nonblocking});
 }
 
-static void do_nothing(int sock)
+static void nothing(int sock)
 {
 	(void)sock;
 }
 
-static void read_to_end(int sock)
+static void read_all(int sock)
 {
 	net_receive_all(sock);
 }
 
 static void run_silent(void)
 {
-	run_pair(&(struct pair){.listen_on = "127.0.0.1",
-		.connect_to = "127.0.0.1",
-		.ask = do_nothing,
-		.serve = read_to_end});
+	pair_run(&(struct pair){.ask = nothing, .serve = read_all});
+}
+
+static void send_bulk(int sock)
+{
+	net_send(sock, BULK);
+}
+
+static void run_bulk(void)
+{
+	pair_run(&(struct pair){.ask = send_bulk, .serve = read_all, .asked = BULK});
+}
+
+static void send_by_sendfile(int sock)
+{
+	int file = memfd_create("file", MFD_CLOEXEC);
+	off_t offset = 0;
+
+	if (file < 0 || ftruncate(file, BULK) < 0)
+		truth_fail("memfd: %s", strerror(errno));
+	while (offset < BULK)
+		if (sendfile(sock, file, &offset, (size_t)(BULK - offset)) <= 0)
+			truth_fail("sendfile: %s", strerror(errno));
+}
+
+static void run_sendfile(void)
+{
+	pair_run(&(struct pair){.ask = send_by_sendfile, .serve = read_all, .asked = BULK});
+}
+
+static void run_splice(void)
+{
+	pair_run(&(struct pair){.ask = send_bulk, .serve = net_splice_all, .asked = BULK});
+}
+
+static int listen_fast(const char *ip)
+{
+	int sock = net_listen(ip, 8);
+
+	net_option(sock, IPPROTO_TCP, TCP_FASTOPEN, 8);
+	return sock;
+}
+
+static int connect_fast(const char *ip, int port)
+{
+	int sock = net_socket(ip, SOCK_STREAM, 0);
+	struct net_address peer = net_address(ip, port);
+	struct tcp_info info;
+	socklen_t length = sizeof(info);
+	char early[EARLY] = {0};
+
+	if (sendto(sock, early, EARLY, MSG_FASTOPEN, &peer.any, peer.length) != EARLY)
+		truth_fail("MSG_FASTOPEN: %s", strerror(errno));
+	if (getsockopt(sock, IPPROTO_TCP, TCP_INFO, &info, &length) < 0 ||
+		!(info.tcpi_options & TCPI_OPT_SYN_DATA))
+		truth_skip("the kernel sent no data with the SYN");
+	return sock;
+}
+
+static void run_fastopen(void)
+{
+	net_namespace();
+	net_sysctl("ipv4/tcp_fastopen", "519"); /* both sides, no cookies */
+	pair_run(&(struct pair){.listen = listen_fast,
+		.connect = connect_fast,
+		.ask = pair_ask,
+		.asked = EARLY + PAIR_ASKED,
+		.answered = PAIR_ANSWERED});
 }
 
 static const struct case_entry entries[] = {
@@ -149,8 +153,13 @@ static const struct case_entry entries[] = {
 	{"tcp_mapped_client", run_mapped_client},
 	{"tcp_mapped_server", run_mapped_server},
 	{"tcp_mapped_both", run_mapped},
+	{"tcp_two_addresses", run_two_addresses},
 	{"tcp_nonblocking", run_nonblocking},
 	{"tcp_silent", run_silent},
+	{"tcp_bulk", run_bulk},
+	{"tcp_sendfile", run_sendfile},
+	{"tcp_splice", run_splice},
+	{"tcp_fastopen", run_fastopen},
 	{0},
 };
 

@@ -34,6 +34,8 @@ struct running {
 
 static const struct case_entry *(*const themes[])(void) = {
 	case_tcp,
+	case_end,
+	case_owner,
 	case_udp,
 };
 

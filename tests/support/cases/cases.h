@@ -9,6 +9,8 @@ struct case_entry {
 
 /* Tables that end with an entry without name. */
 const struct case_entry *case_tcp(void);
+const struct case_entry *case_end(void);
+const struct case_entry *case_owner(void);
 const struct case_entry *case_udp(void);
 
 #endif

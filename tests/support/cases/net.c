@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -42,6 +43,14 @@ struct net_address net_name(int sock)
 	struct net_address address = {.length = sizeof(struct sockaddr_in6)};
 
 	check(getsockname(sock, &address.any, &address.length), "getsockname");
+	return address;
+}
+
+struct net_address net_peer(int sock)
+{
+	struct net_address address = {.length = sizeof(struct sockaddr_in6)};
+
+	check(getpeername(sock, &address.any, &address.length), "getpeername");
 	return address;
 }
 
@@ -143,12 +152,25 @@ long net_receive_all(int sock)
 	return total;
 }
 
-void net_abort(int sock)
+void net_splice_all(int sock)
+{
+	int sink = open("/dev/null", O_WRONLY | O_CLOEXEC), fds[2];
+	ssize_t moved;
+
+	if (sink < 0 || pipe2(fds, O_CLOEXEC) < 0)
+		truth_fail("pipe: %s", strerror(errno));
+	while ((moved = splice(sock, NULL, fds[1], NULL, 65536, 0)) > 0)
+		if (splice(fds[0], NULL, sink, NULL, (size_t)moved, 0) != moved)
+			truth_fail("splice: %s", strerror(errno));
+	if (moved < 0)
+		truth_fail("splice: %s", strerror(errno));
+}
+
+void net_abort_on_close(int sock)
 {
 	struct linger linger = {.l_onoff = 1};
 
 	check(setsockopt(sock, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), "SO_LINGER");
-	close(sock);
 }
 
 pid_t net_fork(void)
@@ -163,6 +185,51 @@ void net_reap(pid_t pid)
 	check(waitpid(pid, &status, 0), "waitpid");
 	if (status != 0)
 		truth_fail("a process of the case ended with status 0x%x", status);
+}
+
+void net_finish(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	check(waitpid(pid, NULL, 0), "waitpid");
+}
+
+union control {
+	char octets[CMSG_SPACE(sizeof(int))];
+	struct cmsghdr align;
+};
+
+void net_pass(int through, int fd)
+{
+	union control control = {0};
+	struct iovec octet = {.iov_base = (char[1]){0}, .iov_len = 1};
+	struct msghdr message = {.msg_iov = &octet,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control)};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+	check((int)sendmsg(through, &message, 0), "sendmsg");
+}
+
+int net_take(int through)
+{
+	union control control = {0};
+	struct iovec octet = {.iov_base = (char[1]){0}, .iov_len = 1};
+	struct msghdr message = {.msg_iov = &octet,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control)};
+	int fd;
+
+	check((int)recvmsg(through, &message, MSG_CMSG_CLOEXEC), "recvmsg");
+	if (!CMSG_FIRSTHDR(&message))
+		truth_fail("no descriptor came");
+	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(fd));
+	return fd;
 }
 
 struct net_gate net_gate(void)

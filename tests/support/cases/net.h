@@ -19,6 +19,7 @@ struct net_address {
 /* From text, IPv4 or IPv6 (v4-mapped too). */
 struct net_address net_address(const char *ip, int port);
 struct net_address net_name(int sock);
+struct net_address net_peer(int sock);
 int net_port(int sock);
 
 int net_socket(const char *ip, int type, int protocol);
@@ -32,10 +33,15 @@ void net_option(int sock, int level, int name, int value);
 void net_send(int sock, long octets);
 void net_receive(int sock, long octets); /* exactly so many */
 long net_receive_all(int sock);          /* until the end or a reset */
-void net_abort(int sock);                /* closes with a reset */
+void net_splice_all(int sock);           /* the same by splice(2) */
+void net_abort_on_close(int sock);       /* by a reset */
 
 pid_t net_fork(void);
-void net_reap(pid_t pid); /* which must end well */
+void net_reap(pid_t pid);   /* which must end well */
+void net_finish(pid_t pid); /* kills and reaps it */
+/* Hands a descriptor to whoever reads the other end of a Unix socket. */
+void net_pass(int through, int fd);
+int net_take(int through);
 
 /* A gate between processes: closed until somebody opens it, once. */
 struct net_gate {

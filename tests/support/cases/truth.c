@@ -5,8 +5,10 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -20,6 +22,8 @@ enum { FLOWS_MAX = 512 };
 struct truth_book {
 	char reason[256];
 	bool skip;
+	atomic_bool holds, released;
+	char directory[64]; /* "": none was needed */
 	int flows;
 	struct truth flow[FLOWS_MAX];
 };
@@ -39,9 +43,27 @@ void truth_book_use(struct truth_book *given)
 	book = given;
 }
 
+static int remove_one(const char *path, const struct stat *status, int type, struct FTW *walk)
+{
+	(void)status, (void)type, (void)walk;
+	return remove(path);
+}
+
 void truth_book_free(struct truth_book *given)
 {
+	if (given->directory[0])
+		nftw(given->directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 	munmap(given, sizeof(*given));
+}
+
+bool truth_book_holds(const struct truth_book *of)
+{
+	return of->holds;
+}
+
+void truth_book_release(struct truth_book *of)
+{
+	of->released = true;
 }
 
 __attribute__((noreturn)) static void give_up(const char *format, va_list arguments, bool skip)
@@ -68,6 +90,21 @@ void truth_skip(const char *format, ...)
 
 	va_start(arguments, format);
 	give_up(format, arguments, true);
+}
+
+const char *truth_directory(void)
+{
+	snprintf(book->directory, sizeof(book->directory), "/tmp/lastconn-cases-XXXXXX");
+	if (!mkdtemp(book->directory))
+		truth_fail("%s: %s", book->directory, strerror(errno));
+	return book->directory;
+}
+
+void truth_hold(void)
+{
+	book->holds = true;
+	while (!book->released)
+		usleep(10000);
 }
 
 static size_t read_file(const char *path, char *text, size_t size)
@@ -112,14 +149,15 @@ void truth_self(struct truth_process *process)
 		truth_fail("/proc is not mounted");
 	text[length] = '\0';
 	process->pid = atoi(text);
+	process->inner_pid = getpid();
 	process->uid = getuid();
 	process->start_us = start_of("/proc/self/stat");
-	length = readlink("/proc/self/exe", process->exe, sizeof(process->exe) - 1);
+	length = readlink("/proc/thread-self/exe", process->exe, sizeof(process->exe) - 1);
 	if (length <= 0)
-		truth_fail("/proc/self/exe: %s", strerror(errno));
+		truth_fail("/proc/thread-self/exe: %s", strerror(errno));
 	process->exe[length] = '\0';
 	process->argv_length =
-		read_file("/proc/self/cmdline", process->argv, sizeof(process->argv));
+		read_file("/proc/thread-self/cmdline", process->argv, sizeof(process->argv));
 	length = (ssize_t)read_file("/proc/self/comm", text, sizeof(text));
 	memcpy(process->comm, text, (size_t)length - 1);
 	process->comm[length - 1] = '\0';
@@ -130,7 +168,7 @@ void truth_program(struct truth *truth, pid_t pid, const char *path, const char 
 	const char *name = strrchr(path, '/');
 	char stat[64];
 
-	truth->user.pid = pid;
+	truth->user.pid = truth->user.inner_pid = pid;
 	truth->opener = pid;
 	snprintf(stat, sizeof(stat), "/proc/%d/stat", pid);
 	truth->user.start_us = start_of(stat);
@@ -303,6 +341,7 @@ static void print_process(const struct truth_process *process)
 	const char *end = process->argv + process->argv_length;
 
 	print_number("pid", process->pid);
+	print_number("inner_pid", process->inner_pid);
 	print_number("uid", process->uid);
 	print_number("process_start_us", process->start_us);
 	print_text("comm", process->comm);

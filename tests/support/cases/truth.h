@@ -17,7 +17,8 @@
 enum { TRUTH_UNKNOWN = -1, TRUTH_ARGV_SIZE = 512 };
 
 struct truth_process {
-	pid_t pid; /* in the pid namespace of the mounted procfs */
+	pid_t pid;       /* in the pid namespace of the mounted procfs */
+	pid_t inner_pid; /* in its own */
 	long uid;
 	int64_t start_us; /* wall clock, to 10 ms */
 	char comm[16];
@@ -64,6 +65,12 @@ struct truth *truth_mirror(const char *end, const struct truth *other);
 struct truth *truth_at(int index);
 int truth_count(void);
 
+/* A directory of the case, removed after it. */
+const char *truth_directory(void);
+
+/* Waits, where the case began before lastconnd, until that records. */
+void truth_hold(void);
+
 /* Sets what was sent and received. */
 void truth_octets(struct truth *truth, long out, long in);
 void truth_packets(struct truth *truth, long out, long in);
@@ -76,6 +83,8 @@ __attribute__((noreturn, format(printf, 1, 2))) void truth_skip(const char *form
 struct truth_book;
 struct truth_book *truth_book_new(void);
 void truth_book_use(struct truth_book *book);
+bool truth_book_holds(const struct truth_book *book);
+void truth_book_release(struct truth_book *book);
 bool truth_book_print(const struct truth_book *book, const char *name, int status);
 void truth_book_free(struct truth_book *book);
 
