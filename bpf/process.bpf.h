@@ -17,6 +17,8 @@ struct seen_value {
 	__u32 uid;
 };
 
+enum { CGROUP_SUBSYS_MAX = 16 }; /* controllers looked at: Linux 6.18 has 14 */
+
 /* Which processes have been reported; an evicted one is merely reported again. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -131,9 +133,29 @@ static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *nod
 	return BPF_CORE_READ((struct kernfs_node___old *)node, parent);
 }
 
+/* Where the task is in the v2 hierarchy. At its root, as on hosts and of container engines that
+ * use v1: where the first v1 controller has it below its own root. */
+static __always_inline struct kernfs_node *task_cgroup(struct task_struct *task)
+{
+	struct css_set *set = BPF_CORE_READ(task, cgroups);
+	struct kernfs_node *node = BPF_CORE_READ(set, dfl_cgrp, kn);
+
+	for (__u32 i = 0; i < CGROUP_SUBSYS_MAX && !kernfs_parent(node); i++) {
+		struct cgroup_subsys_state *state = NULL;
+
+		if (i * sizeof(state) >= bpf_core_field_size(set->subsys))
+			break;
+		bpf_probe_read_kernel(&state, sizeof(state),
+			(void *)set + bpf_core_field_offset(struct css_set, subsys) +
+				i * sizeof(state));
+		node = BPF_CORE_READ(state, cgroup, kn);
+	}
+	return node;
+}
+
 static __always_inline void append_cgroup(struct process_scratch *record, struct task_struct *task)
 {
-	struct kernfs_node *node = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn);
+	struct kernfs_node *node = task_cgroup(task);
 
 	for (int i = 0; i < EVENT_CGROUP_DEPTH && node; i++) {
 		struct kernfs_node *parent = kernfs_parent(node);

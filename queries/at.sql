@@ -29,7 +29,8 @@
 -- column octets_in "in": payload received [octets]
 -- column pid: process [integer]
 -- column user: whose process [user]
--- column exe "program": path of the program [long]
+-- column program: path of the program, as its container shows it, after CONTAINER: [long narrow]
+-- column exe: path of the program, as its own root shows it [wide]
 -- column cmdline: command line [wide]
 -- column unit: systemd unit [wide]
 -- column user_unit: unit of the user's own systemd [wide]
@@ -131,6 +132,7 @@ SELECT
 	s.octets_in,
 	p.pid,
 	nullif(a.uid, -1) AS user,
+	coalesce(substr(u.container, 1, 12) || ':', '') || nullif(e.path, '') AS program,
 	nullif(e.path, '') AS exe,
 	nullif(p.cmdline, '') AS cmdline,
 	u.unit,

@@ -42,7 +42,8 @@
 -- column user: whose process [user]
 -- column uid: its number [integer wide]
 -- column login_user: who had logged in [user wide]
--- column exe "program": path of the program [long]
+-- column program: path of the program, as its container shows it, after CONTAINER: [long narrow]
+-- column exe: path of the program, as its own root shows it [wide]
 -- column comm: short name of the process [wide]
 -- column cmdline: command line [wide]
 -- column process_start: tells a reused pid apart [time_us wide]
@@ -202,6 +203,7 @@ SELECT
 	nullif(a.uid, -1) AS user,
 	nullif(a.uid, -1) AS uid,
 	p.loginuid AS login_user,
+	coalesce(substr(u.container, 1, 12) || ':', '') || nullif(e.path, '') AS program,
 	nullif(e.path, '') AS exe,
 	nullif(p.comm, '') AS comm,
 	nullif(p.cmdline, '') AS cmdline,

@@ -35,7 +35,8 @@
 -- column outcome: how it ended, or open [outcome]
 -- column pid: process that used the socket [integer]
 -- column user: whose process [user]
--- column exe "program": path of the program [long]
+-- column program: path of the program, as its container shows it, after CONTAINER: [long narrow]
+-- column exe: path of the program, as its own root shows it [wide]
 -- column cmdline: command line [wide]
 -- column unit: systemd unit [wide]
 -- column user_unit: unit of the user's own systemd [wide]
@@ -88,6 +89,7 @@ SELECT
 	k.outcome,
 	p.pid,
 	nullif(a.uid, -1) AS user,
+	coalesce(substr(u.container, 1, 12) || ':', '') || nullif(e.path, '') AS program,
 	nullif(e.path, '') AS exe,
 	nullif(p.cmdline, '') AS cmdline,
 	u.unit,

@@ -35,7 +35,8 @@ struct process_info {
 	const char *comm;          /* of the group leader; "" unknown. All four are valid UTF-8 */
 	const char *exe;     /* absolute path as the process's own root shows it; "" unknown */
 	const char *cmdline; /* arguments joined by spaces; "" unknown */
-	const char *cgroup;  /* path in the cgroup v2 hierarchy; "" unknown */
+	const char *cgroup;  /* path in the cgroup v2 hierarchy, or in a v1 one if that is its
+			      * root; "" unknown or the root of all */
 };
 
 #endif

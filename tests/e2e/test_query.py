@@ -569,7 +569,7 @@ class Query(harness.Case):
                          self.table("help", name).split("Columns:\n")[1].splitlines()
                          if line.startswith("  ")]
             self.assertEqual([column for column in described if column in row], list(row), name)
-            self.assertLessEqual(set(described) - set(row), {"way", "remote", "local", "pid_inside"}, name)
+            self.assertLessEqual(set(described) - set(row), {"way", "remote", "local", "program", "pid_inside"}, name)
 
     # -- tail
 
