@@ -41,6 +41,7 @@ struct config {
 	int synchronous_full;                     /* 0 or 1 */
 	int log_level;                            /* enum log_level */
 	int check;                                /* asked for */
+	int selftest;                             /* asked for */
 	int json;                                 /* asked for */
 	int version;                              /* asked for */
 	int help;                                 /* asked for */

@@ -10,6 +10,7 @@
 #include "daemon/config.h"
 #include "daemon/live.h"
 #include "daemon/read_file.h"
+#include "daemon/selftest.h"
 #include "source/source_pcap.h"
 #include "store/store.h"
 #include "util/log.h"
@@ -58,6 +59,8 @@ int main(int argc, char *argv[])
 		print_version();
 	else if (config.check)
 		status = check_run(&config);
+	else if (config.selftest)
+		status = selftest_run(&config);
 	else if (config.read_path)
 		status = read_file_run(&config);
 	else
