@@ -42,6 +42,41 @@ int BPF_PROG(socket_receive, struct sock *sk, int result, int flags)
 	return 0;
 }
 
+/* Before Linux 6.3: every protocol's way into and out of its sockets, all in process context. */
+static __always_inline void socket_called(void *ctx, const struct socket *socket)
+{
+	struct sock *sk = socket->sk;
+	__u64 result = 0;
+
+	if (sk && bpf_get_func_ret(ctx, &result) == 0)
+		socket_used(sk, (int)result);
+}
+
+#define SOCKET_CALL(name, function)                     \
+	SEC("fexit/" function)                          \
+	int BPF_PROG(name, const struct socket *socket) \
+	{                                               \
+		socket_called(ctx, socket);             \
+		return 0;                               \
+	}
+
+SOCKET_CALL(inet_send, "inet_sendmsg")
+SOCKET_CALL(inet6_send, "inet6_sendmsg")
+SOCKET_CALL(inet_send_page, "inet_sendpage") /* sendfile, splice; until 6.4 */
+SOCKET_CALL(inet_receive, "inet_recvmsg")
+SOCKET_CALL(inet6_receive, "inet6_recvmsg")
+SOCKET_CALL(tcp_splice, "tcp_splice_read")
+
+/* Slot accept. The new socket has no sock if accept failed: no need for the result, whose place
+ * among the arguments changed in 6.10. */
+SEC("fexit/inet_accept")
+int BPF_PROG(socket_accept, const struct socket *listener, const struct socket *accepted)
+{
+	if (listener->sk && accepted->sk)
+		tcp_accept(listener->sk, accepted->sk);
+	return 0;
+}
+
 /* Slot datagram: octets and packets per peer. */
 SEC("cgroup_skb/egress")
 int datagram_out(struct __sk_buff *skb)

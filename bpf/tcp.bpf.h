@@ -76,6 +76,21 @@ static __always_inline void tcp_accepted(struct sock *sk)
 		       (state->user.pid ? EVENT_OWNER_INHERITED : 0);
 }
 
+/* accept(2): who takes a connection is its user until somebody else sends or receives, and that of
+ * connections that nobody takes. */
+static __always_inline void tcp_accept(struct sock *listener, struct sock *sk)
+{
+	struct socket_state *state = socket_state_get(sk, 0);
+	struct socket_state *listening = socket_state_get(listener, 0);
+
+	if (!state || state->flags & EVENT_OWNER_EXACT)
+		return;
+	take_current(&state->user);
+	__sync_fetch_and_and(&state->flags, ~(EVENT_OWNER_INHERITED | EVENT_OWNER_SNAPSHOT));
+	if (listening && !same_ref(&listening->user, &state->user))
+		listening->user = state->user;
+}
+
 static __always_inline bool send_tcp(
 	struct sock *sk, __u32 type, const struct socket_state *state, __u8 old_state)
 {

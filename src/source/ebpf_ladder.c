@@ -144,6 +144,14 @@ static struct bpf_link *attach_program(
 	return NULL;
 }
 
+/* Has the kernel the function that its section names? */
+static bool function_exists(struct bpf_program *program)
+{
+	const char *slash = strchr(bpf_program__section_name(program), '/');
+
+	return bpf_program__set_attach_target(program, 0, slash + 1) == 0;
+}
+
 static int load_rung(const struct ebpf_ladder *ladder, const struct ebpf_rung *rung,
 	struct flow_bpf *object, struct bpf_link **links)
 {
@@ -151,12 +159,16 @@ static int load_rung(const struct ebpf_ladder *ladder, const struct ebpf_rung *r
 	int error = share_maps(ladder, object);
 
 	for (size_t i = 0; i < EBPF_RUNG_PROGRAMS_MAX && rung->programs[i]; i++) {
-		programs[i] = bpf_object__find_program_by_name(object->obj, rung->programs[i]);
-		bpf_program__set_autoload(programs[i], true);
+		programs[i] =
+			bpf_object__find_program_by_name(object->obj, ebpf_slots_program(rung, i));
+		bpf_program__set_autoload(programs[i],
+			!ebpf_slots_is_optional(rung, i) || function_exists(programs[i]));
 	}
 	if (!error)
 		error = flow_bpf__load(object);
 	for (size_t i = 0; error == 0 && i < EBPF_RUNG_PROGRAMS_MAX && programs[i]; i++) {
+		if (!bpf_program__autoload(programs[i]))
+			continue;
 		links[i] = attach_program(ladder, programs[i]);
 		error = links[i] ? 0 : -errno;
 	}
@@ -172,9 +184,8 @@ static int try_rung(
 	struct flow_bpf *object;
 	int error;
 
-	for (size_t i = 0; i < EBPF_RUNG_PROGRAMS_MAX && rung->programs[i]; i++)
-		if (ebpf_slots_listed(ladder->options->disable_programs, rung->programs[i]))
-			return -ECANCELED;
+	if (ebpf_slots_has_program(rung, ladder->options->disable_programs))
+		return -ECANCELED;
 	object = open_object(ladder->options);
 	if (!object)
 		return -errno;

@@ -15,7 +15,16 @@ static const struct ebpf_slot all_slots[EBPF_SLOT_COUNT] = {
 		.name = "use",
 		.loss = "accepted connections are given to the listener's owner, UDP sockets to who "
 			"bound or closed them",
-		.rungs = {{"tp_btf", NULL, {"socket_send", "socket_receive"}}}, /* since Linux 6.3 */
+		.rungs = {{"tp_btf", NULL, {"socket_send", "socket_receive"}}, /* since Linux 6.3 */
+			{"fexit", NULL,
+				{"inet_send", "inet_receive", "?inet6_send", "?inet6_receive",
+					"?inet_send_page", "?tcp_splice"}}},
+	},
+	[EBPF_SLOT_ACCEPT] = {
+		.name = "accept",
+		.loss = "connections that end before anybody sends, receives or closes are given to the "
+			"listener's owner",
+		.rungs = {{"fexit", NULL, {"socket_accept"}}},
 	},
 	[EBPF_SLOT_DATAGRAM] = {
 		.name = "datagram",
@@ -70,10 +79,20 @@ bool ebpf_slots_listed(const char *list, const char *name)
 	return false;
 }
 
-static bool has_program(const struct ebpf_rung *rung, const char *list)
+const char *ebpf_slots_program(const struct ebpf_rung *rung, size_t index)
+{
+	return rung->programs[index] + ebpf_slots_is_optional(rung, index);
+}
+
+bool ebpf_slots_is_optional(const struct ebpf_rung *rung, size_t index)
+{
+	return rung->programs[index][0] == '?';
+}
+
+bool ebpf_slots_has_program(const struct ebpf_rung *rung, const char *list)
 {
 	for (size_t i = 0; i < EBPF_RUNG_PROGRAMS_MAX && rung->programs[i]; i++)
-		if (ebpf_slots_listed(rung->programs[i], list))
+		if (ebpf_slots_listed(list, ebpf_slots_program(rung, i)))
 			return true;
 	return false;
 }
@@ -90,7 +109,7 @@ static bool is_program(const char *name)
 {
 	for (size_t i = 0; i < EBPF_SLOT_COUNT; i++)
 		for (size_t j = 0; j < SOURCE_RUNGS_MAX; j++)
-			if (has_program(&all_slots[i].rungs[j], name))
+			if (ebpf_slots_has_program(&all_slots[i].rungs[j], name))
 				return true;
 	return false;
 }

@@ -12,13 +12,16 @@ enum { EBPF_RUNG_PROGRAMS_MAX = 6 };
 
 struct ebpf_rung {
 	const char *name;
-	const char *loss;                             /* against the rung above; NULL nothing */
-	const char *programs[EBPF_RUNG_PROGRAMS_MAX]; /* all of them serve the slot together */
+	const char *loss; /* against the rung above; NULL nothing */
+	/* All of them serve the slot together; with '?' before its name: if the kernel has the
+	 * function that it is attached to. */
+	const char *programs[EBPF_RUNG_PROGRAMS_MAX];
 };
 
 enum ebpf_slot_index {
 	EBPF_SLOT_TCP,
 	EBPF_SLOT_USE,
+	EBPF_SLOT_ACCEPT,
 	EBPF_SLOT_DATAGRAM,
 	EBPF_SLOT_BIND,
 	EBPF_SLOT_RELEASE,
@@ -36,6 +39,13 @@ struct ebpf_slot {
 };
 
 const struct ebpf_slot *ebpf_slots_at(enum ebpf_slot_index index);
+
+/* The index-th program's name, and may it be missing? */
+const char *ebpf_slots_program(const struct ebpf_rung *rung, size_t index);
+bool ebpf_slots_is_optional(const struct ebpf_rung *rung, size_t index);
+
+/* Is one of the rung's programs in the comma separated list? list may be NULL. */
+bool ebpf_slots_has_program(const struct ebpf_rung *rung, const char *list);
 
 /* Is name in the comma separated list? list may be NULL. */
 bool ebpf_slots_listed(const char *list, const char *name);
