@@ -3,11 +3,14 @@
 
     cmake --preset bench && cmake --build --preset bench
     tests/bench/bench_overhead.py [--rounds 9] [--storm 4000] [--loop 20000] [--build build/bench]
+                                  [WORKLOAD...]
 
 (a) slow-down of a storm (each connection a new process) and of a single-process connect loop:
     every round runs the workload once without and once with lastconnd, in changing order, and the
     ratio of the two is taken; medians of the rounds. CPU is of all processes of the workload,
     with what the kernel did on their time (softirq and BPF programs among it).
+    The same for long conversations, where each packet could cost: one octet there and back (rr),
+    bulk data, and a flood of datagrams (udp).
 (b) CPU of lastconnd for a flow, user and system, from its start-up being over to all flows being
     committed; the storm makes two flows a connection (client and server).
 (c) resident memory of lastconnd with 10,000 open flows.
@@ -37,6 +40,7 @@ class Bench:
         self.lastconnd = os.path.join(build, "src", "daemon", "lastconnd")
         self.storm = os.path.join(build, "tests", "support", "storm")
         self.client = os.path.join(build, "tests", "support", "storm_client")
+        self.exchange = os.path.join(build, "tests", "support", "exchange")
         self.arguments = arguments
         self.directory = tempfile.mkdtemp(prefix="lastconn-bench-")
 
@@ -135,14 +139,19 @@ class Bench:
         return self.measured([self.storm, "serve", str(count), "-"],
                              [self.storm, "loop", "127.0.0.1", "PORT", str(count)])
 
+    def run_exchange(self, mode):
+        return lambda count: self.measured(
+            [self.exchange, "serve", mode, str(count)],
+            [self.exchange, "talk", mode, "PORT", str(count)])
+
     # -- figures
 
-    def one_with(self, name, workload, count):
+    def one_with(self, name, workload, count, expected):
         """The workload with a lastconnd: (cpu, wall), CPU of lastconnd a flow in us, flows."""
         process, database = self.start_daemon(name)
         before = self.cpu_of(process.pid)
         result = workload(count)
-        flows = self.wait_count(database, "SELECT count(*) FROM flow", 2 * count)
+        flows = self.wait_count(database, "SELECT count(*) FROM flow", expected)
         after = self.cpu_of(process.pid)
         self.stop_daemon(process)
         gaps = self.count(database, "SELECT count(*) FROM coverage_interval WHERE what LIKE '%full'")
@@ -153,12 +162,13 @@ class Bench:
                 os.unlink(database + suffix)
         return result, [(b - a) * 1e6 / max(flows, 1) for a, b in zip(before, after)], flows
 
-    def slow_down(self, name, workload, count):
+    def slow_down(self, name, workload, count, expected=None, unit="connection"):
         cpu, wall, own, plain = [], [], [], []
         workload(count // 4)  # warms up
         for turn in range(self.arguments.rounds):
             without = workload(count) if turn % 2 else None
-            with_it, per_flow, flows = self.one_with(f"{name}-{turn}", workload, count)
+            with_it, per_flow, flows = self.one_with(f"{name}-{turn}", workload, count,
+                                                      expected or 2 * count)
             without = without or workload(count)
             cpu.append(with_it[0] / without[0])
             wall.append(with_it[1] / without[1])
@@ -168,12 +178,13 @@ class Bench:
                   f" lastconnd {per_flow[0]:.1f} us a flow, {flows} flows", flush=True)
         middle = statistics.median
         spread = sorted(cpu)
-        print(f"{name}, {count} connections, {self.arguments.rounds} rounds: CPU of the workload"
+        print(f"{name}, {count} {unit}s, {self.arguments.rounds} rounds: CPU of the workload"
               f" x{middle(cpu):.3f} ({spread[0]:.3f} to {spread[-1]:.3f}), wall x{middle(wall):.3f};"
-              f" without: {middle(p[0] for p in plain) * 1e6 / count:.0f} us CPU"
-              f" and {middle(p[1] for p in plain) * 1e6 / count:.0f} us wall a connection")
-        print(f"{name}: lastconnd {middle(o[0] for o in own):.1f} us CPU a flow (user"
-              f" {middle(o[1] for o in own):.1f}, system {middle(o[2] for o in own):.1f})")
+              f" without: {middle(p[0] for p in plain) * 1e6 / count:.1f} us CPU"
+              f" and {middle(p[1] for p in plain) * 1e6 / count:.1f} us wall a {unit}")
+        if not expected:
+            print(f"{name}: lastconnd {middle(o[0] for o in own):.1f} us CPU a flow (user"
+                  f" {middle(o[1] for o in own):.1f}, system {middle(o[2] for o in own):.1f})")
 
     def memory(self, flows=10000):
         process, database = self.start_daemon("memory")
@@ -205,19 +216,22 @@ def main():
     parser.add_argument("--storm", type=int, default=4000)
     parser.add_argument("--loop", type=int, default=20000)
     parser.add_argument("--option", action="append", default=[], help="one more for lastconnd")
-    parser.add_argument("only", nargs="*",
-                        help="storm, loop (on one processor), free-loop, memory")
+    parser.add_argument("only", nargs="*", metavar="WORKLOAD",
+                        help="storm, loop (on one processor), free-loop, rr, bulk, udp, memory")
     bench = Bench(parser.parse_args())
-    only = bench.arguments.only or ["storm", "loop", "free-loop", "memory"]
+    storm, loop = bench.arguments.storm, bench.arguments.loop
+    figures = {
+        "storm": lambda: bench.slow_down("storm", bench.run_storm, storm),
+        "loop": lambda: bench.slow_down("loop", bench.run_loop, loop),
+        "free-loop": lambda: bench.slow_down("free-loop", bench.run_free_loop, loop),
+        "rr": lambda: bench.slow_down("rr", bench.run_exchange("rr"), 100000, 2, "round trip"),
+        "bulk": lambda: bench.slow_down("bulk", bench.run_exchange("bulk"), 4096, 2, "MiB"),
+        "udp": lambda: bench.slow_down("udp", bench.run_exchange("udp"), 500032, 2, "datagram"),
+        "memory": bench.memory,
+    }
     try:
-        if "storm" in only:
-            bench.slow_down("storm", bench.run_storm, bench.arguments.storm)
-        if "loop" in only:
-            bench.slow_down("loop", bench.run_loop, bench.arguments.loop)
-        if "free-loop" in only:
-            bench.slow_down("free-loop", bench.run_free_loop, bench.arguments.loop)
-        if "memory" in only:
-            bench.memory()
+        for name in bench.arguments.only or figures:
+            figures[name]()
     finally:
         shutil.rmtree(bench.directory)
 
