@@ -285,6 +285,63 @@ class Query(harness.Case):
                          [("open", 22, "/usr/sbin/sshd")])
         self.assertEqual(states(at(T0), status=1), [])
 
+    def test_listen_tells_who_waited_where_and_who_came(self):
+        history = self.history()
+        sshd = history.process(300, "/usr/sbin/sshd", start_us=T0)
+        again = history.process(301, "/usr/sbin/sshd", start_us=T0 + 5 * HOUR)
+        child = history.process(302, "/usr/lib/openssh/sshd-session", start_us=T0)
+        named = history.process(400, "/usr/sbin/named", uid=53, container="abcdef0123456789")
+        history.listener(sshd, "0.0.0.0", 22, T0, T0 + 2 * HOUR)
+        history.listener(again, "0.0.0.0", 22, T0 + 5 * HOUR)
+        history.listener(sshd, "::", 22, T0, T0 + 2 * HOUR)
+        history.listener(named, "127.0.0.1", 53, T0 + HOUR, T0 + 3 * HOUR, protocol="udp")
+        history.listener(named, "127.0.0.1", 53, T0 + HOUR, T0 + 3 * HOUR)
+        ways = {"direction": "in", "remote_port": 50000}
+        history.flow(child, "192.0.2.1", T0 + HOUR, T0 + HOUR + 5, local_port=22, **ways)
+        history.flow(child, "192.0.2.1", T0 + 6 * HOUR, T0 + DAY, local_port=22, **ways)
+        history.flow(child, "192.0.2.2", T0 - HOUR, T0 - 5, local_port=22, **ways)  # before
+        history.flow(child, "192.0.2.3", T0 + HOUR, T0 + HOUR, local_port=2222, **ways)
+        history.flow(child, "192.0.2.4", T0 + HOUR, T0 + HOUR, local_port=22, remote_port=22)
+        asked = history.flow(named, "127.0.0.1", T0 + HOUR, T0 + HOUR, local_port=53,
+                             protocol="udp", local="127.0.0.1", **ways)
+        history.flow(named, "192.0.2.9", T0 + HOUR, T0 + HOUR, local_port=53, protocol="udp",
+                     **ways)  # to another address
+        history.open_flow(child, "2001:db8::7", T0 + HOUR, T0 + DAY, local_port=22,
+                          local="2001:db8::1", **ways)
+        self.db = history.close()
+        columns = ("protocol", "local_ip", "local_port", "from_time", "until_time", "times",
+                   "flows", "hosts", "last_time", "pid", "exe")
+        expected = [
+            ("tcp", "0.0.0.0", 22, iso(T0), None, 2, 2, 1, iso(T0 + DAY), 301, "/usr/sbin/sshd"),
+            ("tcp", "127.0.0.1", 53, iso(T0 + HOUR), iso(T0 + 3 * HOUR), 1, 0, 0, None, 400,
+             "/usr/sbin/named"),
+            ("udp", "127.0.0.1", 53, iso(T0 + HOUR), iso(T0 + 3 * HOUR), 1, 1, 1, iso(asked), 400,
+             "/usr/sbin/named"),
+            ("tcp", "::", 22, iso(T0), iso(T0 + 2 * HOUR), 1, 2, 2, iso(T0 + DAY), 300,
+             "/usr/sbin/sshd")]
+
+        def listen(*arguments, **more):
+            return [tuple(row[column] for column in columns)
+                    for row in self.answer("listen", *arguments, **more)]
+        self.assertEqual(sorted(listen()), sorted(expected))
+        self.assertEqual(listen()[0], expected[0])
+        for arguments, chosen in {
+                ("--port", "53"): expected[1:3], ("--proto", "udp"): expected[2:3],
+                ("--exe", "named"): expected[1:3], ("--pid", "301"): None,
+                ("--container", "abc"): expected[1:3], ("--user", "53"): expected[1:3],
+                ("--since", at(T0 + 4 * HOUR)): None,
+                ("--until", at(T0 + HOUR)): [None, expected[3]]}.items():
+            found = listen(*arguments)
+            if chosen is None:  # the later of sshd's two only
+                self.assertEqual([(row[3], row[5], row[6]) for row in found],
+                                 [(iso(T0 + 5 * HOUR), 1, 1)], arguments)
+            elif chosen[0] is None:
+                self.assertEqual([row[1] for row in found], ["0.0.0.0", "::"], arguments)
+            else:
+                self.assertEqual(sorted(found), sorted(chosen), arguments)
+        self.assertEqual(listen("--port", "1", status=1), [])
+        self.assertIn("abcdef012345:/usr/sbin/named", self.table("listen"))
+
     def test_stats_counts_what_is_there(self):
         path = self.small()
         stats = harness.one(self, self.answer("stats"))
@@ -563,7 +620,7 @@ class Query(harness.Case):
     def test_every_built_in_report_describes_each_of_its_columns(self):
         self.small()
         for name, arguments in {"who": ["0.0.0.0/0"], "flows": [], "top": [], "ps": ["*"],
-                                "at": [at(T0 + HOUR)], "stats": []}.items():
+                                "at": [at(T0 + HOUR)], "listen": [], "stats": []}.items():
             row = self.answer(name, *arguments)[0]
             described = [line.split()[0] for line in
                          self.table("help", name).split("Columns:\n")[1].splitlines()
@@ -787,7 +844,8 @@ class Query(harness.Case):
     def test_help_and_version(self):
         for arguments in (("--help",), ("-h",), ("help",)):
             text = self.table(*arguments)
-            for command in ("who", "flows", "top", "ps", "at", "tail", "stats", "sql", "report"):
+            for command in ("who", "flows", "top", "ps", "at", "listen", "tail", "stats", "sql",
+                            "report"):
                 self.assertIn(f"\n  {command}", text)
             self.assertIn("--since TIME", text)
         for arguments in (("help", "who"), ("who", "--help"), ("who", "-h")):
