@@ -30,6 +30,7 @@ struct config {
 	int64_t active_timeout_ns;
 	int64_t idle_timeout_ns;
 	int64_t sweep_interval_ns;
+	int64_t reconcile_interval_ns;
 	int64_t flush_interval_ns;
 	int64_t shutdown_timeout_ns;
 	uint64_t max_flows;

@@ -3,6 +3,7 @@
  *   ring readable, every 200 ms     source_ebpf_consume
  *   sweep-interval                  source_ebpf_sweep: counters of open flows, losses
  *   1 s                             clocks, flow expiry, watchdog
+ *   reconcile-interval              a sweep, and flows compared with the kernel's own counters
  *   flush-interval                  the batch goes to the writer
  *   HUP, USR1, TERM, INT            reload, counters, end
  *
@@ -17,6 +18,7 @@
 #include <sys/utsname.h>
 #include <uv.h>
 
+#include "daemon/coverage_watch.h"
 #include "daemon/notify.h"
 #include "daemon/privilege.h"
 #include "daemon/recorder.h"
@@ -39,6 +41,7 @@ struct live {
 	int argc;
 	char *const *argv;
 	struct recorder recorder;
+	struct coverage_watch watch;
 	struct source *source;
 	uv_loop_t loop;
 	uv_poll_t poll;
@@ -166,8 +169,13 @@ static void on_second(uv_timer_t *timer)
 		sweep(live);
 	live->second_ns = now_ns;
 	read_clock(live);
+	coverage_watch_clocks(&live->watch);
 	if (live->sweeps)
 		pipeline_expire(live->recorder.pipeline);
+	if (live->sweeps && coverage_watch_is_due(&live->watch, now_ns)) {
+		sweep(live);
+		coverage_watch_compare(&live->watch);
+	}
 	watch_dog(live, now_ns);
 }
 
@@ -377,6 +385,9 @@ static void say_started(struct live *live)
 	log_start(live);
 	log_missing(live);
 	cover_missing(live);
+	coverage_watch_snapshot(live->recorder.pipeline, live->begin_us);
+	coverage_watch_begin(
+		&live->watch, live->recorder.pipeline, live->config->reconcile_interval_ns);
 	pipeline_flush(live->recorder.pipeline);
 	live->watchdog_us = notify_watchdog_us();
 	notify_state("READY=1");

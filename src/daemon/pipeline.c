@@ -167,6 +167,8 @@ static void on_flow(void *ctx, const struct flow_record *record)
 {
 	struct pipeline *pipeline = ctx;
 
+	pipeline->counters.snapshot_flows +=
+		record->kind == FLOW_RECORD_OPEN && record->method == FLOW_METHOD_SNAPSHOT;
 	if (make_room(pipeline, ATTRIBUTION_RECORDS_MAX))
 		attribute_flow(
 			pipeline->processes, pipeline->listeners, record, &pipeline->attributed);
@@ -241,6 +243,7 @@ static int make_tables(struct pipeline *pipeline)
 		.active_timeout_ns = options->active_timeout_ns,
 		.idle_timeout_ns = options->idle_timeout_ns,
 		.lost_timeout_ns = options->lost_timeout_ns,
+		.netns = options->netns,
 		.hash_key = hash_key_random(),
 		.emit = on_flow,
 		.ctx = pipeline,

@@ -21,6 +21,7 @@ struct pipeline_options {
 	int64_t active_timeout_ns;
 	int64_t idle_timeout_ns;
 	int64_t lost_timeout_ns;
+	uint32_t netns; /* our own, see flow_table.h; 0 all */
 	enum flow_source source;
 	bool wait_for_room; /* a full queue makes the source wait, instead of losing records */
 };
@@ -33,6 +34,7 @@ struct pipeline_counters {
 	uint64_t process_events; /* exec, fork, exit and first socket acts */
 	uint64_t listener_events;
 	uint64_t lost[COVERAGE_COUNT]; /* by what was lost */
+	uint64_t snapshot_flows;       /* open flows that only the snapshot knew */
 };
 
 /* Returns 0 or -ENOMEM. Events may come only after pipeline_connect. */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "util/clock.h"
@@ -17,6 +18,14 @@ enum {
 	LOST_AFTER_S = 60,
 };
 
+/* The inode number of our network namespace; 0 if it cannot be told. */
+static uint32_t own_netns(void)
+{
+	struct stat status;
+
+	return stat("/proc/self/ns/net", &status) == 0 ? (uint32_t)status.st_ino : 0;
+}
+
 int recorder_init(struct recorder *recorder, const struct config *config, enum flow_source source)
 {
 	struct pipeline_options options = {
@@ -28,6 +37,7 @@ int recorder_init(struct recorder *recorder, const struct config *config, enum f
 		.lost_timeout_ns = LOST_AFTER_SWEEPS * config->sweep_interval_ns +
 				   LOST_AFTER_S * (int64_t)NS_PER_S,
 		.source = source,
+		.netns = own_netns(),
 		.wait_for_room = source == FLOW_SOURCE_FILE,
 	};
 

@@ -198,10 +198,14 @@ static void merge_owner(struct flow_entry *entry, const struct observation *obse
 	}
 }
 
-static void merge_totals(struct flow_entry *entry, const struct flow_counters *totals)
+static void merge_totals(
+	struct flow_table *table, struct flow_entry *entry, const struct flow_counters *totals)
 {
 	uint32_t rtt_us = totals->rtt_us ? totals->rtt_us : entry->counters.rtt_us;
+	uint32_t netns = table->options.netns;
 
+	if (!netns || !entry->key.netns || entry->key.netns == netns)
+		flow_growth_add(&table->counters.grown, &entry->key, &entry->counters, totals);
 	entry->changed |= entry->counters.packets_out != totals->packets_out ||
 			  entry->counters.packets_in != totals->packets_in ||
 			  entry->counters.octets_out != totals->octets_out ||
@@ -245,7 +249,7 @@ static void observe_totals(struct flow_table *table, const struct observation *o
 	if (!entry)
 		entry = insert(table, observation, hash);
 	merge(entry, observation);
-	merge_totals(entry, &observation->counters);
+	merge_totals(table, entry, &observation->counters);
 	flow_entry_move(table, entry, FLOW_ENTRY_SOCKETS, observation->time_ns);
 	if (first)
 		report(table, entry, observation->time_ns);
@@ -266,12 +270,12 @@ static void observe_end(struct flow_table *table, const struct observation *obse
 
 	if (entry) {
 		merge(entry, observation);
-		merge_totals(entry, &observation->counters);
+		merge_totals(table, entry, &observation->counters);
 		flow_entry_end(table, entry, observation->outcome, observation->error);
 		return;
 	}
 	merge(&passing, observation);
-	merge_totals(&passing, &observation->counters);
+	merge_totals(table, &passing, &observation->counters);
 	passing.serial = ++table->serial;
 	emit(table, &passing, FLOW_RECORD_END, observation->outcome, observation->error);
 	table->counters.created++;

@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "flow/flow_growth.h"
 #include "flow/flow_record.h"
 #include "flow/observation.h"
 #include "util/hash.h"
@@ -28,6 +29,7 @@ struct flow_table_options {
 	int64_t active_timeout_ns; /* an open flow is reported anew after so long, if it changed */
 	int64_t idle_timeout_ns;   /* flows of packets only */
 	int64_t lost_timeout_ns;   /* flows of sockets only */
+	uint32_t netns;            /* whose growth is summed; 0 all */
 	struct hash_key hash_key;
 	void (*emit)(void *ctx, const struct flow_record *record);
 	void *ctx;
@@ -41,6 +43,7 @@ struct flow_table_counters {
 	uint64_t expired_lost;
 	uint64_t evicted; /* table full */
 	size_t open;
+	struct flow_growth grown; /* flows of sockets only */
 };
 
 /* Returns 0 or -ENOMEM. Free with flow_table_free. */

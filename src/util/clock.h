@@ -12,7 +12,8 @@
 int64_t clock_boottime_ns(void);
 int64_t clock_realtime_us(void);
 
-/* CLOCK_REALTIME minus CLOCK_BOOTTIME, the smallest of a few readings that framed each other. */
-int64_t clock_wall_offset_ns(void);
+/* Differences of clocks: of a few readings that framed each other the one least disturbed. */
+int64_t clock_wall_offset_ns(void); /* CLOCK_REALTIME minus CLOCK_BOOTTIME */
+int64_t clock_asleep_ns(void); /* CLOCK_BOOTTIME minus CLOCK_MONOTONIC: in suspend since boot */
 
 #endif

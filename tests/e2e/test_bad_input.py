@@ -15,7 +15,8 @@ BAD_SIZES = ("", "x", "-1", "8Q", "99999999999999999999", "1.5M", "0")
 BAD_NUMBERS = ("", "x", "-1", "many", "99999999999999999999", "1e3", "0")
 BAD_OPTIONS = {
     "--active-timeout": BAD_DURATIONS, "--idle-timeout": BAD_DURATIONS,
-    "--sweep-interval": BAD_DURATIONS, "--flush-interval": BAD_DURATIONS,
+    "--sweep-interval": BAD_DURATIONS, "--reconcile-interval": (*BAD_DURATIONS, "10ms"),
+    "--flush-interval": BAD_DURATIONS,
     "--max-flows": BAD_NUMBERS, "--max-processes": BAD_NUMBERS,
     "--max-listeners": BAD_NUMBERS, "--max-peers": BAD_NUMBERS,
     "--queue-memory": BAD_SIZES, "--ring-size": (*BAD_SIZES, "3M"),

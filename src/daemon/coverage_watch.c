@@ -1,0 +1,95 @@
+/* Where /proc/net cannot be read there is nothing to compare with: then flows are not compared. */
+#include "daemon/coverage_watch.h"
+
+#include "util/clock.h"
+#include "util/log.h"
+
+static int take_sample(struct coverage_watch *watch, struct reconcile_sample *ret_sample)
+{
+	struct pipeline_counters counters;
+
+	pipeline_counters(watch->pipeline, &counters);
+	ret_sample->flows = counters.flows.grown;
+	return netns_counters_read(&ret_sample->kernel);
+}
+
+/* sample: NULL if there is none. */
+static void begin_interval(struct coverage_watch *watch, const struct reconcile_sample *sample)
+{
+	watch->comparable = sample != NULL;
+	if (sample)
+		watch->before = *sample;
+	watch->before_us = clock_realtime_us();
+	watch->before_ns = clock_boottime_ns();
+}
+
+void coverage_watch_begin(
+	struct coverage_watch *watch, struct pipeline *pipeline, int64_t interval_ns)
+{
+	struct reconcile_sample sample = {0};
+
+	*watch = (struct coverage_watch){.pipeline = pipeline, .interval_ns = interval_ns};
+	coverage_watch_clocks(watch);
+	begin_interval(watch, take_sample(watch, &sample) == 0 ? &sample : NULL);
+}
+
+void coverage_watch_clocks(struct coverage_watch *watch)
+{
+	struct coverage_clock_reading reading = {
+		.boottime_ns = clock_boottime_ns(),
+		.wall_offset_ns = clock_wall_offset_ns(),
+		.asleep_ns = clock_asleep_ns(),
+	};
+	struct coverage_record records[COVERAGE_CLOCK_RECORDS];
+	size_t count = coverage_clock_read(&watch->clock, &reading, records);
+
+	for (size_t i = 0; i < count; i++) {
+		pipeline_cover(watch->pipeline, &records[i]);
+		log_info("%s: %llu.%03llu s %s", coverage_what_name(records[i].what),
+			(unsigned long long)records[i].count / 1000,
+			(unsigned long long)records[i].count % 1000, records[i].detail);
+	}
+}
+
+bool coverage_watch_is_due(const struct coverage_watch *watch, int64_t now_ns)
+{
+	return now_ns - watch->before_ns >= watch->interval_ns;
+}
+
+void coverage_watch_compare(struct coverage_watch *watch)
+{
+	struct coverage_record records[RECONCILE_RECORDS];
+	struct reconcile_sample sample = {0};
+	bool taken = take_sample(watch, &sample) == 0;
+	size_t count = 0;
+
+	if (taken && watch->comparable)
+		count = reconcile_compare(&watch->before, &sample, records);
+	for (size_t i = 0; i < count; i++) {
+		records[i].from_us = watch->before_us;
+		records[i].until_us = clock_realtime_us();
+		pipeline_cover(watch->pipeline, &records[i]);
+		if (!watch->said)
+			log_warning("the kernel counted %llu %s more than all flows together: a "
+				    "hook of the kernel source may be blind; 'lastconn coverage' "
+				    "tells when this happens",
+				(unsigned long long)records[i].count, records[i].detail);
+		watch->said = true;
+	}
+	begin_interval(watch, taken ? &sample : NULL);
+}
+
+void coverage_watch_snapshot(struct pipeline *pipeline, int64_t from_us)
+{
+	struct pipeline_counters counters;
+	struct coverage_record record = {
+		.from_us = from_us,
+		.until_us = clock_realtime_us(),
+		.what = COVERAGE_SNAPSHOT,
+	};
+
+	pipeline_counters(pipeline, &counters);
+	record.count = counters.snapshot_flows;
+	if (record.count > 0)
+		pipeline_cover(pipeline, &record);
+}

@@ -1,0 +1,36 @@
+/* Watches over what a source cannot notice by itself: the clocks, and hooks that went blind. Tells
+ * the pipeline's coverage. On the loop thread. */
+#ifndef LASTCONN_DAEMON_COVERAGE_WATCH_H
+#define LASTCONN_DAEMON_COVERAGE_WATCH_H
+
+#include <stdbool.h>
+
+#include "daemon/coverage_clock.h"
+#include "daemon/pipeline.h"
+#include "daemon/reconcile.h"
+
+struct coverage_watch {
+	struct pipeline *pipeline;
+	struct coverage_clock clock;
+	struct reconcile_sample before;
+	int64_t before_us, before_ns; /* wall clock and CLOCK_BOOTTIME of before */
+	int64_t interval_ns;
+	bool comparable; /* before could be read */
+	bool said;       /* that something is unaccounted for */
+};
+
+/* Begins the first interval. pipeline: borrowed. */
+void coverage_watch_begin(
+	struct coverage_watch *watch, struct pipeline *pipeline, int64_t interval_ns);
+
+/* Call about once a second. */
+void coverage_watch_clocks(struct coverage_watch *watch);
+
+/* Is it time to compare? Then sweep, so that all flows are up to date, and compare. */
+bool coverage_watch_is_due(const struct coverage_watch *watch, int64_t now_ns);
+void coverage_watch_compare(struct coverage_watch *watch);
+
+/* Tells of the flows that the snapshot found, made from_us to now. */
+void coverage_watch_snapshot(struct pipeline *pipeline, int64_t from_us);
+
+#endif
