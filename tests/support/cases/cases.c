@@ -37,6 +37,7 @@ static const struct case_entry *(*const themes[])(void) = {
 	case_end,
 	case_owner,
 	case_udp,
+	case_uring,
 };
 
 static struct running running[PARALLEL];

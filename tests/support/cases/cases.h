@@ -12,5 +12,6 @@ const struct case_entry *case_tcp(void);
 const struct case_entry *case_end(void);
 const struct case_entry *case_owner(void);
 const struct case_entry *case_udp(void);
+const struct case_entry *case_uring(void);
 
 #endif
