@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "role.h"
 #include "truth.h"
 
 enum { PARALLEL = 8, BOUND_S = 30 };
@@ -36,6 +37,7 @@ static const struct case_entry *(*const themes[])(void) = {
 	case_tcp,
 	case_end,
 	case_owner,
+	case_program,
 	case_udp,
 	case_uring,
 };
@@ -137,6 +139,7 @@ static int list(void)
 
 int main(int argc, char **argv)
 {
+	role_run(argc, argv);
 	signal(SIGPIPE, SIG_IGN);
 	if (argc == 2 && strcmp(argv[1], "--list") == 0)
 		return list();

@@ -11,6 +11,7 @@ struct case_entry {
 const struct case_entry *case_tcp(void);
 const struct case_entry *case_end(void);
 const struct case_entry *case_owner(void);
+const struct case_entry *case_program(void);
 const struct case_entry *case_udp(void);
 const struct case_entry *case_uring(void);
 

@@ -68,6 +68,10 @@ void truth_book_release(struct truth_book *of)
 
 __attribute__((noreturn)) static void give_up(const char *format, va_list arguments, bool skip)
 {
+	if (!book) { /* executed by a case */
+		vfprintf(stderr, format, arguments);
+		kill(0, SIGKILL);
+	}
 	if (!book->reason[0]) {
 		vsnprintf(book->reason, sizeof(book->reason), format, arguments);
 		book->skip = skip;
@@ -163,15 +167,19 @@ void truth_self(struct truth_process *process)
 	process->comm[length - 1] = '\0';
 }
 
-void truth_program(struct truth *truth, pid_t pid, const char *path, const char *const argv[])
+void truth_child(struct truth *truth, pid_t pid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	truth->user.start_us = start_of(path);
+	truth->user.pid = truth->user.inner_pid = truth->opener = pid;
+}
+
+void truth_program(struct truth *truth, const char *path, const char *const argv[])
 {
 	const char *name = strrchr(path, '/');
-	char stat[64];
 
-	truth->user.pid = truth->user.inner_pid = pid;
-	truth->opener = pid;
-	snprintf(stat, sizeof(stat), "/proc/%d/stat", pid);
-	truth->user.start_us = start_of(stat);
 	snprintf(truth->user.comm, sizeof(truth->user.comm), "%.15s", name ? name + 1 : path);
 	snprintf(truth->user.exe, sizeof(truth->user.exe), "%s", path);
 	truth->user.argv_length = 0;

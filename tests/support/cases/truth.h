@@ -50,9 +50,6 @@ struct truth {
 /* The calling process, also from one of its threads. */
 void truth_self(struct truth_process *ret_process);
 
-/* A program of this path that the calling process started as this pid and that may be gone. */
-void truth_program(struct truth *truth, pid_t pid, const char *path, const char *const argv[]);
-
 /* A new flow of this socket, used by the calling process alone; peer may be NULL if the socket is
  * connected. Counters are unknown. */
 struct truth *truth_flow(
@@ -60,6 +57,11 @@ struct truth *truth_flow(
 
 /* The flow that the other end sees, used by the calling process alone, in the same namespace. */
 struct truth *truth_mirror(const char *end, const struct truth *other);
+
+/* The flow's user is this child of the calling process, which may be a zombie; the same program, or
+ * (with this base name as comm) another one. */
+void truth_child(struct truth *truth, pid_t pid);
+void truth_program(struct truth *truth, const char *path, const char *const argv[]);
 
 /* What the processes of the case have written so far. */
 struct truth *truth_at(int index);
