@@ -7,11 +7,15 @@ struct case_entry {
 	void (*run)(void);
 };
 
-/* Tables that end with an entry without name. */
+/* Tables that end with an entry without name. Those of case_before() hold until they are released.
+ */
+const struct case_entry *case_before(void);
 const struct case_entry *case_tcp(void);
 const struct case_entry *case_end(void);
 const struct case_entry *case_owner(void);
 const struct case_entry *case_program(void);
+const struct case_entry *case_raw(void);
+const struct case_entry *case_namespace(void);
 const struct case_entry *case_udp(void);
 const struct case_entry *case_uring(void);
 
