@@ -151,9 +151,11 @@ static __always_inline bool is_first(
 			return false;
 		__builtin_memcpy(first->remote, datagram->peer.remote, sizeof(first->remote));
 		first->remote_port = datagram->peer.remote_port;
+		first->protocol = datagram->peer.protocol;
 		return true;
 	}
 	return first->remote_port == datagram->peer.remote_port &&
+	       first->protocol == datagram->peer.protocol &&
 	       same_address(first->remote, datagram->peer.remote);
 }
 
@@ -181,11 +183,11 @@ static __always_inline void account_datagram(struct __sk_buff *skb, bool out)
 		add_to_map(skb, state, &datagram);
 }
 
-static __always_inline void end_first_peer(struct event_flow *event,
-	const struct socket_state *state, const struct first_peer *first, __u8 protocol)
+static __always_inline void end_first_peer(
+	struct event_flow *event, const struct socket_state *state, const struct first_peer *first)
 {
 	event->type = EVENT_FLOW_END;
-	event->protocol = protocol;
+	event->protocol = first->protocol;
 	fill_owner(event, state);
 	fill_peer(event, &first->peer, first->remote, first->remote_port);
 }
@@ -206,7 +208,7 @@ static __always_inline void datagram_release(struct bpf_sock *sk)
 	event.cookie = bpf_get_socket_cookie(sk);
 	first = bpf_sk_storage_get(&first_peers, sk, 0, 0);
 	if (first && first->peer.last_ns) {
-		end_first_peer(&event, state, first, sk->protocol);
+		end_first_peer(&event, state, first);
 		send_event(&event);
 	}
 	fill_owner(&event, state);

@@ -54,7 +54,8 @@ struct {
 struct first_peer {
 	__u8 remote[16];
 	__u16 remote_port;
-	__u8 zero[6];
+	__u8 protocol; /* of the packets: a raw socket with IP_HDRINCL sends any */
+	__u8 zero[5];
 	struct peer_state peer; /* start_ns 0: free; last_ns 0: just being taken */
 };
 

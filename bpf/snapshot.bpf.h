@@ -62,7 +62,7 @@ static __always_inline void sweep_first_peer(struct seq_file *seq, struct sock *
 
 	if (!first || !first->peer.last_ns)
 		return;
-	end_first_peer(event, state, first, sk->sk_protocol);
+	end_first_peer(event, state, first);
 	if (bpf_ktime_get_boot_ns() - first->peer.last_ns > datagram_idle_ns)
 		event->old_state = 1; /* idle */
 	else
