@@ -10,9 +10,10 @@ import harness
 
 
 # No source sees a connect(2) yet that fails before the socket changes its state, nor what ICMP tells
-# a UDP socket.
+# a UDP socket, nor who uses a socket of Multipath TCP.
 AWAITED = {"end_unreachable_route_v4": "missing", "end_unreachable_route_v6": "missing",
-           "end_unreachable_host": "missing", "udp_refused": "wrong"}
+           "end_unreachable_host": "missing", "udp_refused": "wrong",
+           "tcp_multipath": "wrong"}
 
 
 class Cases(harness.Case):

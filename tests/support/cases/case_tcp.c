@@ -147,6 +147,31 @@ static void run_fastopen(void)
 		.answered = PAIR_ANSWERED});
 }
 
+static int listen_multipath(const char *ip)
+{
+	struct net_address address = net_address(ip, 0);
+	int sock = net_socket(ip, SOCK_STREAM, IPPROTO_MPTCP);
+
+	if (bind(sock, &address.any, address.length) < 0 || listen(sock, 8) < 0)
+		truth_fail("listen: %s", strerror(errno));
+	return sock;
+}
+
+static int connect_multipath(const char *ip, int port)
+{
+	struct net_address peer = net_address(ip, port);
+	int sock = net_socket(ip, SOCK_STREAM, IPPROTO_MPTCP);
+
+	if (net_connect_error(sock, &peer))
+		truth_fail("connect: %s", strerror(errno));
+	return sock;
+}
+
+static void run_multipath(void)
+{
+	pair_run(&(struct pair){.listen = listen_multipath, .connect = connect_multipath});
+}
+
 static const struct case_entry entries[] = {
 	{"tcp_v4", run_v4},
 	{"tcp_v6", run_v6},
@@ -160,6 +185,7 @@ static const struct case_entry entries[] = {
 	{"tcp_sendfile", run_sendfile},
 	{"tcp_splice", run_splice},
 	{"tcp_fastopen", run_fastopen},
+	{"tcp_multipath", run_multipath},
 	{0},
 };
 
