@@ -171,18 +171,6 @@ class Programs(harness.Case):
         flow = self.check_answers(port, curl, cmdline, os.getuid(), unshare)
         self.assertEqual(flow["ppid"], starter)
 
-    def test_the_pid_of_a_pid_namespace_is_the_outer_one(self):
-        unshare = self.need_program("unshare")
-        server = self.start_program(harness.PYTHON, harness.TALK, "serve", "127.0.0.1", "1")
-        port = json.loads(self.read_line(server))["port"]
-        talk = json.loads(self.run_program(
-            unshare, "-pf", harness.PYTHON, harness.TALK, "talk", "127.0.0.1", str(port),
-            "10").stdout)
-        self.assertEqual(talk["inner_pid"], 1)
-        flow = self.daemon.wait_flows(port, 1, "open = 0 AND direction = 'out'")[0]
-        self.assert_flow(flow, {key: talk[key] for key in ("pid", "exe", "cmdline")})
-        self.finish(server)
-
     def test_a_script_whose_process_is_gone_before_anybody_could_look(self):
         _, port = self.web_server()
         curl = self.need_program("curl")

@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
-"""Datagrams: thousands of processes with one each, one socket with 200 peers, every record
-compared with the truth that the programs wrote.
+"""Datagrams: thousands of processes with one each, every record compared with the truth that the
+programs wrote, and a socket whose peers come and go. test_cases.py has the rest.
 
 LASTCONN_STORM_UDP: how many processes (default 2000)."""
 import collections
-import json
 import os
 import socket
 import time
@@ -12,14 +11,7 @@ import time
 import harness
 
 COUNT = int(os.environ.get("LASTCONN_STORM_UDP", "2000"))
-PEERS = 200
 PARALLEL = 4
-
-
-def plan(index):
-    """As talk.py does it: datagrams to a peer, octets out of the asking side, octets in."""
-    datagrams = 1 + index % 3
-    return datagrams, datagrams * (10 + index), datagrams * (5 + index)
 
 
 class Datagrams(harness.Case):
@@ -76,35 +68,6 @@ class Datagrams(harness.Case):
         self.assertEqual(sum(packets for packets, _ in peers.values()), COUNT)
         return clients, peers
 
-    def talk_to_peers(self, address):
-        daemon = self.start_daemon()
-        echo = self.start_program(harness.PYTHON, harness.TALK, "echo", address, str(PEERS))
-        ports = json.loads(self.read_line(echo))["ports"]
-        asking = json.loads(self.run_program(
-            harness.PYTHON, harness.TALK, "peers", address, *map(str, ports)).stdout)
-        answering = json.loads(self.finish(echo))
-        daemon.wait_flows(asking["port"], 2 * PEERS)
-        daemon.stop()
-        return daemon, asking, answering, ports
-
-    def check_peers(self, address):
-        daemon, asking, answering, ports = self.talk_to_peers(address)
-        flows = daemon.flows(asking["port"], "protocol = 'udp'")
-        by_ends = {(f["local_port"], f["remote_port"]): f for f in flows}
-        self.assertEqual(len(by_ends), 2 * PEERS)
-        self.assertEqual(len(flows), 2 * PEERS, "one record for each socket and peer")
-        for index, port in enumerate(ports):
-            datagrams, asked, answered = plan(index)
-            common = {"local_ip": address, "remote_ip": address, "method": "exact",
-                      "packets_out": datagrams, "packets_in": datagrams}
-            self.assert_flow(by_ends[asking["port"], port], {
-                **common, "direction": "out", "octets_out": asked, "octets_in": answered,
-                "pid": asking["pid"], "exe": asking["exe"], "cmdline": asking["cmdline"]})
-            self.assert_flow(by_ends[port, asking["port"]], {
-                **common, "direction": "in", "octets_out": answered, "octets_in": asked,
-                "pid": answering["pid"], "exe": answering["exe"],
-                "cmdline": answering["cmdline"]})
-
     def test_a_socket_whose_first_peer_fell_silent(self):
         """Its other peers keep their owner, the first one that comes back is counted once, and the
         socket is no listener any more when it is closed."""
@@ -134,12 +97,6 @@ class Datagrams(harness.Case):
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         sock.bind(("127.0.0.1", 0))
         return sock
-
-    def test_one_socket_with_many_peers_over_ipv4(self):
-        self.check_peers("127.0.0.1")
-
-    def test_one_socket_with_many_peers_over_ipv6(self):
-        self.check_peers("::1")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@
         --mapped        through an IPv6 socket to the v4-mapped address
         --abort         waits for one octet of answer, then closes with linger 0 (both ends
                         need it)
-        --nonblocking   connects non-blocking and polls
     talk.py echo ADDRESS COUNT              UDP: COUNT sockets, one answer to each datagram
     talk.py peers ADDRESS PORT...           UDP: one socket, datagrams to every port and answers
 
@@ -18,10 +17,8 @@ cmdline. All ends after 30 s without traffic.
 """
 import argparse
 import ctypes
-import errno
 import json
 import os
-import select
 import shlex
 import socket
 import struct
@@ -89,17 +86,8 @@ def connect(arguments):
     if arguments.mapped:
         address = "::ffff:" + address
     sock = socket.socket(family_of(address), socket.SOCK_STREAM)
-    if arguments.nonblocking:
-        sock.setblocking(False)
-        if sock.connect_ex((address, arguments.port)) not in (0, errno.EINPROGRESS):
-            raise OSError("connect")
-        select.select([], [sock], [], PATIENCE)
-        error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if error:
-            raise OSError(error, os.strerror(error))
     sock.settimeout(PATIENCE)
-    if not arguments.nonblocking:
-        sock.connect((address, arguments.port))
+    sock.connect((address, arguments.port))
     return sock
 
 
@@ -180,7 +168,7 @@ def main():
             mode.add_argument("port", type=int)
             mode.add_argument("octets", type=int)
             mode.add_argument("--thread")
-            for flag in ("--mapped", "--abort", "--nonblocking"):
+            for flag in ("--mapped", "--abort"):
                 mode.add_argument(flag, action="store_true")
     arguments = parser.parse_args()
     if getattr(arguments, "thread", None):
