@@ -8,6 +8,7 @@
 struct entry {
 	struct entry *next;
 	struct flow_key key;
+	bool snapshot;
 };
 
 struct listener_table {
@@ -70,7 +71,7 @@ void listener_table_put(struct listener_table *table, const struct listener_reco
 	struct entry **at = find_socket(table, &record->key), *entry;
 
 	if (record->until_us) {
-		if (*at)
+		if (*at && !(*at)->snapshot)
 			remove_at(table, at);
 		return;
 	}
@@ -84,6 +85,7 @@ void listener_table_put(struct listener_table *table, const struct listener_reco
 		return;
 	}
 	entry->key = record->key;
+	entry->snapshot = record->method == FLOW_METHOD_SNAPSHOT;
 	*at = entry;
 	table->count++;
 }

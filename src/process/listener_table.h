@@ -15,7 +15,9 @@ int listener_table_new(size_t max_listeners, struct hash_key hash_key,
 	struct listener_table **ret_table); /* 0 or -ENOMEM */
 void listener_table_free(struct listener_table *table);
 
-/* Adds the listener, or removes it if until_us is set. */
+/* Adds the listener, or removes it if until_us is set. Those of a snapshot stay: it is the flows
+ * from before the start whose direction has to be asked for, and they often end after their
+ * listener. */
 void listener_table_put(struct listener_table *table, const struct listener_record *record);
 
 /* Is there a listener for this protocol and local port, on this address or on any? */

@@ -144,6 +144,21 @@ static void direction_of_an_old_connection_comes_from_the_listeners(void **state
 	assert_int_equal(last.direction, FLOW_DIRECTION_UNKNOWN);
 }
 
+static void a_listener_from_before_the_start_counts_after_its_end(void **state)
+{
+	struct listener_record listener = {
+		.key = {.local_port = 22, .protocol = 6, .socket_cookie = 5},
+		.method = FLOW_METHOD_SNAPSHOT};
+	struct flow_record record = {.key = {.local_port = 22, .protocol = 6, .socket_cookie = 6}};
+
+	(void)state;
+	listener_table_put(listeners, &listener);
+	listener.until_us = 1;
+	listener_table_put(listeners, &listener);
+	attribute_flow(processes, listeners, &record, &sink);
+	assert_int_equal(last.direction, FLOW_DIRECTION_IN);
+}
+
 static void a_listener_brings_its_owner(void **state)
 {
 	struct listener_record listener = {.owner = {.pid = 4, .start_ns = 4}};
@@ -165,6 +180,8 @@ int main(void)
 			a_process_without_record_keeps_its_pid, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			direction_of_an_old_connection_comes_from_the_listeners, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_listener_from_before_the_start_counts_after_its_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_listener_brings_its_owner, set_up, tear_down),
 	};
 
