@@ -24,7 +24,7 @@ static void hand_over(struct process_table *processes, const struct process_ref 
 
 static void settle_direction(const struct listener_table *listeners, struct flow_record *record)
 {
-	if (record->direction != FLOW_DIRECTION_UNKNOWN || !record->key.socket_cookie)
+	if (record->direction != FLOW_DIRECTION_UNKNOWN || record->source != FLOW_SOURCE_EBPF)
 		return;
 	record->direction = listener_table_accepts(listeners, &record->key) ? FLOW_DIRECTION_IN
 									    : FLOW_DIRECTION_OUT;

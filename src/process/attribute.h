@@ -18,7 +18,8 @@ struct attribute_sink {
 
 /* A user or opener that the table does not know keeps its ref (the pid is evidence too); a record
  * without user gets its opener; without both, method becomes FLOW_METHOD_UNKNOWN. A flow of unknown
- * direction is incoming if its local port has a listener, else outgoing, for kernel flows only. */
+ * direction is incoming if its local port has a listener, else outgoing, for
+ * flows of the kernel source only. */
 void attribute_flow(struct process_table *processes, const struct listener_table *listeners,
 	const struct flow_record *record, const struct attribute_sink *sink);
 

@@ -139,7 +139,7 @@ static void direction_of_an_old_connection_comes_from_the_listeners(void **state
 	listener_table_put(listeners, &listener);
 	attribute_flow(processes, listeners, &record, &sink);
 	assert_int_equal(last.direction, FLOW_DIRECTION_OUT);
-	record.key.socket_cookie = 0; /* from packets: not known is not guessed */
+	record.source = FLOW_SOURCE_FILE; /* from packets: not known is not guessed */
 	attribute_flow(processes, listeners, &record, &sink);
 	assert_int_equal(last.direction, FLOW_DIRECTION_UNKNOWN);
 }

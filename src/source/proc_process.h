@@ -1,0 +1,26 @@
+/* Tells the sink of processes, as /proc describes them, and remembers which it was told of. */
+#ifndef LASTCONN_SOURCE_PROC_PROCESS_H
+#define LASTCONN_SOURCE_PROC_PROCESS_H
+
+#include "source/source.h"
+
+struct proc_process;
+
+/* max: processes remembered; past it all are forgotten, and told anew. The sink must outlive it.
+ * Returns 0 or -ENOMEM. */
+int proc_process_new(const char *proc, size_t max, const struct source_sink *sink,
+	struct proc_process **ret_processes);
+void proc_process_free(struct proc_process *processes);
+
+/* Tells of the process and of its ancestors, if they are still there and were not told of. */
+void proc_process_tell(struct proc_process *processes, const struct process_ref *ref);
+
+/* Tells the sink, and gone, of those that ended or run another program by now. */
+void proc_process_reap(struct proc_process *processes,
+	void (*gone)(void *ctx, const struct process_ref *ref), void *ctx);
+
+/* Those told of, sorted by pid. */
+const struct process_ref *proc_process_known(
+	const struct proc_process *processes, size_t *ret_count);
+
+#endif

@@ -1,0 +1,23 @@
+/* The source without BPF: polls the kernel for its sockets (sock_diag) and /proc for who holds
+ * them. Linux only; needs no privileges at all, and sees more with CAP_NET_ADMIN (ends and final
+ * counters), CAP_SYS_PTRACE with CAP_DAC_READ_SEARCH (owners of strangers' sockets) and
+ * CAP_SYS_ADMIN (other network namespaces).
+ *
+ * What comes and goes between two polls is missed, or known without its process. Datagrams are not
+ * counted. Owners are those who held the socket when it was polled: never guessed, but never better
+ * than that either (FLOW_METHOD_PROCFS, PROCESS_POLLED). */
+#ifndef LASTCONN_SOURCE_SOURCE_PROCFS_H
+#define LASTCONN_SOURCE_SOURCE_PROCFS_H
+
+#include "source/source.h"
+
+struct source_procfs_options {
+	size_t max_sockets;
+	size_t max_processes;
+};
+
+/* Returns 0 or negative errno. The sink must outlive the source. */
+int source_procfs_new(const struct source_procfs_options *options, const struct source_sink *sink,
+	struct source **ret_source);
+
+#endif
