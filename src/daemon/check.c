@@ -5,8 +5,8 @@
 #include <stdio.h>
 
 #include "daemon/check_print.h"
+#include "daemon/live_source.h"
 #include "flow/flow_names.h"
-#include "source/source_ebpf.h"
 #include "util/log.h"
 
 /* The smallest tables: nothing is read from them. */
@@ -102,25 +102,19 @@ static enum check_status print(const struct check_result *result, bool json)
 
 enum check_status check_run(const struct config *config)
 {
-	struct source_ebpf_options options = {
-		.ring_octets = RING_OCTETS,
-		.max_peers = TABLE_ENTRIES,
-		.max_processes = TABLE_ENTRIES,
-		.idle_timeout_ns = config->idle_timeout_ns,
-		.disable_slots = config->disable_slots,
-		.disable_programs = config->disable_programs,
-	};
-	struct source_ebpf_error error = {0};
+	struct config small = *config;
+	char why[LIVE_SOURCE_TEXT_SIZE];
 	struct check_result result = {0};
 	struct source *source = NULL;
 	enum check_status status;
 
-	if (source_ebpf_new(&options, &nobody, &source, &error) == 0) {
+	small.ring_octets = RING_OCTETS;
+	small.max_peers = small.max_processes = small.max_flows = TABLE_ENTRIES;
+	if (live_source_open(&small, &nobody, &source, why) == 0) {
 		result.source = flow_source_name(source->ops->source);
 		result.slots = source->ops->slots(source, &result.slot_count);
-	} else {
-		result.error = error.text;
 	}
+	result.error = *why ? why : NULL;
 	result.status = judge(&result);
 	result.fact_count = check_facts(result.facts);
 	status = print(&result, config->json);

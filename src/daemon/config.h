@@ -39,6 +39,7 @@ struct config {
 	uint64_t max_peers;
 	uint64_t queue_octets;
 	uint64_t ring_octets;
+	int source;                               /* enum live_source_choice */
 	int synchronous_full;                     /* 0 or 1 */
 	int log_level;                            /* enum log_level */
 	int check;                                /* asked for */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/live_source.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/parse.h"
@@ -23,6 +24,13 @@ static const struct config_choice log_levels[] = {
 	{0},
 };
 
+static const struct config_choice sources[] = {
+	{"auto", LIVE_SOURCE_AUTO},
+	{"ebpf", LIVE_SOURCE_EBPF},
+	{"procfs", LIVE_SOURCE_PROCFS},
+	{0},
+};
+
 static const struct config_choice synchronous_modes[] = {{"normal", 0}, {"full", 1}, {0}};
 
 /* clang-format off */
@@ -35,6 +43,9 @@ static const struct config_option options[] = {
 	{"read", 'r', CONFIG_TEXT, offsetof(struct config, read_path),
 		NULL, "FILE", "read a capture file (- is standard input), then exit",
 		CONFIG_COMMAND_LINE_ONLY, 0, 0, NULL},
+	{"source", 0, CONFIG_CHOICE, offsetof(struct config, source),
+		"auto", "NAME", "ebpf (or no start), procfs (polling), auto: what works",
+		0, 0, 0, sources},
 	{"local", 0, CONFIG_RANGES, offsetof(struct config, local),
 		NULL, "ADDR|CIDR", "with -r: an address of the captured machine; may be repeated",
 		0, 0, 0, NULL},

@@ -1,7 +1,7 @@
 /* The loop thread: it waits, and calls the stages when there is something to do.
  *
- *   ring readable, every 200 ms     source_ebpf_consume
- *   sweep-interval                  source_ebpf_sweep: counters of open flows, losses
+ *   events, every 200 ms            source's consume
+ *   sweep-interval                  source's sweep: counters of open flows, losses
  *   1 s                             clocks, flow expiry, watchdog
  *   reconcile-interval              a sweep, and flows compared with the kernel's own counters
  *   flush-interval                  the batch goes to the writer
@@ -19,8 +19,8 @@
 #include <uv.h>
 
 #include "daemon/coverage_watch.h"
+#include "daemon/live_source.h"
 #include "daemon/notify.h"
-#include "daemon/privilege.h"
 #include "daemon/recorder.h"
 #include "daemon/status.h"
 #include "source/source_ebpf.h"
@@ -53,6 +53,7 @@ struct live {
 	int64_t watchdog_ns; /* last sent */
 	int64_t second_ns;   /* last on_second */
 	bool swept_badly;
+	bool counts; /* every octet: polling cannot */
 	bool sweeps; /* without sweeps nothing shows that a flow is still there */
 	bool failed;
 };
@@ -86,7 +87,7 @@ static void cover_missing(struct live *live)
 		struct coverage_record record = {
 			.from_us = live->begin_us,
 			.what = COVERAGE_SLOT_MISSING,
-			.source = FLOW_SOURCE_EBPF,
+			.source = live->source->ops->source,
 		};
 
 		if (slots[i].serving >= 0)
@@ -172,7 +173,7 @@ static void on_second(uv_timer_t *timer)
 	coverage_watch_clocks(&live->watch);
 	if (live->sweeps)
 		pipeline_expire(live->recorder.pipeline);
-	if (live->sweeps && coverage_watch_is_due(&live->watch, now_ns)) {
+	if (live->counts && coverage_watch_is_due(&live->watch, now_ns)) {
 		sweep(live);
 		coverage_watch_compare(&live->watch);
 	}
@@ -315,35 +316,19 @@ static void close_handles(struct live *live)
 
 static int open_source(struct live *live)
 {
-	const struct config *config = live->config;
-	struct source_ebpf_options options = {
-		.ring_octets = config->ring_octets,
-		.max_peers = (uint32_t)config->max_peers,
-		.max_processes = (uint32_t)config->max_processes,
-		.idle_timeout_ns = config->idle_timeout_ns,
-		.disable_slots = config->disable_slots,
-		.disable_programs = config->disable_programs,
-	};
-	struct source_ebpf_error error = {0};
+	char why[LIVE_SOURCE_TEXT_SIZE];
 
-	if (source_ebpf_new(
-		    &options, pipeline_sink(live->recorder.pipeline), &live->source, &error) == 0)
-		return 0;
-	log_error("%s", error.text);
-	return -1;
-}
-
-static int check_privileges(void)
-{
-	char missing[TEXT_SIZE];
-
-	privilege_missing(missing, sizeof(missing));
-	if (*missing == '\0')
-		return 0;
-	log_error("recording needs root, this process lacks %s: run it with sudo or as a systemd "
-		  "unit, or read a capture file with -r",
-		missing);
-	return -1;
+	if (live_source_open(
+		    live->config, pipeline_sink(live->recorder.pipeline), &live->source, why)) {
+		log_error("%s", why);
+		return -1;
+	}
+	pipeline_set_source(live->recorder.pipeline, live->source->ops->source);
+	if (*why)
+		log_warning("%s; polling instead: short connections are missing or lack their "
+			    "process, and datagrams are not counted",
+			why);
+	return 0;
 }
 
 /* From nothing to recording; the database is touched last. */
@@ -352,8 +337,6 @@ static int start(struct live *live)
 	struct store_error error = {0};
 	int snapshot;
 
-	if (check_privileges())
-		return -1;
 	if (recorder_init(&live->recorder, live->config, FLOW_SOURCE_EBPF)) {
 		log_error("no memory for the tables: lower max-flows and max-processes");
 		return -1;
@@ -382,6 +365,7 @@ static void say_started(struct live *live)
 	for (size_t i = 0; i < count; i++)
 		if (strcmp(slots[i].name, "sweep") == 0)
 			live->sweeps = slots[i].serving >= 0;
+	live->counts = live->sweeps && live->source->ops->source == FLOW_SOURCE_EBPF;
 	log_start(live);
 	log_missing(live);
 	cover_missing(live);

@@ -298,6 +298,11 @@ void pipeline_free(struct pipeline *pipeline)
 	free(pipeline);
 }
 
+void pipeline_set_source(struct pipeline *pipeline, enum flow_source source)
+{
+	pipeline->options.source = source;
+}
+
 const struct source_sink *pipeline_sink(const struct pipeline *pipeline)
 {
 	return &pipeline->sink;

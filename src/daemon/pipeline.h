@@ -41,6 +41,9 @@ struct pipeline_counters {
 int pipeline_new(const struct pipeline_options *options, struct pipeline **ret_pipeline);
 void pipeline_free(struct pipeline *pipeline); /* forgets what was not flushed */
 
+/* Which source pushes, once that is known; for the coverage. */
+void pipeline_set_source(struct pipeline *pipeline, enum flow_source source);
+
 /* Where sources push; valid as long as the pipeline. */
 const struct source_sink *pipeline_sink(const struct pipeline *pipeline);
 

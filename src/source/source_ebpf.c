@@ -252,6 +252,7 @@ static int check_options(
 			options->disable_programs);
 	else
 		return 0;
+	ret_error->usage = true;
 	return -1;
 }
 

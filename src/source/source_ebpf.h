@@ -6,6 +6,7 @@
 #ifndef LASTCONN_SOURCE_SOURCE_EBPF_H
 #define LASTCONN_SOURCE_SOURCE_EBPF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,7 @@ struct source_ebpf_options {
 
 struct source_ebpf_error {
 	int error;      /* errno, positive */
+	bool usage;     /* a mistake in the options */
 	char text[384]; /* one line with the mend */
 };
 

@@ -21,6 +21,7 @@ BAD_OPTIONS = {
     "--max-listeners": BAD_NUMBERS, "--max-peers": BAD_NUMBERS,
     "--queue-memory": BAD_SIZES, "--ring-size": (*BAD_SIZES, "3M"),
     "--synchronous": ("", "off", "NORMAL"), "--log-level": ("", "loud"),
+    "--source": ("", "EBPF", "pcap"),
     "--local": ("", "300.1.1.1", "10.0.0.0/33", "2001:db8::/129", "host", "1.2.3.4/x"),
     "--disable-slot": ("", "no-such-slot"),
     "--disable-program": ("", "no_such_program"),
@@ -267,7 +268,8 @@ class Databases(BadInput):
         self.need_kernel()
         run = self.as_nobody()
         os.chmod(self.directory, 0o777)
-        self.check_untouched(lambda: run("--db", self.path("history.db")), "root", status=(1,))
+        self.check_untouched(lambda: run("--source", "ebpf", "--db", self.path("history.db")),
+                             "root", status=(1,))
 
 
 class Kernel(BadInput):
@@ -277,14 +279,16 @@ class Kernel(BadInput):
         setpriv = self.need_program("setpriv")
         prefix = (setpriv, "--bounding-set=-bpf,-perfmon,-sys_admin")
         self.check_untouched(
-            lambda: self.run_daemon("--db", self.path("history.db"), prefix=prefix),
+            lambda: self.run_daemon("--source", "ebpf", "--db", self.path("history.db"),
+                                    prefix=prefix),
             "CAP_BPF", status=(1,))
 
     def test_a_build_without_the_kernel_source(self):
         if os.environ.get("LASTCONN_EBPF", "1") == "1":
             self.skipTest("this build has the kernel source")
-        self.check_untouched(lambda: self.run_daemon("--db", self.path("history.db")),
-                             "kernel source", status=(1,))
+        self.check_untouched(
+            lambda: self.run_daemon("--source", "ebpf", "--db", self.path("history.db")),
+            "kernel source", status=(1,))
 
 
 if __name__ == "__main__":
