@@ -122,7 +122,7 @@ static __always_inline void add_to_map(
 	datagram->peer.cookie = bpf_get_socket_cookie(skb);
 	peer = bpf_map_lookup_elem(&peers, &datagram->peer);
 	if (!peer) {
-		set_flags(state, SOCKET_HAS_PEERS);
+		state->has_peers = true;
 		bpf_map_update_elem(&peers, &datagram->peer, &fresh, BPF_NOEXIST);
 		peer = bpf_map_lookup_elem(&peers, &datagram->peer);
 	}
@@ -139,24 +139,26 @@ static __always_inline bool same_address(const __u8 *a, const __u8 *b)
 	return x[0] == y[0] && x[1] == y[1];
 }
 
-/* Takes the first slot for this peer if it is free: of two processors that race for it the loser's
- * peer goes to the map. A slot that became free again stays so while other peers are in the map:
- * this one may be among them. */
 static __always_inline bool is_first(
-	const struct socket_state *state, struct first_peer *first, const struct datagram *datagram)
+	const struct first_peer *first, const struct datagram *datagram)
 {
-	if (!first->peer.start_ns) {
-		if (state->flags & SOCKET_HAS_PEERS ||
-			!__sync_bool_compare_and_swap(&first->peer.start_ns, 0, 1))
-			return false;
-		__builtin_memcpy(first->remote, datagram->peer.remote, sizeof(first->remote));
-		first->remote_port = datagram->peer.remote_port;
-		first->protocol = datagram->peer.protocol;
-		return true;
-	}
 	return first->remote_port == datagram->peer.remote_port &&
 	       first->protocol == datagram->peer.protocol &&
 	       same_address(first->remote, datagram->peer.remote);
+}
+
+/* Of two processors that make it at the same time one gets NULL, and its peer goes to the map. Not
+ * to be made again after an idle time while other peers are in the map: this may be one of them. */
+static __always_inline struct first_peer *make_first_peer(
+	struct bpf_sock *sk, const struct datagram *datagram)
+{
+	struct first_peer fresh = {
+		.remote_port = datagram->peer.remote_port,
+		.protocol = datagram->peer.protocol,
+	};
+
+	__builtin_memcpy(fresh.remote, datagram->peer.remote, sizeof(fresh.remote));
+	return bpf_sk_storage_get(&first_peers, sk, &fresh, BPF_SK_STORAGE_GET_F_CREATE);
 }
 
 static __always_inline void account_datagram(struct __sk_buff *skb, bool out)
@@ -174,10 +176,12 @@ static __always_inline void account_datagram(struct __sk_buff *skb, bool out)
 	if (parse_datagram(skb, &datagram))
 		return;
 	state = socket_state_get(sk, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!state || state->flags & (SOCKET_IGNORED | SOCKET_ENDED))
+	if (!state || state->ignored || state->ended)
 		return;
-	first = bpf_sk_storage_get(&first_peers, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (first && is_first(state, first, &datagram))
+	first = bpf_sk_storage_get(&first_peers, sk, 0, 0);
+	if (!first && !state->has_peers)
+		first = make_first_peer(sk, &datagram);
+	if (first && is_first(first, &datagram))
 		add_to_peer(&first->peer, &datagram);
 	else
 		add_to_map(skb, state, &datagram);
@@ -204,7 +208,7 @@ static __always_inline void datagram_release(struct bpf_sock *sk)
 	if (!state->user.pid)
 		note_user(state);
 	/* the socket and its storage live on for an RCU grace period: the sweep must not see it */
-	set_flags(state, SOCKET_ENDED);
+	state->ended = true;
 	event.cookie = bpf_get_socket_cookie(sk);
 	first = bpf_sk_storage_get(&first_peers, sk, 0, 0);
 	if (first && first->peer.last_ns) {
@@ -213,11 +217,11 @@ static __always_inline void datagram_release(struct bpf_sock *sk)
 	}
 	fill_owner(&event, state);
 	event.time_ns = bpf_ktime_get_boot_ns();
-	if (state->flags & SOCKET_HAS_PEERS) {
+	if (state->has_peers) {
 		event.type = EVENT_SOCKET_GONE;
 		send_event(&event);
 	}
-	if (state->flags & SOCKET_LISTEN_REPORTED) {
+	if (state->listen_reported) {
 		event.type = EVENT_LISTEN_GONE;
 		event.protocol = sk->protocol;
 		event.local_port = state->listen_port;
@@ -234,7 +238,7 @@ static __always_inline void note_bind(struct bpf_sock *sk)
 		return;
 	take_current(&state->opener);
 	state->start_ns = bpf_ktime_get_boot_ns();
-	set_flags(state, SOCKET_BOUND);
+	state->bound = true;
 }
 
 #endif

@@ -22,24 +22,23 @@ struct {
 } losses SEC(".maps");
 
 /* What is kept with each socket. */
-enum socket_flags {
-	SOCKET_LISTEN = 0x0100, /* listens, or is bound and waits for datagrams */
-	SOCKET_LISTEN_REPORTED = 0x0200,
-	SOCKET_ENDED = 0x0400,       /* its END event went out */
-	SOCKET_HAS_PEERS = 0x0800,   /* has entries in the peers map */
-	SOCKET_BOUND = 0x1000,       /* by bind(2) */
-	SOCKET_IGNORED = 0x2000,     /* the kernel's own ICMP, IGMP or neighbour discovery */
-	SOCKET_EVENT_FLAGS = 0x00ff, /* those of enum event_owner_flags */
-};
-
 struct socket_state {
 	struct event_ref opener;
 	struct event_ref user;
 	__u64 start_ns;
 	__u32 netns;
-	__u32 flags;       /* enum event_owner_flags and enum socket_flags */
 	__u16 listen_port; /* of a reported datagram listener: not readable at its release */
-	__u16 zero[3];
+	__u8 flags;        /* enum event_owner_flags without EVENT_OWNER_EXACT */
+	/* An octet each, for other processors may set others at the same time, and the only atomic
+	 * operation on bits that kernels before 5.12 have is none. */
+	bool exact;   /* EVENT_OWNER_EXACT */
+	bool listens; /* or is bound and waits for datagrams */
+	bool listen_reported;
+	bool ended;     /* its END event went out */
+	bool has_peers; /* has entries in the peers map */
+	bool bound;     /* by bind(2) */
+	bool ignored;   /* the kernel's own ICMP, IGMP or neighbour discovery */
+	__u8 zero[2];
 };
 
 struct {
@@ -56,7 +55,7 @@ struct first_peer {
 	__u16 remote_port;
 	__u8 protocol; /* of the packets: a raw socket with IP_HDRINCL sends any */
 	__u8 zero[5];
-	struct peer_state peer; /* start_ns 0: free; last_ns 0: just being taken */
+	struct peer_state peer; /* last_ns 0: just being made */
 };
 
 struct {

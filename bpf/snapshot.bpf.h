@@ -25,23 +25,22 @@ static __always_inline void snapshot_socket(struct task_struct *task, struct soc
 		state->start_ns = bpf_ktime_get_boot_ns();
 	state->flags |= EVENT_OWNER_SNAPSHOT;
 	if (tcp && tcp_state == TCP_LISTEN)
-		state->flags |= SOCKET_LISTEN;
+		state->listens = true;
 	else if (!tcp && BPF_CORE_READ((const struct inet_sock *)sk, inet_sport))
-		state->flags |= SOCKET_BOUND;
+		state->bound = true;
 }
 
 /* A datagram socket that is bound, not connected, and still there: it waits for strangers. */
 static __always_inline bool waits_for_datagrams(
 	const struct sock *sk, const struct socket_state *state)
 {
-	return state->flags & SOCKET_BOUND && !sk->__sk_common.skc_dport &&
-	       sk->sk_protocol != IPPROTO_TCP;
+	return state->bound && !sk->__sk_common.skc_dport && sk->sk_protocol != IPPROTO_TCP;
 }
 
 static __always_inline void sweep_listener(
 	struct seq_file *seq, struct sock *sk, struct socket_state *state, struct event_flow *event)
 {
-	if (state->flags & SOCKET_LISTEN_REPORTED)
+	if (state->listen_reported)
 		return;
 	event->type = EVENT_LISTEN;
 	event->protocol = sk->sk_protocol;
@@ -52,7 +51,7 @@ static __always_inline void sweep_listener(
 	event->local_port = bpf_ntohs(BPF_CORE_READ((const struct inet_sock *)sk, inet_sport));
 	state->listen_port = event->local_port;
 	if (bpf_seq_write(seq, event, sizeof(*event)) == 0)
-		set_flags(state, SOCKET_LISTEN_REPORTED);
+		state->listen_reported = true;
 }
 
 static __always_inline void sweep_first_peer(struct seq_file *seq, struct sock *sk,
@@ -68,7 +67,7 @@ static __always_inline void sweep_first_peer(struct seq_file *seq, struct sock *
 	else
 		event->type = EVENT_FLOW_SIGHTING;
 	if (bpf_seq_write(seq, event, sizeof(*event)) == 0 && event->old_state)
-		__builtin_memset(&first->peer, 0, sizeof(first->peer));
+		bpf_sk_storage_delete(&first_peers, sk);
 }
 
 static __always_inline void sweep_datagram(
@@ -77,7 +76,7 @@ static __always_inline void sweep_datagram(
 	if (!state->netns)
 		state->netns = socket_netns(sk);
 	sweep_first_peer(seq, sk, state, event);
-	if (state->flags & SOCKET_HAS_PEERS) {
+	if (state->has_peers) {
 		event->type = EVENT_SOCKET;
 		fill_owner(event, state);
 		bpf_seq_write(seq, event, sizeof(*event));
@@ -104,7 +103,7 @@ static __always_inline bool ignore_kernel_socket(const struct sock *sk, struct s
 {
 	if (sk->sk_type != SOCK_RAW || !BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock))
 		return false;
-	set_flags(state, SOCKET_IGNORED);
+	state->ignored = true;
 	return true;
 }
 
@@ -113,12 +112,12 @@ static __always_inline void sweep_socket(
 {
 	struct event_flow event = {};
 
-	if (state->flags & SOCKET_ENDED)
+	if (state->ended)
 		return;
 	if (ignore_kernel_socket(sk, state))
 		return;
 	event.cookie = bpf_get_socket_cookie(sk);
-	if (state->flags & SOCKET_LISTEN || waits_for_datagrams(sk, state))
+	if (state->listens || waits_for_datagrams(sk, state))
 		sweep_listener(seq, sk, state, &event);
 	if (sk->sk_protocol == IPPROTO_TCP)
 		sweep_tcp(seq, sk, state, &event);

@@ -50,12 +50,6 @@ static __always_inline bool same_ref(const struct event_ref *a, const struct eve
 	return a->start_ns == b->start_ns && a->pid == b->pid && a->exec_id == b->exec_id;
 }
 
-/* Other processors may set other flags of the same socket. */
-static __always_inline void set_flags(struct socket_state *state, __u32 flags)
-{
-	__sync_fetch_and_or(&state->flags, flags);
-}
-
 /* The current process connects or listens: its user until somebody else sends or receives, and
  * its opener unless another one bound it. */
 static __always_inline void note_maker(struct socket_state *state)
@@ -71,7 +65,7 @@ static __always_inline void note_user(struct socket_state *state)
 {
 	struct event_ref now;
 
-	if (state->flags & EVENT_OWNER_EXACT)
+	if (state->exact)
 		return;
 	if ((state->user.pid || state->opener.pid) && current_is_kthread())
 		return;
@@ -80,12 +74,12 @@ static __always_inline void note_user(struct socket_state *state)
 		take_current(&state->user);
 	if (!state->opener.pid)
 		state->opener = state->user;
-	set_flags(state, EVENT_OWNER_EXACT);
+	state->exact = true;
 }
 
 static __always_inline void fill_owner(struct event_flow *event, const struct socket_state *state)
 {
-	event->flags = state->flags & SOCKET_EVENT_FLAGS;
+	event->flags = state->flags | (state->exact ? EVENT_OWNER_EXACT : 0);
 	event->user = state->user;
 	event->opener = state->opener;
 	event->netns = state->netns;

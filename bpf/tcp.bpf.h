@@ -41,7 +41,7 @@ static __always_inline void fill_tcp(
 }
 
 static __always_inline void begin_state(
-	struct socket_state *state, const struct sock *sk, __u32 flags)
+	struct socket_state *state, const struct sock *sk, __u8 flags)
 {
 	__builtin_memset(state, 0, sizeof(*state));
 	state->start_ns = bpf_ktime_get_boot_ns();
@@ -50,14 +50,14 @@ static __always_inline void begin_state(
 }
 
 /* connect(2) and listen(2) run in the context of the process that calls them. */
-static __always_inline void tcp_begin(struct sock *sk, __u32 flags)
+static __always_inline void tcp_begin(struct sock *sk, __u8 flags)
 {
 	struct socket_state *state = socket_state_get(sk, BPF_SK_STORAGE_GET_F_CREATE);
 	struct event_ref opener;
 
 	if (!state)
 		return;
-	opener = state->flags & SOCKET_BOUND ? state->opener : (struct event_ref){};
+	opener = state->bound ? state->opener : (struct event_ref){};
 	begin_state(state, sk, flags);
 	state->opener = opener;
 	note_maker(state);
@@ -74,6 +74,8 @@ static __always_inline void tcp_accepted(struct sock *sk)
 	state->netns = socket_netns(sk);
 	state->flags = EVENT_DIRECTION_IN | (state->flags & EVENT_OWNER_SNAPSHOT) |
 		       (state->user.pid ? EVENT_OWNER_INHERITED : 0);
+	state->exact = state->listens = state->listen_reported = state->bound = state->ended =
+		false;
 }
 
 /* accept(2): who takes a connection is its user until somebody else sends or receives, and that of
@@ -83,10 +85,10 @@ static __always_inline void tcp_accept(struct sock *listener, struct sock *sk)
 	struct socket_state *state = socket_state_get(sk, 0);
 	struct socket_state *listening = socket_state_get(listener, 0);
 
-	if (!state || state->flags & EVENT_OWNER_EXACT)
+	if (!state || state->exact)
 		return;
 	take_current(&state->user);
-	__sync_fetch_and_and(&state->flags, ~(EVENT_OWNER_INHERITED | EVENT_OWNER_SNAPSHOT));
+	state->flags = EVENT_DIRECTION_IN;
 	if (listening && !same_ref(&listening->user, &state->user))
 		listening->user = state->user;
 }
@@ -112,7 +114,7 @@ static __always_inline void tcp_end(struct sock *sk, __u8 old_state)
 {
 	struct socket_state *state = socket_state_get(sk, 0);
 
-	if (state && state->flags & SOCKET_ENDED)
+	if (state && state->ended)
 		return;
 	/* No FIN and no error: whoever closes it now aborts it, by linger 0 or with unread data. A
 	 * reset or a timeout, which come in softirq, set the error before. */
@@ -121,17 +123,21 @@ static __always_inline void tcp_end(struct sock *sk, __u8 old_state)
 	send_tcp(
 		sk, old_state == TCP_LISTEN ? EVENT_LISTEN_GONE : EVENT_FLOW_END, state, old_state);
 	if (state)
-		state->flags |= SOCKET_ENDED;
+		state->ended = true;
 }
 
 static __always_inline void tcp_listen(struct sock *sk)
 {
 	struct socket_state *state;
+	bool reported;
 
-	tcp_begin(sk, SOCKET_LISTEN);
+	tcp_begin(sk, 0);
 	state = socket_state_get(sk, 0);
-	if (send_tcp(sk, EVENT_LISTEN, state, TCP_CLOSE) && state)
-		set_flags(state, SOCKET_LISTEN_REPORTED); /* else the sweep does it */
+	if (state)
+		state->listens = true;
+	reported = send_tcp(sk, EVENT_LISTEN, state, TCP_CLOSE);
+	if (state)
+		state->listen_reported = reported; /* else the sweep does it */
 }
 
 /* close(2) or shutdown(2) by whoever holds the socket: the last chance to learn the user. */
