@@ -134,7 +134,8 @@ static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *nod
 }
 
 /* Where the task is in the v2 hierarchy. At its root, as on hosts and of container engines that
- * use v1: where the first v1 controller has it below its own root. */
+ * use v1: where the first v1 controller has it below its own root. (Of hosts that have both, runc
+ * since 1.0 and crun put containers into both.) */
 static __always_inline struct kernfs_node *task_cgroup(struct task_struct *task)
 {
 	struct css_set *set = BPF_CORE_READ(task, cgroups);

@@ -265,7 +265,9 @@ static bool take_application(struct part part, struct unit_names *names)
 	if (!is_unit(&part))
 		return false;
 	if (skip_prefix(&part, "snap.")) {
-		part.length = strcspn(part.text, ".");
+		const char *dot = memchr(part.text, '.', part.length);
+
+		part.length = dot ? (size_t)(dot - part.text) : 0;
 		return take_container(names, "snap", &part);
 	}
 	if (!skip_suffix(&number, ".scope") || !skip_past(&number, "-") ||

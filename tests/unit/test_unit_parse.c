@@ -261,6 +261,7 @@ static void what_only_looks_like_a_container_is_none(void **state)
 		{"/system.slice/app-flatpak-.scope", "app-flatpak-.scope", "", "", "", ""},
 		{"/system.slice/app-flatpak-1.scope", "app-flatpak-1.scope", "", "", "", ""},
 		{"/system.slice/snap..service", "snap..service", "", "", "", ""},
+		{"/system.slice/snap.service/a.b", "snap.service", "", "", "", ""},
 	};
 
 	(void)state;
