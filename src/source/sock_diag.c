@@ -49,8 +49,9 @@ static int join(int fd)
 	struct sockaddr_nl any = {.nl_family = AF_NETLINK};
 	int size = EVENTS_OCTETS;
 
-	/* beyond net.core.rmem_max with CAP_NET_ADMIN, which joining needs anyway */
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
+	/* beyond net.core.rmem_max with CAP_NET_ADMIN only */
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	if (bind(fd, (struct sockaddr *)&any, sizeof(any)) < 0)
 		return -errno;
 	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)

@@ -1,8 +1,8 @@
 /* Asks the kernel for its sockets, sock_diag(7): dumps, and word of each socket that is destroyed.
  *
- * A descriptor belongs to the network namespace in which it was opened. Dumps need no privileges;
- * word of destroyed sockets needs CAP_NET_ADMIN. A dump is no snapshot: a socket may be skipped if
- * its neighbours in the kernel's table go while it is read. */
+ * A descriptor belongs to the network namespace in which it was opened. None of this needs
+ * privileges; CAP_NET_ADMIN makes the buffer for destroyed sockets larger. A dump is no snapshot: a
+ * socket may be skipped if its neighbours in the kernel's table go while it is read. */
 #ifndef LASTCONN_SOURCE_SOCK_DIAG_H
 #define LASTCONN_SOURCE_SOCK_DIAG_H
 
@@ -46,7 +46,7 @@ typedef void sock_diag_visit(void *ctx, const struct sock_diag_socket *socket);
 
 /* Return a descriptor or negative errno. */
 int sock_diag_open(void);
-int sock_diag_subscribe(void); /* non-blocking; -EPERM without CAP_NET_ADMIN */
+int sock_diag_subscribe(void); /* non-blocking */
 
 /* Visits the sockets of one family (AF_INET, AF_INET6). Returns 0 or negative errno; -ENOENT if the
  * kernel cannot dump this protocol. */

@@ -64,8 +64,8 @@ static const struct source_slot slot_table[SLOT_COUNT] = {
 	[SLOT_RAW] = {"raw", "raw sockets are not recorded: the kernel lacks raw_diag",
 		ONE_RUNG("sock_diag")},
 	[SLOT_ENDS] = {"ends",
-		"how connections end, their last octets, and short ones are not known; "
-		"CAP_NET_ADMIN would help",
+		"how connections end, their last octets, and short ones are not known; needs Linux "
+		"4.3",
 		ONE_RUNG("destroy events")},
 	[SLOT_OWNERS] = {"owners",
 		"only own processes are known; CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH would help",

@@ -1,7 +1,7 @@
 /* The source without BPF: polls the kernel for its sockets (sock_diag) and /proc for who holds
- * them. Linux only; needs no privileges at all, and sees more with CAP_NET_ADMIN (ends and final
- * counters), CAP_SYS_PTRACE with CAP_DAC_READ_SEARCH (owners of strangers' sockets) and
- * CAP_SYS_ADMIN (other network namespaces).
+ * them. Linux only; needs no privileges at all, and sees more with CAP_SYS_PTRACE and
+ * CAP_DAC_READ_SEARCH (owners of strangers' sockets) and CAP_SYS_ADMIN (other network namespaces);
+ * with CAP_NET_ADMIN a storm loses fewer ends.
  *
  * What comes and goes between two polls is missed, or known without its process. Datagrams are not
  * counted. Owners are those who held the socket when it was polled: never guessed, but never better

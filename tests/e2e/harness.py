@@ -215,9 +215,11 @@ class Case(unittest.TestCase):
 
     # -- lastconn's two programs
 
-    def start_daemon(self, *options, database=None, fast=True, **more):
-        """A lastconnd that records; returns when it says that it is ready."""
-        self.need_kernel()
+    def start_daemon(self, *options, database=None, fast=True, kernel=True, **more):
+        """A lastconnd that records; returns when it says that it is ready. kernel: the test is
+        about the kernel source."""
+        if kernel:
+            self.need_kernel()
         given = (*FAST, *options) if fast else options
         daemon = Daemon(self, given, database or self.path("history.db"), **more)
         self.daemons.append(daemon)
