@@ -16,6 +16,7 @@
 -- param direction: who began [in|out]
 -- param limit: rows at most [limit default=50]
 --
+-- footer coverage
 -- column flow_id: key of the flow while it is over; null while it is open [integer wide]
 -- column end_time "last": when it ended, or was last seen [time_us]
 -- column start_time: when it began [time_us wide]

@@ -18,6 +18,7 @@
 -- param direction: who began [in|out]
 -- param limit: rows at most [limit default=20]
 --
+-- footer coverage
 -- column what "by": program, host, ... as asked for; null: not known [user]
 -- column octets_out "out": payload sent [octets]
 -- column octets_in "in": payload received [octets]

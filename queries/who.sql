@@ -17,6 +17,7 @@
 -- param direction: who began [in|out]
 -- param limit: rows at most [limit default=0]
 --
+-- footer coverage
 -- column exe "program": path of the program; null: not known [long]
 -- column users: whose processes [users]
 -- column flows: how many, open ones included [integer]

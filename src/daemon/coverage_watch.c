@@ -1,6 +1,8 @@
 /* Where /proc/net cannot be read there is nothing to compare with: then flows are not compared. */
 #include "daemon/coverage_watch.h"
 
+#include <stdio.h>
+
 #include "util/clock.h"
 #include "util/log.h"
 
@@ -77,6 +79,31 @@ void coverage_watch_compare(struct coverage_watch *watch)
 		watch->said = true;
 	}
 	begin_interval(watch, taken ? &sample : NULL);
+}
+
+static void cover_slot(struct pipeline *pipeline, const struct source_slot *slot, const char *loss,
+	struct coverage_record *record)
+{
+	record->what = slot->owners_only   ? COVERAGE_OWNERS_UNSURE
+		       : slot->serving < 0 ? COVERAGE_SLOT_MISSING
+					   : COVERAGE_SLOT_DEGRADED;
+	snprintf(record->detail, sizeof(record->detail), "%s: %s", slot->name, loss);
+	pipeline_cover(pipeline, record);
+}
+
+void coverage_watch_slots(struct pipeline *pipeline, const struct source *source, int64_t from_us)
+{
+	struct coverage_record record = {.from_us = from_us, .source = source->ops->source};
+	size_t count;
+	const struct source_slot *slots = source->ops->slots(source, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		if (slots[i].serving < 0)
+			cover_slot(pipeline, &slots[i], slots[i].loss, &record);
+		for (int rung = 1; rung <= slots[i].serving; rung++)
+			if (slots[i].rungs[rung].loss)
+				cover_slot(pipeline, &slots[i], slots[i].rungs[rung].loss, &record);
+	}
 }
 
 void coverage_watch_snapshot(struct pipeline *pipeline, int64_t from_us)

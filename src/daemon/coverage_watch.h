@@ -30,6 +30,10 @@ void coverage_watch_clocks(struct coverage_watch *watch);
 bool coverage_watch_is_due(const struct coverage_watch *watch, int64_t now_ns);
 void coverage_watch_compare(struct coverage_watch *watch);
 
+/* Tells of the hooks that the source lacks, or has second best, from from_us to the end of the run.
+ */
+void coverage_watch_slots(struct pipeline *pipeline, const struct source *source, int64_t from_us);
+
 /* Tells of the flows that the snapshot found, made from_us to now. */
 void coverage_watch_snapshot(struct pipeline *pipeline, int64_t from_us);
 

@@ -77,27 +77,6 @@ static void sweep(struct live *live)
 	live->swept_badly = error < 0;
 }
 
-/* Tells the coverage of the hooks that the kernel refused: they stay missing as long as the run. */
-static void cover_missing(struct live *live)
-{
-	size_t count;
-	const struct source_slot *slots = live->source->ops->slots(live->source, &count);
-
-	for (size_t i = 0; i < count; i++) {
-		struct coverage_record record = {
-			.from_us = live->begin_us,
-			.what = COVERAGE_SLOT_MISSING,
-			.source = live->source->ops->source,
-		};
-
-		if (slots[i].serving >= 0)
-			continue;
-		snprintf(record.detail, sizeof(record.detail), "%s: %s", slots[i].name,
-			slots[i].loss);
-		pipeline_cover(live->recorder.pipeline, &record);
-	}
-}
-
 static void log_missing(const struct live *live)
 {
 	size_t count;
@@ -368,7 +347,7 @@ static void say_started(struct live *live)
 	live->counts = live->sweeps && live->source->ops->source == FLOW_SOURCE_EBPF;
 	log_start(live);
 	log_missing(live);
-	cover_missing(live);
+	coverage_watch_slots(live->recorder.pipeline, live->source, live->begin_us);
 	coverage_watch_snapshot(live->recorder.pipeline, live->begin_us);
 	coverage_watch_begin(
 		&live->watch, live->recorder.pipeline, live->config->reconcile_interval_ns);

@@ -15,11 +15,14 @@ enum coverage_what {
 	COVERAGE_TABLE_FULL,     /* count entries evicted from a table of the daemon */
 	COVERAGE_QUEUE_FULL,     /* count records lost because the writer was too slow */
 	COVERAGE_FILE_TRUNCATED, /* the capture file ends within a packet, or is damaged */
-	COVERAGE_SLOT_MISSING,   /* the kernel refused a hook: detail names it */
+	COVERAGE_SLOT_MISSING,   /* no program serves a hook: detail names it */
 	COVERAGE_SNAPSHOT,    /* count flows were open before the start: what they did is unknown */
 	COVERAGE_CLOCK_STEP,  /* the wall clock was set, by count ms; detail: which way */
 	COVERAGE_SUSPEND,     /* the machine slept for count ms */
 	COVERAGE_UNACCOUNTED, /* the kernel moved count packets or octets that no flow explains */
+	COVERAGE_SLOT_DEGRADED, /* a program that sees less serves a hook */
+	COVERAGE_OWNERS_UNSURE, /* flows are seen, but less of whose they are: detail names the hook
+				 */
 	COVERAGE_COUNT,
 };
 

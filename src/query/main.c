@@ -20,6 +20,7 @@ const struct command commands[] = {
 		command_built_in},
 	{"listen", "", "Who listened where, since when, and how many reached it", NULL, NULL,
 		command_built_in},
+	{"coverage", "", "What could have been missed, and when", NULL, NULL, command_built_in},
 	{"tail", "", "Follow: flows as they end and as they open", NULL, NULL, command_tail},
 	{"stats", "", "Size, rows, span and rates of the history", NULL, NULL, command_built_in},
 	{"sql", "'SELECT ...'|.tables|.schema [NAME]|-", "Any read-only SQL", NULL, NULL,

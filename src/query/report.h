@@ -48,8 +48,9 @@ struct report {
 	size_t params_count;
 	struct report_column *columns;
 	size_t columns_count;
-	bool record; /* "-- layout record" */
-	char *sql;   /* the whole file */
+	bool record;  /* "-- layout record" */
+	bool covered; /* "-- footer coverage" */
+	char *sql;    /* the whole file */
 };
 
 struct report_error {

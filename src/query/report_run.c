@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "query/coverage_line.h"
+#include "util/escape.h"
 #include "query/message.h"
 #include "query/output.h"
 
@@ -23,8 +25,11 @@ int report_prepare(struct store_reader *reader, const struct report *report,
 		result = store_report_new(reader, strbuf_text(&sql), ret_statement, ret_error);
 	}
 	strbuf_done(&sql);
-	if (result == 0)
+	if (result == 0) {
 		report_args_bind(args, *ret_statement);
+		store_report_bind_integer(*ret_statement, "now_us", args->now_us);
+		store_report_bind_integer(*ret_statement, "utc", args->utc);
+	}
 	return result;
 }
 
@@ -90,9 +95,24 @@ static int64_t file_octets(const char *path)
 	return octets;
 }
 
-static void say_nothing_found(const struct report_args *args)
+static void print_coverage(const char *text)
 {
-	message("nothing found");
+	struct strbuf line = {0};
+
+	strbuf_add_text(&line, "coverage: ");
+	escape_add(&line, text, strlen(text));
+	puts(strbuf_text(&line)); /* main looks after stdout's errors */
+	strbuf_done(&line);
+}
+
+static void say_nothing_found(const struct report_args *args, const struct coverage_line *line)
+{
+	if (!line->text[0])
+		message("nothing found");
+	else if (line->evidence)
+		message("nothing found; the history is %s: that is evidence", line->text);
+	else
+		message("nothing found, but that is no evidence; coverage: %s", line->text);
 	if (args->named_host)
 		message("names are searched as recorded; --resolve asks the resolver now and "
 			"searches its addresses too");
@@ -101,6 +121,7 @@ static void say_nothing_found(const struct report_args *args)
 int report_run(const struct options *options, const struct report *report, struct report_args *args)
 {
 	struct printed printed = {.limit = args->limit};
+	struct coverage_line line = {.text = ""};
 	struct store_report *statement;
 	struct store_reader *reader;
 	struct store_error error;
@@ -115,12 +136,15 @@ int report_run(const struct options *options, const struct report *report, struc
 	}
 	store_report_bind_text(statement, "file_path", options->db);
 	store_report_bind_integer(statement, "file_octets", file_octets(options->db));
-	store_report_bind_integer(statement, "now_us", args->now_us);
 	status = print_statement(options, report, statement, &printed);
 	store_report_free(statement);
+	if (report->covered && status != EXIT_ERROR)
+		coverage_line_read(reader, options, args, &line);
 	store_reader_close(reader);
 	if (status == EXIT_NOTHING)
-		say_nothing_found(args);
+		say_nothing_found(args, &line);
+	else if (line.text[0] && options->format == &format_table)
+		print_coverage(line.text);
 	if (printed.more)
 		message("there are more than these %lld rows; --limit N shows more, --limit 0 all",
 			(long long)printed.rows);

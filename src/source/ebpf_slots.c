@@ -15,6 +15,7 @@ static const struct ebpf_slot all_slots[EBPF_SLOT_COUNT] = {
 		.name = "use",
 		.loss = "accepted connections are given to the listener's owner, UDP sockets to who "
 			"bound or closed them",
+		.owners_only = true,
 		.rungs = {{"tp_btf", NULL, {"socket_send", "socket_receive"}}, /* since Linux 6.3 */
 			{"fexit", NULL,
 				{"inet_send", "inet_receive", "?inet6_send", "?inet6_receive",
@@ -24,6 +25,7 @@ static const struct ebpf_slot all_slots[EBPF_SLOT_COUNT] = {
 		.name = "accept",
 		.loss = "connections that end before anybody sends, receives or closes are given to the "
 			"listener's owner",
+		.owners_only = true,
 		.rungs = {{"fexit", NULL, {"socket_accept"}}},
 	},
 	[EBPF_SLOT_DATAGRAM] = {
@@ -34,6 +36,7 @@ static const struct ebpf_slot all_slots[EBPF_SLOT_COUNT] = {
 	[EBPF_SLOT_BIND] = {
 		.name = "bind",
 		.loss = "who bound a UDP socket is not known, and no UDP listeners",
+		.owners_only = true,
 		.rungs = {{"cgroup", NULL, {"bind_v4", "bind_v6"}}},
 	},
 	[EBPF_SLOT_RELEASE] = {
@@ -45,11 +48,13 @@ static const struct ebpf_slot all_slots[EBPF_SLOT_COUNT] = {
 	[EBPF_SLOT_PROCESS] = {
 		.name = "process",
 		.loss = "parents that never use the network are not known",
+		.owners_only = true,
 		.rungs = {{"tp_btf", NULL, {"process_exec", "process_fork", "process_exit"}}},
 	},
 	[EBPF_SLOT_SNAPSHOT] = {
 		.name = "snapshot",
 		.loss = "connections and listeners from before the start have no owner",
+		.owners_only = true,
 		.rungs = {{"iter", NULL, {"snapshot_processes", "snapshot_sockets"}}},
 	},
 	[EBPF_SLOT_SWEEP] = {
@@ -144,7 +149,12 @@ bool ebpf_slots_are_programs(const char *list)
 
 struct source_slot ebpf_slots_public(const struct ebpf_slot *slot)
 {
-	struct source_slot public = {.name = slot->name, .loss = slot->loss, .serving = -1};
+	struct source_slot public = {
+		.name = slot->name,
+		.loss = slot->loss,
+		.owners_only = slot->owners_only,
+		.serving = -1,
+	};
 
 	for (size_t i = 0; i < SOURCE_RUNGS_MAX && slot->rungs[i].name; i++)
 	public.rungs[public.rung_count++] =

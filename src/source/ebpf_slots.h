@@ -35,6 +35,7 @@ struct ebpf_slot {
 	const char *name;
 	const char *loss; /* without it, in words */
 	bool required;    /* without it there is no kernel source */
+	bool owners_only; /* see source_slot */
 	struct ebpf_rung rungs[SOURCE_RUNGS_MAX];
 };
 

@@ -3,6 +3,7 @@
 #ifndef LASTCONN_SOURCE_SOURCE_H
 #define LASTCONN_SOURCE_SOURCE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,6 +41,7 @@ struct source_rung {
 struct source_slot {
 	const char *name; /* "tcp", "use", "datagram", ... */
 	const char *loss; /* what a user loses without it, in words */
+	bool owners_only; /* without it flows are there, but less is known of whose they are */
 	struct source_rung rungs[SOURCE_RUNGS_MAX];
 	size_t rung_count;
 	int serving; /* index of rungs, -1 none */

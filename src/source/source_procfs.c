@@ -69,7 +69,7 @@ static const struct source_slot slot_table[SLOT_COUNT] = {
 		ONE_RUNG("destroy events")},
 	[SLOT_OWNERS] = {"owners",
 		"only own processes are known; CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH would help",
-		ONE_RUNG("/proc/PID/fd")},
+		true, ONE_RUNG("/proc/PID/fd")},
 	[SLOT_NAMESPACES] = {"namespaces",
 		"other network namespaces (containers) are not recorded; CAP_SYS_ADMIN would help",
 		ONE_RUNG("setns")},

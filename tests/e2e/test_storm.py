@@ -12,7 +12,7 @@ COUNT = int(os.environ.get("LASTCONN_STORM", "10000"))
 PARALLEL = 8
 
 LOST = ("SELECT what, count, detail FROM coverage"
-        " WHERE what NOT IN ('down', 'slot missing')")
+        " WHERE what IN ('ring full', 'map full', 'table full', 'queue full')")
 
 
 def read_truth(paths, port):

@@ -336,7 +336,7 @@ static void gaps_are_kept_with_their_words(void **state)
 	store_fixture_write(fixture);
 	assert_string_equal(store_fixture_sql(fixture, "SELECT * FROM coverage"),
 		"1700000100000000|1700000102000000|2023-11-14T22:15:00.000000Z|"
-		"2023-11-14T22:15:02.000000Z|ebpf|ring full|12|12 events|some");
+		"2023-11-14T22:15:02.000000Z|ebpf|ring full|12|12 events|some|0");
 }
 
 static void put_gap(struct store_fixture *fixture, int64_t from_s, int64_t until_s)

@@ -1,0 +1,211 @@
+-- What could have been missed, and when: the window and its covered share, then the newest first.
+-- 'down' and its like: nothing was recorded. Losses and missing hooks: something may be missing.
+-- Snapshots, clock steps and suspends: nothing is, but pasts or times are in doubt. What was recorded
+-- is there too: each run of lastconnd, and each capture file that was read. Without 'since' the
+-- window begins with the first of them; a history of capture files ends with its last packet, any
+-- other one now. who, flows and top end with the one line that 'line=1' gives.
+--
+-- param since: from this time on [time]
+-- param until: before this time [time]
+-- param limit: rows at most [limit default=0]
+-- param line: 1: only the line that other reports end with [integer]
+--
+-- column from_time "from": begin of the interval [time_us]
+-- column until_time "until": its end [time_us]
+-- column duration_us: from begin to end [duration_us]
+-- column what: the kind of interval; window: all that is asked for
+-- column missed: all, some, owners (whose flows these are) or none of what happened in it
+-- column count: of what was lost; null: not countable [integer]
+-- column means: in words [long]
+-- column detail: what is known of it [wide]
+-- column source: what would have seen it [wide]
+-- column share: of the window that is covered, in percent; null: another interval [wide]
+
+WITH
+-- A run of lastconnd is alive if its heartbeat, at least every 15 s, is fresh.
+runs (from_us, until_us, what, means, detail) AS MATERIALIZED (
+	SELECT r.start_us,
+		max(r.start_us, coalesce(r.end_us,
+			iif(r.heartbeat_us >= :now_us - 30000000, :now_us, r.heartbeat_us))),
+		'recorded', 'lastconnd ran', 'lastconnd ' || r.version || ', pid ' || r.pid || ', ' || r.host
+	FROM run AS r
+	JOIN boot AS b ON b.id = r.boot
+	WHERE b.boot_uuid <> ''
+	UNION ALL
+	SELECT file_from_us, file_until_us + 1, 'file', 'a capture file was read',
+		'lastconnd ' || version || ', pid ' || pid || ', ' || host
+	FROM run
+	WHERE file_from_us IS NOT NULL
+),
+-- Between two runs of lastconnd the coverage says what was missed.
+spans (from_us, until_us, live) AS MATERIALIZED (
+	SELECT min(from_us), max(until_us), TRUE FROM runs WHERE what = 'recorded' HAVING count(*) > 0
+	UNION ALL
+	SELECT from_us, until_us, FALSE FROM runs WHERE what = 'file'
+),
+total (from_us, until_us, live) AS MATERIALIZED (
+	SELECT min(from_us), max(until_us), max(live) FROM spans
+),
+asked (from_us, until_us, live, zone) AS MATERIALIZED (
+	SELECT coalesce(:since, from_us),
+		CASE WHEN :until IS NOT NULL THEN min(:until, :now_us)
+			WHEN live THEN :now_us ELSE until_us END,
+		live, iif(:utc, '+0 seconds', 'localtime')
+	FROM total
+	WHERE from_us IS NOT NULL
+),
+holes (from_us, until_us, what) AS (
+	SELECT coalesce(s.reached_us, a.from_us), s.from_us, iif(a.live, 'not begun', 'not in the file')
+	FROM (
+		SELECT from_us, max(until_us) OVER (ORDER BY from_us
+			ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS reached_us
+		FROM spans
+	) AS s
+	CROSS JOIN asked AS a
+	UNION ALL
+	SELECT t.until_us, a.until_us, iif(a.live, 'down', 'not in the file')
+	FROM total AS t CROSS JOIN asked AS a
+),
+words (what, means) AS (VALUES
+	('down', 'lastconnd did not run: nothing was recorded'),
+	('not begun', 'lastconnd had not run yet: nothing was recorded'),
+	('not in the file', 'no capture file that was read covers it'),
+	('ring full', 'the kernel had more to tell than lastconnd read in time'),
+	('map full', 'sockets, peers or processes found no room in the kernel'),
+	('table full', 'a table of lastconnd was full'),
+	('queue full', 'records were dropped, the disk was too slow, full or locked'),
+	('file truncated', 'the capture file ends within a packet, or is damaged'),
+	('slot missing', 'the kernel refused a hook'),
+	('slot degraded', 'a hook sees less than on other kernels'),
+	('owners unsure', 'flows were seen, but less of whose they are'),
+	('unaccounted', 'the kernel counted what no flow explains: a hook may be blind'),
+	('snapshot', 'flows were open before the start: how they began is not known'),
+	('clock step', 'the wall clock was set, by that many ms: times are in doubt'),
+	('suspend', 'the machine slept, that many ms: nothing could happen')
+),
+intervals (from_us, until_us, what, missed, count, detail, source) AS MATERIALIZED (
+	SELECT max(c.from_us, a.from_us), min(c.until_us, a.until_us), c.what, c.missed, c.count,
+		c.detail, c.source
+	FROM asked AS a
+	CROSS JOIN (
+		SELECT from_us, iif(open, (SELECT until_us FROM spans WHERE live), until_us) AS until_us,
+			what, missed, count, detail, source
+		FROM coverage
+	) AS c ON c.until_us >= a.from_us AND c.from_us < a.until_us
+	UNION ALL
+	SELECT max(h.from_us, a.from_us), min(h.until_us, a.until_us), h.what, 'all', 0, NULL, NULL
+	FROM asked AS a
+	CROSS JOIN holes AS h ON h.until_us > a.from_us AND h.from_us < a.until_us
+		AND h.from_us < h.until_us
+),
+-- Gaps that touch are one.
+gaps (from_us, until_us, what, uncovered_us) AS MATERIALIZED (
+	SELECT min(from_us), max(until_us),
+		what || iif(min(id) < max(id), ' and more', coalesce(', ' || detail, '')),
+		sum(max(0, until_us - max(from_us, coalesce(reached_us, from_us))))
+	FROM (
+		SELECT *, row_number() OVER w AS id,
+			sum(reached_us IS NULL OR from_us > reached_us) OVER w AS gap
+		FROM (
+			SELECT *, max(until_us) OVER (ORDER BY from_us, until_us
+				ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS reached_us
+			FROM intervals
+			WHERE missed = 'all' AND from_us < until_us
+		)
+		WINDOW w AS (ORDER BY from_us, until_us)
+	)
+	GROUP BY gap
+),
+longest (text) AS (
+	SELECT CASE
+			WHEN us < 60000000 THEN printf('%.3gs', us / 1e6)
+			WHEN us < 3600000000 THEN printf('%.3gm', us / 6e7)
+			WHEN us < 86400000000 THEN printf('%.3gh', us / 3.6e9)
+			ELSE printf('%.4gd', us / 8.64e10) END
+		|| ' (' || what || ' ' || datetime(from_us / 1000000, 'unixepoch', zone)
+		|| ' - ' || datetime(until_us / 1000000, 'unixepoch', zone) || ')'
+	FROM (
+		SELECT g.*, g.until_us - g.from_us AS us, a.zone
+		FROM gaps AS g CROSS JOIN asked AS a
+		ORDER BY us DESC LIMIT 1
+	)
+),
+losses (text, some, owners) AS (
+	SELECT group_concat(text, '; '), coalesce(max(missed = 'some'), 0),
+		coalesce(max(missed = 'owners'), 0)
+	FROM (
+		SELECT missed, CASE what
+				WHEN 'ring full' THEN lost || 'events lost in the ring'
+				WHEN 'map full' THEN lost || 'losses in full kernel maps'
+				WHEN 'table full' THEN lost || 'losses in full tables'
+				WHEN 'queue full' THEN lost || 'records dropped before the disk'
+				WHEN 'unaccounted' THEN labels || ' in no flow'
+				WHEN 'slot missing' THEN 'without the hook ' || labels
+				WHEN 'slot degraded' THEN 'second best for the hook ' || labels
+				WHEN 'owners unsure' THEN 'owners less sure for the hook ' || labels
+				ELSE what END AS text
+		FROM (
+			-- Where nothing could be counted there is no number.
+			SELECT what, missed, coalesce(nullif(sum(lost), 0) || ' ', '') AS lost,
+				group_concat(iif(lost, lost || ' ', '') || label, ', ') AS labels
+			FROM (
+				-- The hook's name, or what was counted.
+				SELECT what, missed, sum(count) AS lost,
+					substr(detail, 1, instr(detail || ':', ':') - 1) AS label
+				FROM intervals
+				WHERE missed IN ('some', 'owners')
+				GROUP BY what, label
+			)
+			GROUP BY what
+		)
+		ORDER BY missed DESC, what
+	)
+),
+summary (from_us, until_us, share, line, evidence) AS MATERIALIZED (
+	SELECT from_us, until_us, share,
+		CASE WHEN until_us <= from_us AND :since IS NULL
+				THEN 'the window ends before the first record of all'
+			WHEN until_us <= from_us THEN 'the window is empty'
+			WHEN gaps = 0 THEN iif(some, 'recorded ', 'complete ') || span
+				|| coalesce('; ' || losses, '')
+			ELSE printf('%.2f %% of the time ', share) || span
+				|| iif(gaps = 1, '; a gap of ', '; ' || gaps || ' gaps, the longest ')
+				|| (SELECT text FROM longest) || coalesce('; ' || losses, '') END,
+		iif(until_us > from_us AND gaps = 0 AND NOT some, 2 - owners, 0)
+	FROM (
+		SELECT a.from_us, a.until_us,
+			-- Rounded down: 100 is all of it.
+			CAST(10000 * (1 - 1.0 * coalesce(g.uncovered_us, 0) / max(1, a.until_us - a.from_us)) AS INTEGER)
+				/ 100.0 AS share,
+			g.gaps, l.text AS losses, l.some, l.owners,
+			iif(:until IS NULL AND a.live, 'since ', 'from ')
+				|| datetime(a.from_us / 1000000, 'unixepoch', a.zone)
+				|| iif(:until IS NULL AND a.live, '',
+					' to ' || datetime(a.until_us / 1000000, 'unixepoch', a.zone)) AS span
+		FROM asked AS a
+		CROSS JOIN (SELECT count(*) AS gaps, sum(uncovered_us) AS uncovered_us FROM gaps) AS g
+		CROSS JOIN losses AS l
+	)
+)
+--:line SELECT line, evidence FROM summary
+--!line {
+SELECT from_us AS from_time, until_us AS until_time, until_us - from_us AS duration_us,
+	what, missed, count, means, detail, source, share
+FROM (
+	SELECT 0 AS place, from_us, until_us, 'window' AS what, NULL AS missed, NULL AS count,
+		line AS means, NULL AS detail, NULL AS source, share
+	FROM summary
+	UNION ALL
+	SELECT 1, i.from_us, i.until_us, i.what, i.missed, nullif(i.count, 0),
+		w.means || coalesce(' (' || i.detail || ')', ''), i.detail, i.source, NULL
+	FROM intervals AS i
+	LEFT JOIN words AS w ON w.what = i.what
+	UNION ALL
+	SELECT 2, r.from_us, r.until_us, r.what, 'none', NULL, r.means || ' (' || r.detail || ')',
+		r.detail, NULL, NULL
+	FROM asked AS a
+	CROSS JOIN runs AS r ON r.until_us >= a.from_us AND r.from_us < a.until_us
+)
+ORDER BY place > 0, from_us DESC, until_us DESC, place
+LIMIT :limit
+--}

@@ -1,0 +1,69 @@
+/* A report of users that stands in for ours and knows no "line" gives no line. */
+#include "query/coverage_line.h"
+
+#include <stdio.h>
+
+#include "query/message.h"
+#include "query/report_find.h"
+#include "query/report_run.h"
+
+/* Second column of the report's line. */
+enum {
+	EVIDENCE_OF_FLOWS =
+		1, /* all flows are there, but not all that is to be known of their owners */
+	EVIDENCE_OF_ALL,
+};
+
+static bool asks_for_owners(struct report_args *args)
+{
+	static const char *const names[] = {"exe", "pid", "user", "unit", "container"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (report_args_given(args, names[i]))
+			return true;
+	return false;
+}
+
+static void read_row(
+	const struct store_report *statement, struct report_args *args, struct coverage_line *line)
+{
+	int64_t needed = asks_for_owners(args) ? EVIDENCE_OF_ALL : EVIDENCE_OF_FLOWS;
+	size_t length;
+
+	snprintf(line->text, sizeof(line->text), "%s", store_report_text(statement, 0, &length));
+	line->evidence = store_report_integer(statement, 1) >= needed;
+}
+
+static void ask(struct store_reader *reader, const struct report *report, struct report_args *args,
+	struct coverage_line *ret_line)
+{
+	struct store_report *statement;
+	struct store_error error;
+	int step = -1;
+
+	if (report_args_integer(args, "line", 1) == 0 &&
+		report_prepare(reader, report, args, &statement, &error) == 0) {
+		step = store_report_step(statement, &error);
+		if (step > 0)
+			read_row(statement, args, ret_line);
+		store_report_free(statement);
+	}
+	if (step < 0)
+		message("report %s (%s): %s", report->name, report->origin, error.text);
+}
+
+void coverage_line_read(struct store_reader *reader, const struct options *options,
+	struct report_args *args, struct coverage_line *ret_line)
+{
+	struct report_error error;
+	struct report *report;
+
+	*ret_line = (struct coverage_line){.evidence = false};
+	if (report_find(options->queries, "coverage", &report, &error) < 0) {
+		message("%s", error.text);
+		return;
+	}
+	if (report_param(report, "line"))
+		ask(reader, report, args, ret_line);
+	report_free(report);
+}
