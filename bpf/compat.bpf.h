@@ -14,16 +14,20 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_tracing.h>
 
-#define AF_INET         2
-#define AF_INET6        10
-#define IPPROTO_TCP     6
-#define IPPROTO_UDP     17
-#define IPPROTO_UDPLITE 136
-#define SOCK_STREAM     1
-#define SOCK_RAW        3
-#define PF_KTHREAD      0x00200000
-#define SOCK_DONE       1 /* bit of sock.sk_flags: the peer's FIN was received */
-#define OVERFLOW_UID    0xffffffff
+#define AF_INET            2
+#define AF_INET6           10
+#define IPPROTO_TCP        6
+#define IPPROTO_UDP        17
+#define IPPROTO_UDPLITE    136
+#define IPPROTO_MPTCP      262
+#define SOCK_STREAM        1
+#define SOCK_RAW           3
+#define PF_KTHREAD         0x00200000
+#define SO_EE_ORIGIN_ICMP  2
+#define SO_EE_ORIGIN_ICMP6 3
+#define SOCK_DONE          1 /* bit of sock.sk_flags: the peer's FIN was received */
+#define OVERFLOW_UID       0xffffffff
+#define EADDRNOTAVAIL      99
 
 enum {
 	TCP_ESTABLISHED = 1, /* net/tcp_states.h */
@@ -72,11 +76,33 @@ struct sock_common {
 	unsigned long skc_flags;
 };
 
+struct sk_buff {
+	char cb[48];
+	unsigned char *head;
+	__u16 network_header;
+};
+
+struct sk_buff_head {
+	struct sk_buff *prev;
+};
+
+struct sock_extended_err {
+	__u8 ee_origin;
+};
+
+struct sock_exterr_skb {
+	struct sock_extended_err ee;
+	__u16 addr_offset;
+	__be16 port;
+};
+
 struct sock {
 	struct sock_common __sk_common;
 	int sk_err;
 	__u16 sk_protocol;
 	__u16 sk_type;
+	struct socket *sk_socket;
+	struct sk_buff_head sk_error_queue;
 	__u8 sk_kern_sock : 1;
 };
 
@@ -101,6 +127,7 @@ struct tcp_sock {
 };
 
 struct socket {
+	enum { SS_UNCONNECTED = 1 } state; /* no connect(2) yet, or one that has not returned */
 	struct sock *sk;
 };
 

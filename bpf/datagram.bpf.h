@@ -178,6 +178,8 @@ static __always_inline void account_datagram(struct __sk_buff *skb, bool out)
 	state = socket_state_get(sk, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!state || state->ignored || state->ended)
 		return;
+	if (out && state->connecting)
+		state->connecting = false; /* past telling whether it failed */
 	first = bpf_sk_storage_get(&first_peers, sk, 0, 0);
 	if (!first && !state->has_peers)
 		first = make_first_peer(sk, &datagram);

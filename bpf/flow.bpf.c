@@ -13,6 +13,58 @@ int BPF_PROG(tcp_state, struct sock *sk, int old_state, int new_state)
 	return 0;
 }
 
+/* Slot connect: connects that fail before slot tcp sees anything. */
+SEC("fexit/tcp_v4_connect")
+int BPF_PROG(connect_tcp4_done, struct sock *sk, void *address, int size, int result)
+{
+	if (sk->__sk_common.skc_family == AF_INET) /* else tcp_v6_connect called it */
+		connect_done(sk, address, size, result);
+	return 0;
+}
+
+SEC("fexit/tcp_v6_connect")
+int BPF_PROG(connect_tcp6_done, struct sock *sk, void *address, int size, int result)
+{
+	connect_done(sk, address, size, result);
+	return 0;
+}
+
+SEC("fexit/__ip4_datagram_connect")
+int BPF_PROG(connect_datagram4_done, struct sock *sk, void *address, int size, int result)
+{
+	if (sk->__sk_common.skc_family == AF_INET)
+		connect_done(sk, address, size, result);
+	return 0;
+}
+
+SEC("fexit/__ip6_datagram_connect")
+int BPF_PROG(connect_datagram6_done, struct sock *sk, void *address, int size, int result)
+{
+	connect_done(sk, address, size, result);
+	return 0;
+}
+
+SEC("cgroup/connect4")
+int connect_v4(struct bpf_sock_addr *ctx)
+{
+	connect_begins_v4(ctx);
+	return 1;
+}
+
+SEC("cgroup/connect6")
+int connect_v6(struct bpf_sock_addr *ctx)
+{
+	connect_begins_v6(ctx);
+	return 1;
+}
+
+SEC("cgroup/sock_release")
+int connect_gone(struct bpf_sock *sk)
+{
+	connect_release(sk);
+	return 1;
+}
+
 /* Slot use: the process that really sends or receives. */
 static __always_inline void socket_used(struct sock *sk, int result)
 {
@@ -90,6 +142,21 @@ int datagram_in(struct __sk_buff *skb)
 {
 	account_datagram(skb, false);
 	return 1;
+}
+
+/* Slot error: what ICMP answered to a datagram. */
+SEC("tp_btf/inet_sk_error_report")
+int BPF_PROG(socket_error, struct sock *sk)
+{
+	note_error(sk);
+	return 0;
+}
+
+SEC("fentry/sock_def_error_report")
+int BPF_PROG(socket_error_default, struct sock *sk)
+{
+	note_error(sk);
+	return 0;
 }
 
 /* Slot bind. */

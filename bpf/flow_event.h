@@ -50,6 +50,7 @@ enum event_owner_flags {
 	EVENT_DIRECTION_OUT = 0x08,
 	EVENT_DIRECTION_IN = 0x10,
 	EVENT_PEER_FIN = 0x20, /* octets_in counts the sequence number of the peer's FIN */
+	EVENT_FAILED = 0x40,   /* connect(2) failed; why is in error, 0 where that is not known */
 };
 
 struct event_flow {
@@ -74,7 +75,7 @@ struct event_flow {
 	uint8_t protocol;
 	uint8_t old_state; /* TCP: state before CLOSE, enum of net/tcp_states.h */
 	uint8_t zero[2];
-	int32_t error; /* sk_err, positive */
+	int32_t error; /* errno, positive */
 };
 
 struct event_process {
@@ -119,7 +120,9 @@ struct peer_state {
 	uint64_t packets_in;
 	uint16_t local_port;
 	uint8_t direction; /* EVENT_DIRECTION_OUT or _IN */
-	uint8_t zero[5];
+	uint8_t zero;
+	uint16_t error; /* errno that ICMP told of, 0 none */
+	uint8_t zero_too[2];
 };
 
 struct peer_key {

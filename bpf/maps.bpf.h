@@ -34,11 +34,16 @@ struct socket_state {
 	bool exact;   /* EVENT_OWNER_EXACT */
 	bool listens; /* or is bound and waits for datagrams */
 	bool listen_reported;
-	bool ended;     /* its END event went out */
-	bool has_peers; /* has entries in the peers map */
-	bool bound;     /* by bind(2) */
-	bool ignored;   /* the kernel's own ICMP, IGMP or neighbour discovery */
-	__u8 zero[2];
+	bool ended;          /* its END event went out */
+	bool has_peers;      /* has entries in the peers map */
+	bool bound;          /* by bind(2) */
+	bool ignored;        /* the kernel's own ICMP, IGMP or neighbour discovery */
+	bool connecting;     /* connect(2) began, and whether it failed is not known yet */
+	bool connect_failed; /* connect(2) is failing, and an event told it already */
+	__u16 connect_port;  /* with connecting: to there, then */
+	__u8 zero[6];
+	__u8 connect_address[16];
+	__u64 connect_ns;
 };
 
 struct {

@@ -2,7 +2,8 @@
 #ifndef LASTCONN_BPF_SNAPSHOT_BPF_H
 #define LASTCONN_BPF_SNAPSHOT_BPF_H
 
-#include "datagram.bpf.h"
+#include "connect.bpf.h"
+#include "error.bpf.h"
 #include "tcp.bpf.h"
 
 /* A socket in the file table of task, from before the programs were attached. */
@@ -117,6 +118,8 @@ static __always_inline void sweep_socket(
 	if (ignore_kernel_socket(sk, state))
 		return;
 	event.cookie = bpf_get_socket_cookie(sk);
+	if (sweep_connect(seq, sk, state, &event))
+		return;
 	if (state->listens || waits_for_datagrams(sk, state))
 		sweep_listener(seq, sk, state, &event);
 	if (sk->sk_protocol == IPPROTO_TCP)

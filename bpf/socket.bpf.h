@@ -59,6 +59,18 @@ static __always_inline void note_maker(struct socket_state *state)
 		state->opener = state->user;
 }
 
+/* A connection or a listener begins; a process context. Who bound the socket stays its opener. */
+static __always_inline void begin_state(struct socket_state *state, __u8 flags)
+{
+	struct event_ref opener = state->bound ? state->opener : (struct event_ref){};
+
+	__builtin_memset(state, 0, sizeof(*state));
+	state->start_ns = bpf_ktime_get_boot_ns();
+	state->flags = flags;
+	state->opener = opener;
+	note_maker(state);
+}
+
 /* The current process sends, receives or closes: the first to do so is the user. Process context
  * only. A kernel thread may act for whoever is known already. EXACT outranks INHERITED. */
 static __always_inline void note_user(struct socket_state *state)
@@ -100,6 +112,7 @@ static __always_inline void fill_peer(struct event_flow *event, const struct pee
 	event->octets_in = peer->octets_in;
 	event->packets_out = peer->packets_out;
 	event->packets_in = peer->packets_in;
+	event->error = peer->error;
 }
 
 static __always_inline void send_event(struct event_flow *event)

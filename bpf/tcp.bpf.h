@@ -14,7 +14,8 @@ static __always_inline void read_tcp_counters(
 	event->packets_in = tp->segs_in;
 	event->retransmits = tp->total_retrans;
 	event->srtt_us = tp->srtt_us >> 3;
-	event->error = sk->sk_err;
+	if (sk->sk_err)
+		event->error = sk->sk_err;
 	if (sk->__sk_common.skc_flags & (1UL << SOCK_DONE))
 		event->flags |= EVENT_PEER_FIN;
 }
@@ -40,27 +41,18 @@ static __always_inline void fill_tcp(
 		read_tcp_counters(event, sk, tp);
 }
 
-static __always_inline void begin_state(
-	struct socket_state *state, const struct sock *sk, __u8 flags)
-{
-	__builtin_memset(state, 0, sizeof(*state));
-	state->start_ns = bpf_ktime_get_boot_ns();
-	state->netns = socket_netns(sk);
-	state->flags = flags;
-}
-
 /* connect(2) and listen(2) run in the context of the process that calls them. */
 static __always_inline void tcp_begin(struct sock *sk, __u8 flags)
 {
 	struct socket_state *state = socket_state_get(sk, BPF_SK_STORAGE_GET_F_CREATE);
-	struct event_ref opener;
 
 	if (!state)
 		return;
-	opener = state->bound ? state->opener : (struct event_ref){};
-	begin_state(state, sk, flags);
-	state->opener = opener;
-	note_maker(state);
+	if (flags & EVENT_DIRECTION_OUT && state->connecting)
+		state->connecting = false; /* slot connect began it */
+	else
+		begin_state(state, flags);
+	state->netns = socket_netns(sk);
 }
 
 /* A connection came out of a listener, in softirq: the state is the clone of the listener's. */
@@ -93,8 +85,15 @@ static __always_inline void tcp_accept(struct sock *listener, struct sock *sk)
 		listening->user = state->user;
 }
 
+/* connect(2) fails with its SYN unsent: no port is free, or the pair of ends is taken. */
+static __always_inline bool fails_in_connect(const struct sock *sk, __u8 old_state)
+{
+	return old_state == TCP_SYN_SENT && !sk->sk_err && sk->sk_socket &&
+	       sk->sk_socket->state == SS_UNCONNECTED;
+}
+
 static __always_inline bool send_tcp(
-	struct sock *sk, __u32 type, const struct socket_state *state, __u8 old_state)
+	struct sock *sk, __u32 type, const struct socket_state *state, __u8 old_state, int error)
 {
 	struct event_flow *event = bpf_ringbuf_reserve(&ring, sizeof(*event), 0);
 
@@ -105,6 +104,7 @@ static __always_inline bool send_tcp(
 	__builtin_memset(event, 0, sizeof(*event));
 	event->cookie = bpf_get_socket_cookie(sk);
 	event->old_state = old_state;
+	event->error = error;
 	fill_tcp(event, sk, type, state);
 	bpf_ringbuf_submit(event, wakeup_flags());
 	return true;
@@ -113,6 +113,7 @@ static __always_inline bool send_tcp(
 static __always_inline void tcp_end(struct sock *sk, __u8 old_state)
 {
 	struct socket_state *state = socket_state_get(sk, 0);
+	bool failed = fails_in_connect(sk, old_state);
 
 	if (state && state->ended)
 		return;
@@ -120,10 +121,12 @@ static __always_inline void tcp_end(struct sock *sk, __u8 old_state)
 	 * reset or a timeout, which come in softirq, set the error before. */
 	if (state && (old_state == TCP_ESTABLISHED || old_state == TCP_CLOSE_WAIT) && !sk->sk_err)
 		note_user(state);
-	send_tcp(
-		sk, old_state == TCP_LISTEN ? EVENT_LISTEN_GONE : EVENT_FLOW_END, state, old_state);
+	send_tcp(sk, old_state == TCP_LISTEN ? EVENT_LISTEN_GONE : EVENT_FLOW_END, state, old_state,
+		failed ? EADDRNOTAVAIL : 0);
 	if (state)
 		state->ended = true;
+	if (state && failed)
+		state->connect_failed = true;
 }
 
 static __always_inline void tcp_listen(struct sock *sk)
@@ -135,7 +138,7 @@ static __always_inline void tcp_listen(struct sock *sk)
 	state = socket_state_get(sk, 0);
 	if (state)
 		state->listens = true;
-	reported = send_tcp(sk, EVENT_LISTEN, state, TCP_CLOSE);
+	reported = send_tcp(sk, EVENT_LISTEN, state, TCP_CLOSE, 0);
 	if (state)
 		state->listen_reported = reported; /* else the sweep does it */
 }

@@ -37,10 +37,10 @@ enum flow_outcome {
 	FLOW_OUTCOME_OPEN,        /* not over */
 	FLOW_OUTCOME_CLOSED,      /* in good order; datagrams: the socket was closed */
 	FLOW_OUTCOME_RESET,       /* by either side */
-	FLOW_OUTCOME_REFUSED,     /* the connect was answered by a reset or port unreachable */
+	FLOW_OUTCOME_REFUSED,     /* answered by nothing but a reset or ICMP port unreachable */
 	FLOW_OUTCOME_TIMEOUT,     /* of the connect, or of the retransmissions */
-	FLOW_OUTCOME_UNREACHABLE, /* host or network */
-	FLOW_OUTCOME_ABORTED,     /* given up by the local process before it was established */
+	FLOW_OUTCOME_UNREACHABLE, /* host or network, by route or by ICMP */
+	FLOW_OUTCOME_ABORTED,     /* never established: the process or its kernel gave up */
 	FLOW_OUTCOME_IDLE,        /* IPFIX flowEndReason 1, idle timeout */
 	FLOW_OUTCOME_LOST, /* how it ended was not seen (daemon down, event lost, file over) */
 	FLOW_OUTCOME_COUNT,

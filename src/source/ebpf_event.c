@@ -37,11 +37,13 @@ static enum flow_direction direction_of(const struct event_flow *event)
 	return event->flags & EVENT_DIRECTION_IN ? FLOW_DIRECTION_IN : FLOW_DIRECTION_UNKNOWN;
 }
 
-/* A connect that came to nothing. */
+/* Of a connect that came to nothing, or of a datagram that ICMP answered. Codes that mean "not
+ * allowed" are answers of the way there: EACCES of ICMPv6, and of a route that prohibits. */
 static enum flow_outcome connect_outcome(int error)
 {
 	switch (error) {
 	case ECONNREFUSED:
+	case ENOPROTOOPT: /* ICMP protocol unreachable */
 		return FLOW_OUTCOME_REFUSED;
 	case ETIMEDOUT:
 		return FLOW_OUTCOME_TIMEOUT;
@@ -49,6 +51,8 @@ static enum flow_outcome connect_outcome(int error)
 	case EHOSTUNREACH:
 	case EHOSTDOWN:
 	case ENETDOWN:
+	case ENONET:
+	case EACCES:
 		return FLOW_OUTCOME_UNREACHABLE;
 	case ECONNRESET:
 		return FLOW_OUTCOME_RESET;
@@ -81,13 +85,26 @@ static enum flow_outcome tcp_outcome(const struct event_flow *event)
 	return FLOW_OUTCOME_CLOSED;
 }
 
+/* An error that came before any answer is the outcome; after one it is but remembered. */
+static enum flow_outcome datagram_outcome(const struct event_flow *event)
+{
+	enum flow_outcome failed =
+		event->packets_in ? FLOW_OUTCOME_ABORTED : connect_outcome(event->error);
+
+	if (failed != FLOW_OUTCOME_ABORTED)
+		return failed;
+	return event->old_state ? FLOW_OUTCOME_IDLE : FLOW_OUTCOME_CLOSED;
+}
+
 static enum flow_outcome outcome_of(const struct event_flow *event)
 {
 	if (event->type == EVENT_FLOW_SIGHTING)
 		return FLOW_OUTCOME_OPEN;
+	if (event->flags & EVENT_FAILED)
+		return event->error ? connect_outcome(event->error) : FLOW_OUTCOME_UNREACHABLE;
 	if (event->protocol == IPPROTO_TCP)
 		return tcp_outcome(event);
-	return event->old_state ? FLOW_OUTCOME_IDLE : FLOW_OUTCOME_CLOSED;
+	return datagram_outcome(event);
 }
 
 static void fill_key(const struct event_flow *event, struct flow_key *key)

@@ -105,6 +105,7 @@ static void fill_event(struct event_flow *event, const struct peer_key *key,
 	event->octets_in = state->octets_in;
 	event->packets_out = state->packets_out;
 	event->packets_in = state->packets_in;
+	event->error = state->error;
 	event->old_state = 0;
 }
 

@@ -11,6 +11,19 @@ static const struct ebpf_slot all_slots[EBPF_SLOT_COUNT] = {
 		.required = true,
 		.rungs = {{"tp_btf", NULL, {"tcp_state"}}},
 	},
+	[EBPF_SLOT_CONNECT] = {
+		.name = "connect",
+		.loss = "connects that fail at once (no route, forbidden) are not recorded",
+		.rungs = {
+			{"fexit", NULL,
+				{"connect_tcp4_done", "?connect_tcp6_done", "connect_datagram4_done",
+					"?connect_datagram6_done"}},
+			{"cgroup",
+				"connects that fail at once are recorded as unreachable, without errno; "
+				"of UDP not those of bound sockets",
+				{"connect_v4", "connect_v6", "connect_gone"}},
+		},
+	},
 	[EBPF_SLOT_USE] = {
 		.name = "use",
 		.loss = "accepted connections are given to the listener's owner, UDP sockets to who "
@@ -32,6 +45,12 @@ static const struct ebpf_slot all_slots[EBPF_SLOT_COUNT] = {
 		.name = "datagram",
 		.loss = "no UDP, ICMP or raw traffic is recorded",
 		.rungs = {{"cgroup", NULL, {"datagram_out", "datagram_in"}}},
+	},
+	[EBPF_SLOT_ERROR] = {
+		.name = "error",
+		.loss = "UDP that was refused or did not find its host looks like UDP without answer",
+		.rungs = {{"tp_btf", NULL, {"socket_error"}}, /* since Linux 5.14 */
+			{"fentry", NULL, {"socket_error_default"}}},
 	},
 	[EBPF_SLOT_BIND] = {
 		.name = "bind",

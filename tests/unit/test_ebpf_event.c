@@ -129,6 +129,42 @@ static void an_idle_datagram_flow_is_not_closed(void **state)
 	assert_int_equal(seen.kind, OBSERVATION_SIGHTING);
 }
 
+static void a_connect_that_failed_at_once_may_lack_its_errno(void **state)
+{
+	struct event_flow event = {
+		.type = EVENT_FLOW_END, .protocol = IPPROTO_TCP, .flags = EVENT_FAILED};
+
+	(void)state;
+	ebpf_event_dispatch(&event, sizeof(event), &sink);
+	assert_int_equal(seen.outcome, FLOW_OUTCOME_UNREACHABLE);
+	event.error = EPERM;
+	ebpf_event_dispatch(&event, sizeof(event), &sink);
+	assert_int_equal(seen.outcome, FLOW_OUTCOME_ABORTED);
+	assert_int_equal(seen.error, EPERM);
+	event.protocol = IPPROTO_UDP;
+	event.error = ENETUNREACH;
+	ebpf_event_dispatch(&event, sizeof(event), &sink);
+	assert_int_equal(seen.outcome, FLOW_OUTCOME_UNREACHABLE);
+}
+
+static void what_icmp_says_counts_until_an_answer_comes(void **state)
+{
+	struct event_flow event = {
+		.type = EVENT_FLOW_END, .protocol = IPPROTO_UDP, .error = ECONNREFUSED};
+
+	(void)state;
+	ebpf_event_dispatch(&event, sizeof(event), &sink);
+	assert_int_equal(seen.outcome, FLOW_OUTCOME_REFUSED);
+	event.packets_in = 1;
+	ebpf_event_dispatch(&event, sizeof(event), &sink);
+	assert_int_equal(seen.outcome, FLOW_OUTCOME_CLOSED);
+	assert_int_equal(seen.error, ECONNREFUSED);
+	event.packets_in = 0;
+	event.error = EMSGSIZE;
+	ebpf_event_dispatch(&event, sizeof(event), &sink);
+	assert_int_equal(seen.outcome, FLOW_OUTCOME_CLOSED);
+}
+
 static size_t make_process(void *buffer, const char *path, size_t path_length,
 	const char *arguments, size_t arguments_length)
 {
@@ -235,6 +271,8 @@ int main(void)
 		cmocka_unit_test(methods_come_from_what_is_known_of_the_owner),
 		cmocka_unit_test(the_peers_fin_is_no_octet),
 		cmocka_unit_test(an_idle_datagram_flow_is_not_closed),
+		cmocka_unit_test(a_connect_that_failed_at_once_may_lack_its_errno),
+		cmocka_unit_test(what_icmp_says_counts_until_an_answer_comes),
 		cmocka_unit_test(a_process_event_is_split_into_its_texts),
 		cmocka_unit_test(a_memfd_is_marked),
 		cmocka_unit_test(a_path_that_was_cut_does_not_look_whole),

@@ -36,6 +36,7 @@ struct running {
 };
 
 static const struct case_entry *(*const themes[])(void) = {
+	case_failed,
 	case_tcp,
 	case_end,
 	case_owner,

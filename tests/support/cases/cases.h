@@ -10,6 +10,7 @@ struct case_entry {
 /* Tables that end with an entry without name. Those of case_before() hold until they are released.
  */
 const struct case_entry *case_before(void);
+const struct case_entry *case_failed(void);
 const struct case_entry *case_tcp(void);
 const struct case_entry *case_end(void);
 const struct case_entry *case_owner(void);
