@@ -123,10 +123,30 @@ static size_t read_file(const char *path, char *text, size_t size)
 	return (size_t)got;
 }
 
+static int64_t clock_us(clockid_t id)
+{
+	struct timespec now;
+
+	clock_gettime(id, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* Wall clock time of the boot; read anew if somebody else ran between the two looks. */
+static int64_t boot_us(void)
+{
+	int64_t before, wall, after;
+
+	do {
+		before = clock_us(CLOCK_BOOTTIME);
+		wall = clock_us(CLOCK_REALTIME);
+		after = clock_us(CLOCK_BOOTTIME);
+	} while (after - before > 1000);
+	return wall - after;
+}
+
 /* Field 22 of proc(5) stat: ticks since the boot. */
 static int64_t start_of(const char *path)
 {
-	struct timespec wall, boot;
 	char text[1024];
 	long long ticks;
 	char *at;
@@ -138,10 +158,7 @@ static int64_t start_of(const char *path)
 			   "%*s %*s %*s %lld",
 			   &ticks) != 1)
 		truth_fail("%s has another form", path);
-	clock_gettime(CLOCK_REALTIME, &wall);
-	clock_gettime(CLOCK_BOOTTIME, &boot);
-	return (int64_t)(wall.tv_sec - boot.tv_sec) * 1000000 +
-	       (wall.tv_nsec - boot.tv_nsec) / 1000 + ticks * 1000000 / sysconf(_SC_CLK_TCK);
+	return boot_us() + ticks * 1000000 / sysconf(_SC_CLK_TCK);
 }
 
 void truth_self(struct truth_process *process)
