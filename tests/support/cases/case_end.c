@@ -208,7 +208,8 @@ static void fail_to_connect(const char *ip, int port, int want, const char *outc
 
 	if (is_bound && bind(sock, &any.any, any.length) < 0)
 		truth_fail("bind: %s", strerror(errno));
-	net_option(sock, IPPROTO_TCP, TCP_SYNCNT, 1);
+	if (want == ETIMEDOUT) /* else Linux 5.10 gives up before ARP does */
+		net_option(sock, IPPROTO_TCP, TCP_SYNCNT, 1);
 	truth = truth_flow("client", sock, &peer.any, "out");
 	truth->local.ip[0] = '\0';
 	if (!is_bound)
