@@ -18,6 +18,7 @@
 
 enum {
 	BUFFER_SIZE = 32768,     /* what the kernel fills at a time */
+	TIMER_TIME_WAIT = 3,     /* idiag_timer, inet_twsk_diag_fill() */
 	EVENTS_OCTETS = 4 << 20, /* waiting words of destroyed sockets */
 };
 
@@ -161,6 +162,9 @@ bool sock_diag_parse(
 		return false;
 	memcpy(&message, payload, sizeof(message));
 	if (message.idiag_family != AF_INET && message.idiag_family != AF_INET6)
+		return false;
+	/* what waits for a late FIN is dumped as FIN_WAIT2, and is no socket any more */
+	if (message.idiag_timer == TIMER_TIME_WAIT)
 		return false;
 	socket.key.local = address_of(message.idiag_family, message.id.idiag_src);
 	socket.key.remote = address_of(message.idiag_family, message.id.idiag_dst);

@@ -41,10 +41,10 @@ struct source_rung {
 struct source_slot {
 	const char *name; /* "tcp", "use", "datagram", ... */
 	const char *loss; /* what a user loses without it, in words */
-	bool owners_only; /* without it flows are there, but less is known of whose they are */
 	struct source_rung rungs[SOURCE_RUNGS_MAX];
 	size_t rung_count;
-	int serving; /* index of rungs, -1 none */
+	int serving;      /* index of rungs, -1 none */
+	bool owners_only; /* without it flows are there, but less is known of whose they are */
 };
 
 /* Why the rung was refused, in words. Valid until the next call. */

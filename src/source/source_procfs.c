@@ -55,28 +55,35 @@ enum slot {
 	SLOT_COUNT,
 };
 
-#define ONE_RUNG(rung) .rungs = {{.name = (rung)}}, .rung_count = 1
+#define SERVED_BY(rung) .rungs = {{.name = (rung)}}, .rung_count = 1
 
 static const struct source_slot slot_table[SLOT_COUNT] = {
-	[SLOT_SWEEP] = {"sweep", "no TCP connection is recorded", ONE_RUNG("sock_diag")},
-	[SLOT_UDP] = {"udp", "UDP is not recorded: the kernel lacks udp_diag",
-		ONE_RUNG("sock_diag")},
-	[SLOT_RAW] = {"raw", "raw sockets are not recorded: the kernel lacks raw_diag",
-		ONE_RUNG("sock_diag")},
-	[SLOT_ENDS] = {"ends",
-		"how connections end, their last octets, and short ones are not known; needs Linux "
-		"4.3",
-		ONE_RUNG("destroy events")},
-	[SLOT_OWNERS] = {"owners",
-		"only own processes are known; CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH would help",
-		true, ONE_RUNG("/proc/PID/fd")},
-	[SLOT_NAMESPACES] = {"namespaces",
-		"other network namespaces (containers) are not recorded; CAP_SYS_ADMIN would help",
-		ONE_RUNG("setns")},
-	[SLOT_SHORT] = {"short",
-		"polled: connections shorter than the sweep interval may be missing, or lack their "
-		"process; datagrams are not counted",
-		ONE_RUNG("BPF")},
+	[SLOT_SWEEP] = {.name = "sweep",
+		.loss = "no TCP connection is recorded",
+		SERVED_BY("sock_diag")},
+	[SLOT_UDP] = {.name = "udp",
+		.loss = "UDP is not recorded: the kernel lacks udp_diag",
+		SERVED_BY("sock_diag")},
+	[SLOT_RAW] = {.name = "raw",
+		.loss = "raw sockets are not recorded: the kernel lacks raw_diag",
+		SERVED_BY("sock_diag")},
+	[SLOT_ENDS] = {.name = "ends",
+		.loss = "how connections end, their last octets, and short ones are not known; "
+			"needs Linux 4.3",
+		SERVED_BY("destroy events")},
+	[SLOT_OWNERS] = {.name = "owners",
+		.loss = "only own processes are known; CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH "
+			"would help",
+		.owners_only = true,
+		SERVED_BY("/proc/PID/fd")},
+	[SLOT_NAMESPACES] = {.name = "namespaces",
+		.loss = "other network namespaces (containers) are not recorded; CAP_SYS_ADMIN "
+			"would help",
+		SERVED_BY("setns")},
+	[SLOT_SHORT] = {.name = "short",
+		.loss = "polled: connections shorter than the sweep interval may be missing, or "
+			"lack their process; datagrams are not counted",
+		SERVED_BY("BPF")},
 };
 
 struct source_procfs {

@@ -98,7 +98,8 @@ def digest(path):
 class Daemon:
     """One lastconnd in the foreground."""
 
-    def __init__(self, case, options, database, prefix=(), environment=None):
+    def __init__(self, case, options, database, prefix=(), environment=None,
+                 program=LASTCONND):
         self.case = case
         self.db = database
         self.log_path = os.path.join(case.directory, f"lastconnd-{len(case.daemons)}.log")
@@ -108,7 +109,7 @@ class Daemon:
         config = os.path.join(case.directory, "empty.conf")
         with open(config, "a", encoding="ascii"):
             pass
-        arguments = [*prefix, LASTCONND, "--db", database]
+        arguments = [*prefix, program, "--db", database]
         if "--config" not in options:
             arguments += ["--config", config]
         with open(self.log_path, "wb") as log:

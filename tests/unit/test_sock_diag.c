@@ -92,6 +92,17 @@ static void test_every_prefix_of_a_message_is_survived(void **state)
 	}
 }
 
+static void test_what_is_left_of_a_closed_socket_is_none(void **state)
+{
+	struct message message = a_message();
+	struct sock_diag_socket socket;
+
+	(void)state;
+	message.head.idiag_state = FIN_WAIT2;
+	message.head.idiag_timer = 3;
+	assert_false(sock_diag_parse(&message, sizeof(message), IPPROTO_TCP, &socket));
+}
+
 static void test_attributes_that_lie_about_their_length(void **state)
 {
 	static const uint16_t lengths[] = {0, 1, 3, 5, 4000, UINT16_MAX};
@@ -232,6 +243,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_message_becomes_a_socket),
 		cmocka_unit_test(test_every_prefix_of_a_message_is_survived),
+		cmocka_unit_test(test_what_is_left_of_a_closed_socket_is_none),
 		cmocka_unit_test(test_attributes_that_lie_about_their_length),
 		cmocka_unit_test(test_the_protocol_of_a_destroyed_or_raw_socket_is_an_attribute),
 		cmocka_unit_test(test_who_connected_by_what_was_acknowledged),
