@@ -63,6 +63,10 @@ struct in6_addr {
 	} in6_u;
 };
 
+typedef struct {
+	__s64 counter;
+} atomic64_t;
+
 struct sock_common {
 	__be32 skc_daddr;
 	__be32 skc_rcv_saddr;
@@ -74,6 +78,7 @@ struct sock_common {
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
 	unsigned long skc_flags;
+	atomic64_t skc_cookie;
 };
 
 struct sk_buff {
@@ -111,8 +116,13 @@ struct inet_sock {
 	__be16 inet_sport;
 };
 
+struct mptcp_subflow_context {
+	struct sock *conn;
+};
+
 struct inet_connection_sock {
 	struct inet_sock icsk_inet;
+	void *icsk_ulp_data;
 };
 
 struct tcp_sock {
@@ -124,6 +134,7 @@ struct tcp_sock {
 	__u32 segs_in;
 	__u32 total_retrans;
 	__u32 srtt_us; /* shifted left by 3 */
+	bool is_mptcp;
 };
 
 struct socket {

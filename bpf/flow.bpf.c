@@ -72,6 +72,8 @@ static __always_inline void socket_used(struct sock *sk, int result)
 
 	if (result < 0 || !is_inet(sk))
 		return;
+	if (sk->sk_protocol == IPPROTO_MPTCP)
+		note_multipath_user(sk);
 	state = bpf_sk_storage_get(&sockets, sk, 0, 0);
 	if (!state)
 		return;
@@ -178,7 +180,7 @@ int bind_v6(struct bpf_sock *sk)
 SEC("cgroup/sock_release")
 int socket_release(struct bpf_sock *sk)
 {
-	if (sk->protocol != IPPROTO_TCP)
+	if (sk->protocol != IPPROTO_TCP && sk->protocol != IPPROTO_MPTCP)
 		datagram_release(sk);
 	return 1;
 }

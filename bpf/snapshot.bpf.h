@@ -91,6 +91,7 @@ static __always_inline void sweep_tcp(
 
 	if (tcp_state == TCP_CLOSE || tcp_state == TCP_LISTEN)
 		return;
+	adopt_user(sk, state);
 	fill_tcp(event, sk, EVENT_FLOW_SIGHTING, state);
 	if (!event->local_port)
 		return; /* connect(2) is still looking for one */
@@ -113,7 +114,7 @@ static __always_inline void sweep_socket(
 {
 	struct event_flow event = {};
 
-	if (state->ended)
+	if (state->ended || sk->sk_protocol == IPPROTO_MPTCP)
 		return;
 	if (ignore_kernel_socket(sk, state))
 		return;

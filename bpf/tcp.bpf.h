@@ -3,7 +3,7 @@
 #ifndef LASTCONN_BPF_TCP_BPF_H
 #define LASTCONN_BPF_TCP_BPF_H
 
-#include "socket.bpf.h"
+#include "multipath.bpf.h"
 
 static __always_inline void read_tcp_counters(
 	struct event_flow *event, const struct sock *sk, const struct tcp_sock *tp)
@@ -53,6 +53,8 @@ static __always_inline void tcp_begin(struct sock *sk, __u8 flags)
 	else
 		begin_state(state, flags);
 	state->netns = socket_netns(sk);
+	if (is_path(sk) && current_is_kthread()) /* a later path: the first one's user */
+		state->user = state->opener = (struct event_ref){};
 }
 
 /* A connection came out of a listener, in softirq: the state is the clone of the listener's. */
@@ -117,6 +119,8 @@ static __always_inline void tcp_end(struct sock *sk, __u8 old_state)
 
 	if (state && state->ended)
 		return;
+	if (state && old_state != TCP_LISTEN)
+		adopt_user(sk, state);
 	/* No FIN and no error: whoever closes it now aborts it, by linger 0 or with unread data. A
 	 * reset or a timeout, which come in softirq, set the error before. */
 	if (state && (old_state == TCP_ESTABLISHED || old_state == TCP_CLOSE_WAIT) && !sk->sk_err)
@@ -148,8 +152,10 @@ static __always_inline void tcp_local_close(struct sock *sk)
 {
 	struct socket_state *state = socket_state_get(sk, 0);
 
-	if (state)
-		note_user(state);
+	if (!state)
+		return;
+	adopt_user(sk, state);
+	note_user(state);
 }
 
 static __always_inline void tcp_set_state(struct sock *sk, int old_state, int new_state)

@@ -20,7 +20,7 @@ static const struct ebpf_slot all_slots[EBPF_SLOT_COUNT] = {
 					"?connect_datagram6_done"}},
 			{"cgroup",
 				"connects that fail at once are recorded as unreachable, without errno; "
-				"of UDP not those of bound sockets",
+				"those of Multipath TCP and of bound UDP sockets are not",
 				{"connect_v4", "connect_v6", "connect_gone"}},
 		},
 	},

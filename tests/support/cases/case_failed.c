@@ -78,6 +78,16 @@ static void run_nonblocking(void)
 	no_route("198.51.100.1", SOCK_STREAM | SOCK_NONBLOCK, ENETUNREACH);
 }
 
+static void run_multipath(void)
+{
+	int sock;
+
+	net_namespace();
+	sock = net_socket("198.51.100.1", SOCK_STREAM, IPPROTO_MPTCP);
+	connect_fails(sock, "198.51.100.1", PORT, ENETUNREACH)->protocol = "tcp";
+	close(sock);
+}
+
 /* Routes that say no. */
 static void run_forbidden(void)
 {
@@ -298,6 +308,7 @@ static const struct case_entry entries[] = {
 	{"no_route_tcp_nonblocking", run_nonblocking},
 	{"no_route_udp_v4", run_udp_v4},
 	{"no_route_udp_v6", run_udp_v6},
+	{"no_route_multipath", run_multipath},
 	{"connect_forbidden", run_forbidden},
 	{"connect_retried", run_retried},
 	{"connect_no_port", run_no_port},
