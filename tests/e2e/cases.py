@@ -80,7 +80,10 @@ def differences(wanted, flow):
 
 
 def speaks_of(flow, line):
-    """Whether the record has the ends that the line names."""
+    """Whether the record has the ends that the line names, in its network namespace: the same ends
+    exist in those of other cases."""
+    if flow.get("netns") and line.get("netns") and flow["netns"] != line["netns"]:
+        return False
     return all(flow[column] == line[column] for column in ENDS if column in line)
 
 
