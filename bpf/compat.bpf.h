@@ -18,9 +18,9 @@
 #define AF_INET6           10
 #define IPPROTO_TCP        6
 #define IPPROTO_UDP        17
+#define IPPROTO_SCTP       132
 #define IPPROTO_UDPLITE    136
 #define IPPROTO_MPTCP      262
-#define SOCK_STREAM        1
 #define SOCK_RAW           3
 #define PF_KTHREAD         0x00200000
 #define SO_EE_ORIGIN_ICMP  2

@@ -7,6 +7,7 @@
 #ifndef LASTCONN_BPF_DATAGRAM_BPF_H
 #define LASTCONN_BPF_DATAGRAM_BPF_H
 
+#include "sctp.bpf.h"
 #include "socket.bpf.h"
 
 struct datagram {
@@ -16,6 +17,7 @@ struct datagram {
 	__u32 octets;
 	__u32 packets;
 	bool out;
+	bool begins; /* a flow, unless there is one already */
 };
 
 struct ports {
@@ -73,8 +75,14 @@ static __always_inline int parse_v6(struct __sk_buff *skb, struct datagram *data
 	return skip_v6_extensions(skb, &datagram->peer.protocol);
 }
 
+static __always_inline bool has_ports(__u8 protocol)
+{
+	return protocol == IPPROTO_UDP || protocol == IPPROTO_UDPLITE || protocol == IPPROTO_SCTP;
+}
+
 static __always_inline int parse_datagram(struct __sk_buff *skb, struct datagram *datagram)
 {
+	struct sctp_content content = {};
 	struct ports ports = {};
 	int offset;
 
@@ -82,7 +90,7 @@ static __always_inline int parse_datagram(struct __sk_buff *skb, struct datagram
 						    : parse_v6(skb, datagram);
 	if (offset < 0)
 		return -1;
-	if (datagram->peer.protocol == IPPROTO_UDP || datagram->peer.protocol == IPPROTO_UDPLITE) {
+	if (has_ports(datagram->peer.protocol)) {
 		if (bpf_skb_load_bytes(skb, offset, &ports, sizeof(ports)))
 			return -1;
 		offset += 8;
@@ -91,6 +99,12 @@ static __always_inline int parse_datagram(struct __sk_buff *skb, struct datagram
 	datagram->peer.remote_port = bpf_ntohs(datagram->out ? ports.destination : ports.source);
 	datagram->octets = skb->len > (__u32)offset ? skb->len - offset : 0;
 	datagram->packets = skb->gso_segs ? skb->gso_segs : 1;
+	datagram->begins = true;
+	if (datagram->peer.protocol == IPPROTO_SCTP) {
+		parse_sctp(skb, offset - 8 + SCTP_HEADER_SIZE, datagram->out, &content);
+		datagram->octets = content.octets;
+		datagram->begins = content.begins;
+	}
 	return 0;
 }
 
@@ -121,14 +135,14 @@ static __always_inline void add_to_map(
 
 	datagram->peer.cookie = bpf_get_socket_cookie(skb);
 	peer = bpf_map_lookup_elem(&peers, &datagram->peer);
-	if (!peer) {
+	if (!peer && datagram->begins) {
 		state->has_peers = true;
 		bpf_map_update_elem(&peers, &datagram->peer, &fresh, BPF_NOEXIST);
 		peer = bpf_map_lookup_elem(&peers, &datagram->peer);
 	}
 	if (peer)
 		add_to_peer(peer, datagram);
-	else
+	else if (datagram->begins)
 		count_loss(LOSS_PEER);
 }
 
@@ -171,17 +185,17 @@ static __always_inline void account_datagram(struct __sk_buff *skb, bool out)
 	if (!sk)
 		return;
 	sk = bpf_sk_fullsock(sk);
-	if (!sk || sk->protocol == IPPROTO_TCP || sk->type == SOCK_STREAM)
+	if (!sk || sk->protocol == IPPROTO_TCP)
 		return;
 	if (parse_datagram(skb, &datagram))
 		return;
-	state = socket_state_get(sk, BPF_SK_STORAGE_GET_F_CREATE);
+	state = socket_state_get(sk, datagram.begins ? BPF_SK_STORAGE_GET_F_CREATE : 0);
 	if (!state || state->ignored || state->ended)
 		return;
 	if (out && state->connecting)
 		state->connecting = false; /* past telling whether it failed */
 	first = bpf_sk_storage_get(&first_peers, sk, 0, 0);
-	if (!first && !state->has_peers)
+	if (!first && !state->has_peers && datagram.begins)
 		first = make_first_peer(sk, &datagram);
 	if (first && is_first(first, &datagram))
 		add_to_peer(&first->peer, &datagram);

@@ -51,7 +51,7 @@ static __always_inline void note_error(struct sock *sk)
 	struct peer_state *other;
 	int error = sk->sk_err;
 
-	if (!error || !is_inet(sk) || sk->sk_type == SOCK_STREAM || !find_concerned(sk, &peer))
+	if (!error || !is_inet(sk) || sk->sk_protocol == IPPROTO_TCP || !find_concerned(sk, &peer))
 		return;
 	first = bpf_sk_storage_get(&first_peers, sk, 0, 0);
 	if (first && first->remote_port == peer.remote_port &&

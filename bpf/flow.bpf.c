@@ -10,6 +10,8 @@ int BPF_PROG(tcp_state, struct sock *sk, int old_state, int new_state)
 {
 	if (sk->sk_protocol == IPPROTO_TCP)
 		tcp_set_state(sk, old_state, new_state);
+	else if (sk->sk_protocol == IPPROTO_SCTP)
+		sctp_set_state(sk, new_state);
 	return 0;
 }
 

@@ -181,4 +181,19 @@ static __always_inline void tcp_set_state(struct sock *sk, int old_state, int ne
 	}
 }
 
+/* SCTP has no state between CLOSE and ESTABLISHED. Its flows are counted like those of datagrams,
+ * the sweep finds its listeners. */
+static __always_inline void sctp_set_state(struct sock *sk, int new_state)
+{
+	struct socket_state *state;
+
+	if (new_state != TCP_LISTEN)
+		return;
+	state = socket_state_get(sk, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!state)
+		return;
+	begin_state(state, 0);
+	state->listens = true;
+}
+
 #endif

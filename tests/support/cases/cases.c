@@ -38,6 +38,7 @@ struct running {
 static const struct case_entry *(*const themes[])(void) = {
 	case_failed,
 	case_tcp,
+	case_transport,
 	case_end,
 	case_owner,
 	case_program,

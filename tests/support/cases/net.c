@@ -64,7 +64,8 @@ int net_socket(const char *ip, int type, int protocol)
 	int family = net_address(ip, 0).any.sa_family;
 	int sock = socket(family, type | SOCK_CLOEXEC, protocol);
 
-	if (sock < 0 && (errno == EPROTONOSUPPORT || errno == EAFNOSUPPORT || errno == ENOPROTOOPT))
+	if (sock < 0 && (errno == EPROTONOSUPPORT || errno == ESOCKTNOSUPPORT ||
+				errno == EAFNOSUPPORT || errno == ENOPROTOOPT))
 		truth_skip("this kernel has no family %d, type %d, protocol %d", family, type,
 			protocol);
 	return check(sock, "socket");
