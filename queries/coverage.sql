@@ -1,8 +1,8 @@
 -- What could have been missed, and when: the window and its covered share, then the newest first.
 -- 'down' and its like: nothing was recorded. Losses and missing hooks: something may be missing.
--- Snapshots, clock steps and suspends: nothing is, but pasts or times are in doubt. What was recorded
--- is there too: each run of lastconnd, and each capture file that was read. Without 'since' the
--- window begins with the first of them; a history of capture files ends with its last packet, any
+-- Snapshots, clock steps and suspends: nothing is, but pasts or times are in doubt. What was
+-- recorded is there too: each run of lastconnd, and each capture file that was read. Without 'since'
+-- the window begins with the first of them; a history of capture files ends with its last packet, any
 -- other one now. who, flows and top end with the one line that 'line=1' gives.
 --
 -- param since: from this time on [time]
@@ -98,23 +98,19 @@ intervals (from_us, until_us, what, missed, count, detail, source) AS MATERIALIZ
 	CROSS JOIN holes AS h ON h.until_us > a.from_us AND h.from_us < a.until_us
 		AND h.from_us < h.until_us
 ),
--- Gaps that touch are one.
-gaps (from_us, until_us, what, uncovered_us) AS MATERIALIZED (
-	SELECT min(from_us), max(until_us),
-		what || iif(min(id) < max(id), ' and more', coalesce(', ' || detail, '')),
-		sum(max(0, until_us - max(from_us, coalesce(reached_us, from_us))))
-	FROM (
-		SELECT *, row_number() OVER w AS id,
-			sum(reached_us IS NULL OR from_us > reached_us) OVER w AS gap
-		FROM (
-			SELECT *, max(until_us) OVER (ORDER BY from_us, until_us
-				ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS reached_us
-			FROM intervals
-			WHERE missed = 'all' AND from_us < until_us
-		)
-		WINDOW w AS (ORDER BY from_us, until_us)
-	)
-	GROUP BY gap
+pieces (from_us, until_us, what, reached_us) AS MATERIALIZED (
+	SELECT from_us, until_us, what || coalesce(', ' || detail, ''),
+		max(until_us) OVER (ORDER BY from_us, until_us
+			ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+	FROM intervals
+	WHERE missed = 'all' AND from_us < until_us
+),
+-- Pieces that overlap or touch are one gap.
+gaps (gaps, pieces, from_us, until_us, uncovered_us) AS MATERIALIZED (
+	SELECT coalesce(sum(reached_us IS NULL OR from_us > reached_us), 0), count(*),
+		min(from_us), max(until_us),
+		coalesce(sum(max(0, until_us - max(from_us, coalesce(reached_us, from_us)))), 0)
+	FROM pieces
 ),
 longest (text) AS (
 	SELECT CASE
@@ -122,13 +118,19 @@ longest (text) AS (
 			WHEN us < 3600000000 THEN printf('%.3gm', us / 6e7)
 			WHEN us < 86400000000 THEN printf('%.3gh', us / 3.6e9)
 			ELSE printf('%.4gd', us / 8.64e10) END
-		|| ' (' || what || ' ' || datetime(from_us / 1000000, 'unixepoch', zone)
-		|| ' - ' || datetime(until_us / 1000000, 'unixepoch', zone) || ')'
+		|| ' (' || what || ' ' || datetime(l.from_us / 1000000, 'unixepoch', a.zone)
+		|| ' - ' || datetime(l.until_us / 1000000, 'unixepoch', a.zone) || ')'
 	FROM (
-		SELECT g.*, g.until_us - g.from_us AS us, a.zone
-		FROM gaps AS g CROSS JOIN asked AS a
-		ORDER BY us DESC LIMIT 1
-	)
+		SELECT max(p.until_us - p.from_us) AS us, p.from_us, p.until_us, p.what
+		FROM pieces AS p CROSS JOIN gaps AS g
+		WHERE g.gaps > 1 OR g.pieces = 1
+		UNION ALL
+		SELECT g.uncovered_us, g.from_us, g.until_us, (SELECT what FROM pieces) || ' and more'
+		FROM gaps AS g
+		WHERE g.gaps = 1 AND g.pieces > 1
+	) AS l
+	CROSS JOIN asked AS a
+	WHERE us > 0
 ),
 losses (text, some, owners) AS (
 	SELECT group_concat(text, '; '), coalesce(max(missed = 'some'), 0),
@@ -150,11 +152,11 @@ losses (text, some, owners) AS (
 				group_concat(iif(lost, lost || ' ', '') || label, ', ') AS labels
 			FROM (
 				-- The hook's name, or what was counted.
-				SELECT what, missed, sum(count) AS lost,
+				SELECT DISTINCT what, missed, sum(count) AS lost,
 					substr(detail, 1, instr(detail || ':', ':') - 1) AS label
 				FROM intervals
 				WHERE missed IN ('some', 'owners')
-				GROUP BY what, label
+				GROUP BY what, detail
 			)
 			GROUP BY what
 		)
@@ -175,7 +177,7 @@ summary (from_us, until_us, share, line, evidence) AS MATERIALIZED (
 	FROM (
 		SELECT a.from_us, a.until_us,
 			-- Rounded down: 100 is all of it.
-			CAST(10000 * (1 - 1.0 * coalesce(g.uncovered_us, 0) / max(1, a.until_us - a.from_us)) AS INTEGER)
+			CAST(10000 * (1 - 1.0 * g.uncovered_us / max(1, a.until_us - a.from_us)) AS INTEGER)
 				/ 100.0 AS share,
 			g.gaps, l.text AS losses, l.some, l.owners,
 			iif(:until IS NULL AND a.live, 'since ', 'from ')
@@ -183,7 +185,7 @@ summary (from_us, until_us, share, line, evidence) AS MATERIALIZED (
 				|| iif(:until IS NULL AND a.live, '',
 					' to ' || datetime(a.until_us / 1000000, 'unixepoch', a.zone)) AS span
 		FROM asked AS a
-		CROSS JOIN (SELECT count(*) AS gaps, sum(uncovered_us) AS uncovered_us FROM gaps) AS g
+		CROSS JOIN gaps AS g
 		CROSS JOIN losses AS l
 	)
 )

@@ -138,12 +138,13 @@ int report_run(const struct options *options, const struct report *report, struc
 	store_report_bind_integer(statement, "file_octets", file_octets(options->db));
 	status = print_statement(options, report, statement, &printed);
 	store_report_free(statement);
-	if (report->covered && status != EXIT_ERROR)
+	if (report->covered && (status == EXIT_NOTHING ||
+				       (status == EXIT_FOUND && options->format == &format_table)))
 		coverage_line_read(reader, options, args, &line);
 	store_reader_close(reader);
 	if (status == EXIT_NOTHING)
 		say_nothing_found(args, &line);
-	else if (line.text[0] && options->format == &format_table)
+	else if (line.text[0])
 		print_coverage(line.text);
 	if (printed.more)
 		message("there are more than these %lld rows; --limit N shows more, --limit 0 all",

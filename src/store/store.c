@@ -117,7 +117,7 @@ static int begin_run(struct store *store, const struct store_options *options, i
 	}
 	sqlite3_finalize(stmt);
 	store->run = sqlite3_last_insert_rowid(store->db);
-	store->beat_us = now_us;
+	store->seen_us = store->beat_us = now_us;
 	return status;
 }
 
@@ -224,7 +224,7 @@ int store_set_file_span(struct store *store, int64_t from_us, int64_t until_us)
 
 static void end_run(struct store *store)
 {
-	int64_t values[2] = {store->seen_us ? store->seen_us : clock_realtime_us(), store->run};
+	int64_t values[2] = {store->seen_us, store->run};
 	sqlite3_stmt *stmt = NULL;
 
 	if (sql_prepare(store->db,

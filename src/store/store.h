@@ -52,8 +52,8 @@ int store_heartbeat(struct store *store, int64_t seen_us, struct store_error *re
 /* The run read a capture file with packets of this span. The caller has written its last batch. */
 int store_set_file_span(struct store *store, int64_t from_us, int64_t until_us); /* 0 or -1 */
 
-/* Ends the run as of the last heartbeat (now if there was none), checkpoints, closes, frees. The
- * caller has written its last batch. NULL is fine. */
+/* Ends the run as of the last heartbeat (its start if there was none), checkpoints, closes, frees.
+ * The caller has written its last batch. NULL is fine. */
 void store_close(struct store *store);
 
 struct store_counters {

@@ -21,7 +21,7 @@ struct store {
 	sqlite3_stmt *begin, *commit, *rollback, *beat;
 	sqlite3_stmt *put_listener, *close_listener, *extend_coverage, *add_coverage;
 	struct store_counters counters;
-	int64_t seen_us;       /* of the last heartbeat; 0: none */
+	int64_t seen_us;       /* of the last heartbeat, or the start */
 	int64_t beat_us;       /* of the last heartbeat that was written */
 	int64_t written_ns;    /* CLOCK_BOOTTIME of the last batch */
 	int64_t checkpoint_ns; /* CLOCK_BOOTTIME of the last checkpoint */

@@ -193,7 +193,7 @@ class Reconciled(harness.Case):
         daemon = self.start()
         for kind in ("datagrams", "stream"):
             enough = time.monotonic() + 5  # intervals
-            packets = self.flood(daemon, kind, lambda: time.monotonic() > enough)  # pylint: disable=cell-var-from-loop
+            packets = self.flood(daemon, kind, lambda end=enough: time.monotonic() > end)
             self.assertGreater(packets, 50000, "not enough to be judged")
         daemon.stop()
         self.assertEqual(daemon.rows("SELECT * FROM coverage WHERE what = 'unaccounted'"), [])
@@ -257,7 +257,8 @@ class Shown(harness.Case):
                      (3 * HOUR, 4 * HOUR, "down", 0, "not yet started after the boot"),
                      (2 * HOUR, 5 * HOUR, "down", 0, "again"))
         self.assertIn("coverage: 83.33 % of the time", self.line("flows", "--until", "2025-11-20"))
-        self.assertIn("; a gap of 4h (down and more 2025-11-19 01:00:00 - 2025-11-19 05:00:00)",
+        self.assertIn("; a gap of 4h (down, killed, then a reboot and more 2025-11-19 01:00:00 -"
+                      " 2025-11-19 05:00:00)",
                       self.line("flows", "--until", "2025-11-20"))
 
     def nothing(self, *arguments):

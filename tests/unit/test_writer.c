@@ -214,6 +214,48 @@ static void an_error_that_will_not_pass_ends_the_writer_once(void **state)
 	history_temp_remove(&fixture.history);
 }
 
+/* When the run ended, as the history has it, less at_us. */
+static int64_t end_after(struct fixture *fixture, int64_t at_us)
+{
+	return history_temp_number(&fixture->history, "SELECT end_us FROM run") - at_us;
+}
+
+static void the_run_ends_with_what_was_marked_as_seen(void **state)
+{
+	int64_t seen_us = clock_realtime_us() + 3 * US_PER_S;
+	struct fixture fixture;
+
+	(void)state;
+	start(&fixture, 1 << 20);
+	assert_int_equal(writer_put(fixture.writer, make_batch(&fixture, 1000, 3)), 0);
+	writer_mark(fixture.writer, seen_us);
+	assert_int_equal(stop(&fixture, PATIENCE_NS), 0);
+	assert_int_equal(end_after(&fixture, seen_us), 0);
+	history_temp_remove(&fixture.history);
+}
+
+static void what_was_seen_and_not_written_lies_behind_the_end_of_the_run(void **state)
+{
+	int64_t seen_us = clock_realtime_us();
+	struct fixture fixture;
+	uint64_t lost;
+
+	(void)state;
+	start(&fixture, 1 << 20);
+	seen_us += PATIENCE_NS / NS_PER_US;
+	assert_int_equal(history_temp_exec(&fixture.history, "BEGIN IMMEDIATE"), 0);
+	assert_int_equal(writer_put(fixture.writer, make_batch(&fixture, 1000, 3)), 0);
+	writer_mark(fixture.writer, seen_us);
+	wait_for(&fixture, WRITER_RETRYING);
+	assert_int_equal(writer_stop(fixture.writer, 0, &lost), 0);
+	assert_int_equal(lost, 3);
+	assert_int_equal(history_temp_exec(&fixture.history, "ROLLBACK"), 0);
+	writer_free(fixture.writer);
+	store_close(fixture.history.store);
+	assert_true(end_after(&fixture, seen_us) < 0);
+	history_temp_remove(&fixture.history);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -223,6 +265,8 @@ int main(void)
 		cmocka_unit_test(the_last_batch_goes_past_the_limit),
 		cmocka_unit_test(stop_gives_up_in_time_and_counts_what_is_lost),
 		cmocka_unit_test(an_error_that_will_not_pass_ends_the_writer_once),
+		cmocka_unit_test(the_run_ends_with_what_was_marked_as_seen),
+		cmocka_unit_test(what_was_seen_and_not_written_lies_behind_the_end_of_the_run),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
