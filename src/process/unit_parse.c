@@ -307,3 +307,27 @@ void unit_parse(const char *cgroup, struct unit_names *ret_names)
 		take_unit(rest, ret_names->user_unit);
 	take_containers(cgroup, ret_names);
 }
+
+/* cgroups(7): "hierarchy-ID:controller-list:cgroup-path", v2 is hierarchy 0. */
+const char *unit_parse_file(const char *text, size_t *ret_length)
+{
+	const char *best = "";
+	size_t length, best_length = 0;
+
+	for (; *text; text += length + (text[length] == '\n')) {
+		const char *path = strchr(text, ':');
+		size_t path_length;
+
+		length = strcspn(text, "\n");
+		path = path ? strchr(path + 1, ':') : NULL;
+		if (!path || path >= text + length)
+			continue;
+		path_length = (size_t)(text + length - ++path);
+		if (best_length <= 1 || (path_length > 1 && strncmp(text, "0:", 2) == 0)) {
+			best = path;
+			best_length = path_length;
+		}
+	}
+	*ret_length = best_length;
+	return best;
+}

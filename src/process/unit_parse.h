@@ -27,4 +27,8 @@ struct unit_names {
 /* The path may be of either version of the cgroup hierarchy. */
 void unit_parse(const char *cgroup, struct unit_names *ret_names);
 
+/* In the text of /proc/PID/cgroup the path that tells most: in the v2 hierarchy; if that is its
+ * root, in the first v1 hierarchy where it is not. Points into text, to *ret_length octets. */
+const char *unit_parse_file(const char *text, size_t *ret_length);
+
 #endif

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "process/process_text.h"
+#include "process/unit_parse.h"
 #include "source/proc_read.h"
 #include "util/utf8.h"
 
@@ -155,21 +156,15 @@ static uint32_t read_netns(const struct proc_process *processes, uint32_t pid)
 	return strncmp(link, "net:[", 5) == 0 ? (uint32_t)strtoul(link + 5, NULL, 10) : 0;
 }
 
-/* The path in the unified hierarchy, else (version 1 only) in systemd's. */
 static void read_cgroup(const struct proc_process *processes, uint32_t pid, char *dst, size_t size)
 {
 	char text[SMALL_FILE];
-	const char *line, *path = NULL;
+	const char *path;
+	size_t length;
 
 	read_text(processes, pid, "cgroup", text);
-	for (line = text; line && *line; line = strchr(line, '\n')) {
-		line += *line == '\n';
-		if (strncmp(line, "0::", 3) == 0)
-			path = line + 3;
-		else if (!path && (path = strstr(line, ":name=systemd:")))
-			path = path < line + strcspn(line, "\n") ? path + 14 : NULL;
-	}
-	utf8_sanitize(dst, size, path ? path : "", path ? strcspn(path, "\n") : 0);
+	path = unit_parse_file(text, &length);
+	utf8_sanitize(dst, size, path, length);
 }
 
 static bool ends_with(const char *text, size_t length, const char *end)

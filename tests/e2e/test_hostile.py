@@ -296,16 +296,17 @@ class Lacking(Hostile):
         self.check_talk(daemon)
         daemon.stop()
 
-    def test_without_type_information(self):
-        """BTF: no program of ours can be loaded."""
-        unshare = self.need_program("unshare")
-        done = self.run_daemon(
-            "--db", self.path("history.db"), prefix=(
-                unshare, "-m", "sh", "-ec",
-                'mount --bind /dev/null /sys/kernel/btf/vmlinux\nexec "$@"', "sh"))
-        self.assertEqual(done.returncode, 1, done.stderr)
-        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
-        self.assertIn("BTF", done.stderr)
+    def test_without_type_information_it_polls_and_says_so(self):
+        daemon = self.start_without("mount --bind /dev/null /sys/kernel/btf/vmlinux")
+        told = [line for line in daemon.log().splitlines() if "BTF" in line]
+        self.assertEqual(len(told), 1, daemon.log())
+        self.assertIn("polling instead", told[0])
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+            with socket.create_connection(listener.getsockname()):
+                flow = daemon.wait_flows(port, 1, "open = 1 AND pid IS NOT NULL")[0]
+        self.assert_flow(flow, {"pid": os.getpid(), "exe": harness.PYTHON, "method": "procfs"})
+        daemon.stop()
 
 
 if __name__ == "__main__":

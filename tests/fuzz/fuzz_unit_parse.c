@@ -44,6 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *path = calloc(1, size + 1); /* of its very size, for the sanitizer */
 	struct unit_names names;
+	const char *found;
+	size_t length;
 
 	assert(path);
 	memcpy(path, data, size);
@@ -53,6 +55,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(!names.user_unit[0] || strncmp(names.unit, "user@", 5) == 0 ||
 		strncmp(names.unit, "capsule@", 8) == 0);
 	check_container(path, &names);
+	found = unit_parse_file(path, &length);
+	assert(length == 0 || (found > path && found + length <= path + size));
 	free(path);
 	return 0;
 }

@@ -293,6 +293,27 @@ static void a_component_too_long_for_a_name_is_passed_over(void **state)
 	expect_unit(path, "", "");
 }
 
+static void expect_path(const char *text, const char *path)
+{
+	size_t length;
+	const char *found = unit_parse_file(text, &length);
+
+	assert_int_equal(length, strlen(path));
+	assert_memory_equal(found, path, length);
+}
+
+static void the_hierarchy_that_tells_most_is_read(void **state)
+{
+	(void)state;
+	expect_path("0::/system.slice/a.service\n", "/system.slice/a.service");
+	expect_path("9:name=systemd:/a\n4:memory:/b\n0::/c:d\n", "/c:d");
+	expect_path("5:pids:/\n4:cpu,cpuacct:/docker/x\n1:name=systemd:/y\n0::/\n", "/docker/x");
+	expect_path("0::/\n4:memory:/docker/x", "/docker/x");
+	expect_path("4:memory:/\n0::/\n", "/");
+	expect_path("", "");
+	expect_path("0\n:\n4:memory\n", "");
+}
+
 /* Every prefix of every form: nothing is read behind its end. */
 static void a_path_may_end_anywhere(void **state)
 {
@@ -329,6 +350,7 @@ int main(void)
 		cmocka_unit_test(what_only_looks_like_a_container_is_none),
 		cmocka_unit_test(an_escaped_name_gives_no_control_characters),
 		cmocka_unit_test(a_component_too_long_for_a_name_is_passed_over),
+		cmocka_unit_test(the_hierarchy_that_tells_most_is_read),
 		cmocka_unit_test(a_path_may_end_anywhere),
 	};
 
