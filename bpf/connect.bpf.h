@@ -121,6 +121,7 @@ static __always_inline void connect_begins(
 {
 	struct bpf_sock *sk = ctx->sk;
 	struct socket_state *state;
+	struct first_peer *first;
 
 	if (!sk || ctx->protocol == IPPROTO_MPTCP) /* its first subflow does so, too */
 		return;
@@ -137,6 +138,9 @@ static __always_inline void connect_begins(
 	state->connect_port = remote_port;
 	__builtin_memcpy(state->connect_address, remote, sizeof(state->connect_address));
 	state->connecting = true;
+	first = bpf_sk_storage_get(&first_peers, sk, 0, 0);
+	if (first)
+		first->ask_state = true;
 }
 
 static __always_inline void connect_begins_v4(struct bpf_sock_addr *ctx)

@@ -24,13 +24,32 @@ struct ports {
 	__be16 source, destination;
 };
 
+enum {
+	V4_HEADER = 20, /* without options */
+	V6_HEADER = 40, /* without extensions */
+	UDP_HEADER = 8,
+	EXACT_PACKETS = 64, /* of a flow so short the time of each packet is read */
+};
+
+/* The first octets of the packet, or NULL if the kernel has them in pieces. */
+static __always_inline const void *packet_head(const struct __sk_buff *skb, __u32 length)
+{
+	const void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+
+	return data + length <= end ? data : NULL;
+}
+
 /* Offset of the transport header, its protocol in *protocol; negative if not understood. */
 static __always_inline int parse_v4(struct __sk_buff *skb, struct datagram *datagram)
 {
-	__u32 header[5]; /* RFC 791: version and length, ..., source, destination */
+	const __u32 *header = packet_head(skb, V4_HEADER);
+	__u32 copy[V4_HEADER / 4]; /* RFC 791: version and length, ..., source, destination */
 
-	if (bpf_skb_load_bytes(skb, 0, header, sizeof(header)))
-		return -1;
+	if (!header) {
+		if (bpf_skb_load_bytes(skb, 0, copy, sizeof(copy)))
+			return -1;
+		header = copy;
+	}
 	if (datagram->out) {
 		map_v4(datagram->local, header[3]);
 		map_v4(datagram->peer.remote, header[4]);
@@ -45,7 +64,7 @@ static __always_inline int parse_v4(struct __sk_buff *skb, struct datagram *data
 /* Walks over hop-by-hop, routing and destination options and the fragment header. */
 static __always_inline int skip_v6_extensions(struct __sk_buff *skb, __u8 *protocol)
 {
-	int offset = 40;
+	int offset = V6_HEADER;
 
 	for (int i = 0; i < 6; i++) {
 		__u8 extension[2];
@@ -80,6 +99,17 @@ static __always_inline bool has_ports(__u8 protocol)
 	return protocol == IPPROTO_UDP || protocol == IPPROTO_UDPLITE || protocol == IPPROTO_SCTP;
 }
 
+static __always_inline int load_ports(struct __sk_buff *skb, int offset, struct ports *ports)
+{
+	const void *head =
+		offset == V4_HEADER ? packet_head(skb, V4_HEADER + sizeof(*ports)) : NULL;
+
+	if (!head)
+		return (int)bpf_skb_load_bytes(skb, offset, ports, sizeof(*ports));
+	*ports = *(const struct ports *)(head + V4_HEADER);
+	return 0;
+}
+
 static __always_inline int parse_datagram(struct __sk_buff *skb, struct datagram *datagram)
 {
 	struct sctp_content content = {};
@@ -91,9 +121,9 @@ static __always_inline int parse_datagram(struct __sk_buff *skb, struct datagram
 	if (offset < 0)
 		return -1;
 	if (has_ports(datagram->peer.protocol)) {
-		if (bpf_skb_load_bytes(skb, offset, &ports, sizeof(ports)))
+		if (load_ports(skb, offset, &ports))
 			return -1;
-		offset += 8;
+		offset += UDP_HEADER;
 	}
 	datagram->local_port = bpf_ntohs(datagram->out ? ports.source : ports.destination);
 	datagram->peer.remote_port = bpf_ntohs(datagram->out ? ports.destination : ports.source);
@@ -101,24 +131,37 @@ static __always_inline int parse_datagram(struct __sk_buff *skb, struct datagram
 	datagram->packets = skb->gso_segs ? skb->gso_segs : 1;
 	datagram->begins = true;
 	if (datagram->peer.protocol == IPPROTO_SCTP) {
-		parse_sctp(skb, offset - 8 + SCTP_HEADER_SIZE, datagram->out, &content);
+		parse_sctp(skb, offset - UDP_HEADER + SCTP_HEADER_SIZE, datagram->out, &content);
 		datagram->octets = content.octets;
 		datagram->begins = content.begins;
 	}
 	return 0;
 }
 
+static __always_inline void begin_peer(struct peer_state *peer, const struct datagram *datagram)
+{
+	peer->direction = datagram->out ? EVENT_DIRECTION_OUT : EVENT_DIRECTION_IN;
+	peer->local_port = datagram->local_port;
+	__builtin_memcpy(peer->local, datagram->local, sizeof(peer->local));
+	peer->start_ns = bpf_ktime_get_boot_ns();
+}
+
+/* Reading the clock costs as much as all the rest: of a long flow once a tick will do. */
+static __always_inline void read_clock(struct peer_state *peer)
+{
+	__u16 tick = bpf_jiffies64();
+
+	if (tick == peer->tick && peer->packets_out + peer->packets_in > EXACT_PACKETS)
+		return;
+	peer->tick = tick;
+	peer->last_ns = bpf_ktime_get_boot_ns();
+}
+
 static __always_inline void add_to_peer(struct peer_state *peer, const struct datagram *datagram)
 {
-	__u64 now = bpf_ktime_get_boot_ns();
-
-	if (!peer->last_ns) {
-		peer->start_ns = now;
-		peer->direction = datagram->out ? EVENT_DIRECTION_OUT : EVENT_DIRECTION_IN;
-		peer->local_port = datagram->local_port;
-		__builtin_memcpy(peer->local, datagram->local, sizeof(peer->local));
-	}
-	peer->last_ns = now;
+	if (!peer->last_ns)
+		begin_peer(peer, datagram);
+	read_clock(peer);
 	if (datagram->out) {
 		__sync_fetch_and_add(&peer->octets_out, datagram->octets);
 		__sync_fetch_and_add(&peer->packets_out, datagram->packets);
@@ -189,12 +232,18 @@ static __always_inline void account_datagram(struct __sk_buff *skb, bool out)
 		return;
 	if (parse_datagram(skb, &datagram))
 		return;
+	first = bpf_sk_storage_get(&first_peers, sk, 0, 0);
+	if (first && !first->ask_state && is_first(first, &datagram)) {
+		add_to_peer(&first->peer, &datagram);
+		return;
+	}
 	state = socket_state_get(sk, datagram.begins ? BPF_SK_STORAGE_GET_F_CREATE : 0);
 	if (!state || state->ignored || state->ended)
 		return;
 	if (out && state->connecting)
 		state->connecting = false; /* past telling whether it failed */
-	first = bpf_sk_storage_get(&first_peers, sk, 0, 0);
+	if (first && !state->connecting)
+		first->ask_state = false;
 	if (!first && !state->has_peers && datagram.begins)
 		first = make_first_peer(sk, &datagram);
 	if (first && is_first(first, &datagram))
@@ -227,6 +276,8 @@ static __always_inline void datagram_release(struct bpf_sock *sk)
 	state->ended = true;
 	event.cookie = bpf_get_socket_cookie(sk);
 	first = bpf_sk_storage_get(&first_peers, sk, 0, 0);
+	if (first)
+		first->ask_state = true;
 	if (first && first->peer.last_ns) {
 		end_first_peer(&event, state, first);
 		send_event(&event);

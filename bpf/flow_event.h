@@ -122,7 +122,7 @@ struct peer_state {
 	uint8_t direction; /* EVENT_DIRECTION_OUT or _IN */
 	uint8_t zero;
 	uint16_t error; /* errno that ICMP told of, 0 none */
-	uint8_t zero_too[2];
+	uint16_t tick;  /* of last_ns, in jiffies; the kernel side's own */
 };
 
 struct peer_key {

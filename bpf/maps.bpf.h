@@ -58,8 +58,9 @@ struct {
 struct first_peer {
 	__u8 remote[16];
 	__u16 remote_port;
-	__u8 protocol; /* of the packets: a raw socket with IP_HDRINCL sends any */
-	__u8 zero[5];
+	__u8 protocol;  /* of the packets: a raw socket with IP_HDRINCL sends any */
+	bool ask_state; /* the socket's state has changed: look at it with the next packet */
+	__u8 zero[4];
 	struct peer_state peer; /* last_ns 0: just being made */
 };
 

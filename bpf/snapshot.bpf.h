@@ -101,11 +101,12 @@ static __always_inline void sweep_tcp(
 
 /* Raw sockets of the kernel itself answer pings and find neighbours: nobody's traffic. That they
  * are such is visible here, not in cgroup_skb. */
-static __always_inline bool ignore_kernel_socket(const struct sock *sk, struct socket_state *state)
+static __always_inline bool ignore_kernel_socket(struct sock *sk, struct socket_state *state)
 {
 	if (sk->sk_type != SOCK_RAW || !BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock))
 		return false;
 	state->ignored = true;
+	bpf_sk_storage_delete(&first_peers, sk);
 	return true;
 }
 

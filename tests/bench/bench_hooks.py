@@ -23,26 +23,30 @@ import bench_overhead
 STATS = "/proc/sys/kernel/bpf_stats_enabled"
 
 
-def programs(started_s):
-    """Runs and nanoseconds by name, of what was loaded since then."""
-    shown = json.loads(subprocess.run(["bpftool", "-j", "prog", "show"], check=True,
-                                      capture_output=True).stdout)
-    return {p["name"]: (p.get("run_cnt", 0), p.get("run_time_ns", 0)) for p in shown
-            if p.get("loaded_at", 0) >= started_s and p.get("run_cnt")}
+def all_programs():
+    return json.loads(subprocess.run(["bpftool", "-j", "prog", "show"], check=True,
+                                     capture_output=True).stdout)
+
+
+def programs(last_id):
+    """Runs and nanoseconds by name, of those loaded next: ids rise."""
+    return {p["name"]: (p.get("run_cnt", 0), p.get("run_time_ns", 0))
+            for p in sorted(all_programs(), key=lambda p: -p["id"])
+            if p["id"] > last_id and "name" in p}
 
 
 def hooks(bench, name, workload, count, unit):
-    started_s = int(time.time())
+    last_id = max((p["id"] for p in all_programs()), default=0)
     process, _ = bench.start_daemon(f"hooks-{name}")
-    before = programs(started_s)
+    before = programs(last_id)
     workload(count)
-    after = programs(started_s)
+    after = programs(last_id)
     bench.stop_daemon(process)
     print(f"{name}, {count} times one {unit}:")
     total = 0
     for program, (runs, spent) in sorted(after.items(), key=lambda item: -item[1][1]):
         runs, spent = (now - then for now, then in zip((runs, spent), before.get(program, (0, 0))))
-        if runs >= count / 100:
+        if runs and runs >= count / 100:
             total += spent
             print(f"  {program:24} {runs:9} runs  {spent / runs:6.0f} ns a run"
                   f"  {spent / count:7.0f} ns a {unit}")
