@@ -228,20 +228,33 @@ int BPF_PROG(process_exit, struct task_struct *task)
 	return 0;
 }
 
-/* Slot snapshot. */
+/* Slot snapshot. What does not fit into the reader's buffer any more is asked for again. A process
+ * does not count as reported: its own report, when it acts, can tell its command line. */
+static __always_inline void list_process(struct seq_file *seq, struct task_struct *leader)
+{
+	__u64 thread = bpf_get_current_pid_tgid(), length;
+	struct process_scratch *record;
+
+	if (make_process((__u64)leader))
+		return;
+	record = bpf_map_lookup_elem(&scratch, &thread);
+	if (!record)
+		return;
+	length = (record->length + 7) & ~7ULL; /* the next one is aligned */
+	if (length <= sizeof(record->data))
+		bpf_seq_write(seq, &record->event, sizeof(record->event) + length);
+	bpf_map_delete_elem(&scratch, &thread);
+}
+
 SEC("iter/task")
 int snapshot_processes(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
-	char octet = 0;
 
-	if (!task)
-		return 0;
 	/* of a leader that is gone nothing can be told: its threads do so when they act */
-	if (BPF_CORE_READ(task, pid) == BPF_CORE_READ(task, tgid) &&
+	if (task && BPF_CORE_READ(task, pid) == BPF_CORE_READ(task, tgid) &&
 		(BPF_CORE_READ(task, mm) || BPF_CORE_READ(task, flags) & PF_KTHREAD))
-		note_process((__u64)BPF_CORE_READ(task, group_leader));
-	bpf_seq_write(ctx->meta->seq, &octet, sizeof(octet)); /* see run_once() in source_ebpf */
+		list_process(ctx->meta->seq, BPF_CORE_READ(task, group_leader));
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 /* Set by source_ebpf before loading. */
 const volatile __u64 ring_wakeup_octets = 0; /* wake the reader when so much is waiting */
 const volatile __u64 datagram_idle_ns = 0;
+const volatile __u16 start_number = 0; /* of this daemon, among those that shared the maps */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -41,7 +42,8 @@ struct socket_state {
 	bool connecting;     /* connect(2) began, and whether it failed is not known yet */
 	bool connect_failed; /* connect(2) is failing, and an event told it already */
 	__u16 connect_port;  /* with connecting: to there, then */
-	__u8 zero[6];
+	__u16 swept;         /* start_number of the daemon whose sweep last told of this listener */
+	__u8 zero[4];
 	__u8 connect_address[16];
 	__u64 connect_ns;
 };

@@ -224,11 +224,10 @@ static __always_inline void fill_event(
 	BPF_CORE_READ_STR_INTO(&event->comm, leader, comm);
 }
 
-static __always_inline int send_process(struct process_scratch *record, struct task_struct *task,
+static __always_inline int describe(struct process_scratch *record, struct task_struct *task,
 	const struct event_ref *ref, bool own)
 {
 	struct mm_struct *mm = BPF_CORE_READ(task, mm);
-	__u64 total;
 
 	fill_event(&record->event, task, ref);
 	if (mm)
@@ -240,46 +239,60 @@ static __always_inline int send_process(struct process_scratch *record, struct t
 		record->event.flags |= EVENT_PROCESS_NO_CMDLINE;
 	else if (mm)
 		append_cmdline(record, mm);
-	total = record->length;
 	record->event.cmdline_length =
-		total - record->event.path_length - record->event.cgroup_length;
-	if (total > sizeof(record->data))
-		return -1;
-	return bpf_ringbuf_output(
-		&ring, &record->event, sizeof(record->event) + total, wakeup_flags());
+		record->length - record->event.path_length - record->event.cgroup_length;
+	return 0;
 }
 
-/* Reports the process of the task at this address, 0 for the current one. A global function:
- * verified once and not in each of its callers. */
-__noinline int note_process(__u64 address)
+/* Makes the record of the task at this address, 0 for the current one, in scratch, under the
+ * current thread. A global function: verified once and not in each of its callers. Returns 0 if
+ * it is there. */
+__noinline int make_process(__u64 address)
 {
 	struct task_struct *task = (void *)(address ? address : bpf_get_current_task());
 	__u64 thread = bpf_get_current_pid_tgid();
 	struct process_scratch *record;
-	struct seen_value now = {};
-	struct seen_key key = {};
 	struct event_ref ref;
 	__u32 zero = 0;
 
 	task_ref(task, &ref);
-	key.start_ns = ref.start_ns;
-	key.pid = ref.pid;
-	now.exec_id = ref.exec_id;
-	now.uid = BPF_CORE_READ(task, cred, uid.val);
 	record = bpf_map_lookup_elem(&scratch_template, &zero);
 	if (!record || bpf_map_update_elem(&scratch, &thread, record, BPF_NOEXIST))
 		goto full;
 	record = bpf_map_lookup_elem(&scratch, &thread);
 	if (!record)
 		goto full;
-	if (send_process(record, task, &ref, address == 0) == 0)
+	return describe(record, task, &ref, address == 0);
+full:
+	count_loss(LOSS_SCRATCH);
+	return -1;
+}
+
+/* Reports the current process. */
+__noinline int note_process(void)
+{
+	__u64 thread = bpf_get_current_pid_tgid(), length;
+	struct process_scratch *record;
+	struct seen_value now = {};
+	struct seen_key key = {};
+
+	if (make_process(0))
+		return 0;
+	record = bpf_map_lookup_elem(&scratch, &thread);
+	if (!record)
+		return 0;
+	key.start_ns = record->event.ref.start_ns;
+	key.pid = record->event.ref.pid;
+	now.exec_id = record->event.ref.exec_id;
+	now.uid = record->event.uid;
+	length = record->length;
+	if (length <= sizeof(record->data) &&
+		bpf_ringbuf_output(
+			&ring, &record->event, sizeof(record->event) + length, wakeup_flags()) == 0)
 		bpf_map_update_elem(&seen, &key, &now, BPF_ANY);
 	else
 		count_loss(LOSS_RING);
 	bpf_map_delete_elem(&scratch, &thread);
-	return 0;
-full:
-	count_loss(LOSS_SCRATCH);
 	return 0;
 }
 
@@ -305,7 +318,7 @@ static __always_inline void take_current(struct event_ref *ref)
 {
 	current_ref(ref);
 	if (!is_seen(ref, bpf_get_current_task_btf()->cred->uid.val))
-		note_process(0);
+		note_process();
 }
 
 static __always_inline bool current_is_kthread(void)

@@ -75,6 +75,12 @@ static void ignore_loss(void *ctx, enum coverage_what what, uint64_t count, cons
 	(void)detail;
 }
 
+static void ignore_position(void *ctx, uint64_t position)
+{
+	(void)ctx;
+	(void)position;
+}
+
 static const struct source_sink nobody = {
 	.observe = ignore_observation,
 	.process = ignore_process,
@@ -82,6 +88,7 @@ static const struct source_sink nobody = {
 	.exit = ignore_exit,
 	.listener = ignore_listener,
 	.loss = ignore_loss,
+	.position = ignore_position,
 };
 
 static enum check_status print(const struct check_result *result, bool json)

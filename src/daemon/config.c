@@ -266,6 +266,7 @@ void config_done(struct config *config)
 		return;
 	free(config->config_path);
 	free(config->db_path);
+	free(config->pin_path);
 	free(config->read_path);
 	free(config->local);
 	free(config->disable_slots);

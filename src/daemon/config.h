@@ -22,6 +22,7 @@ struct config_range {
 struct config {
 	char *config_path;
 	char *db_path;
+	char *pin_path;  /* NULL: the programs end with the daemon */
 	char *read_path; /* NULL: record this machine; else read this capture file */
 	struct config_range *local;
 	uint64_t local_count;
@@ -43,6 +44,7 @@ struct config {
 	int synchronous_full;                     /* 0 or 1 */
 	int log_level;                            /* enum log_level */
 	int check;                                /* asked for */
+	int unload;                               /* asked for */
 	int selftest;                             /* asked for */
 	int json;                                 /* asked for */
 	int version;                              /* asked for */

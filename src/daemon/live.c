@@ -27,6 +27,8 @@
 #include "util/clock.h"
 #include "util/log.h"
 
+#define UNIT_PIN_PATH "/sys/fs/bpf/lastconn" /* contrib/lastconnd.service */
+
 enum {
 	CONSUME_MS = 200,
 	SECOND_MS = 1000,
@@ -35,6 +37,8 @@ enum {
 	SIGNAL_COUNT = 4,
 	TEXT_SIZE = 256,
 };
+
+static const int signal_numbers[SIGNAL_COUNT] = {SIGHUP, SIGUSR1, SIGTERM, SIGINT};
 
 struct live {
 	struct config *config;
@@ -53,8 +57,9 @@ struct live {
 	int64_t watchdog_ns; /* last sent */
 	int64_t second_ns;   /* last on_second */
 	bool swept_badly;
-	bool counts; /* every octet: polling cannot */
-	bool sweeps; /* without sweeps nothing shows that a flow is still there */
+	bool counts;      /* every octet: polling cannot */
+	bool interrupted; /* by Ctrl-C: leaves nothing behind */
+	bool sweeps;      /* without sweeps nothing shows that a flow is still there */
 	bool failed;
 };
 
@@ -132,6 +137,8 @@ static void on_consume(uv_timer_t *timer)
 	struct live *live = timer->data;
 
 	live->source->ops->consume(live->source);
+	if (live->source->ops->stored)
+		live->source->ops->stored(live->source, pipeline_stored(live->recorder.pipeline));
 }
 
 static void on_sweep(uv_timer_t *timer)
@@ -236,6 +243,7 @@ static void on_signal(uv_signal_t *handle, int number)
 		status_log(&live->recorder);
 		break;
 	default:
+		live->interrupted = number == SIGINT;
 		uv_stop(&live->loop);
 		break;
 	}
@@ -262,7 +270,6 @@ static void init_handles(struct live *live)
 
 static int start_handles(struct live *live)
 {
-	static const int numbers[SIGNAL_COUNT] = {SIGHUP, SIGUSR1, SIGTERM, SIGINT};
 	uint64_t sweep_ms = (uint64_t)live->config->sweep_interval_ns / NS_PER_MS;
 	int error;
 
@@ -276,7 +283,7 @@ static int start_handles(struct live *live)
 	uv_timer_start(&live->second_timer, on_second, SECOND_MS, SECOND_MS);
 	start_flush_timer(live);
 	for (size_t i = 0; i < SIGNAL_COUNT; i++)
-		uv_signal_start(&live->signals[i], on_signal, numbers[i]);
+		uv_signal_start(&live->signals[i], on_signal, signal_numbers[i]);
 	return 0;
 }
 
@@ -296,6 +303,8 @@ static void close_handles(struct live *live)
 static int open_source(struct live *live)
 {
 	char why[LIVE_SOURCE_TEXT_SIZE];
+	const struct source_slot *slots;
+	size_t count;
 
 	if (live_source_open(
 		    live->config, pipeline_sink(live->recorder.pipeline), &live->source, why)) {
@@ -307,13 +316,59 @@ static int open_source(struct live *live)
 		log_warning("%s; polling instead: short connections are missing or lack their "
 			    "process, and datagrams are not counted",
 			why);
+	slots = live->source->ops->slots(live->source, &count);
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(slots[i].name, "sweep") == 0)
+			live->sweeps = slots[i].serving >= 0;
+	live->counts = live->sweeps && live->source->ops->source == FLOW_SOURCE_EBPF;
 	return 0;
+}
+
+static struct source_kept kept_by(const struct source *source)
+{
+	return source->ops->kept ? source->ops->kept(source) : (struct source_kept){0};
+}
+
+/* Hooks that went off and on again while nobody looked. */
+static void cover_reattached(struct live *live, int64_t last_us)
+{
+	size_t count;
+	const struct source_slot *slots = live->source->ops->slots(live->source, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		struct coverage_record record = {
+			.from_us = last_us,
+			.until_us = live->begin_us,
+			.what = COVERAGE_SLOT_MISSING,
+			.source = FLOW_SOURCE_EBPF,
+		};
+
+		if (slots[i].serving < 0 || slots[i].kept)
+			continue;
+		snprintf(record.detail, sizeof(record.detail), "%s: %s", slots[i].name,
+			slots[i].loss);
+		pipeline_cover(live->recorder.pipeline, &record);
+	}
+}
+
+/* Where the programs went on without a daemon: after what the last one stored. */
+static void go_on(struct live *live)
+{
+	const struct store_before *before = store_before(live->recorder.store);
+
+	live->source->ops->resume(live->source, before->same_ring ? before->position : SOURCE_ALL);
+	if (before->last_us) {
+		pipeline_losses_since(live->recorder.pipeline, before->last_us);
+		cover_reattached(live, before->last_us);
+	}
+	log_info("goes on with the programs of the last run");
 }
 
 /* From nothing to recording; the database is touched last. */
 static int start(struct live *live)
 {
 	struct store_error error = {0};
+	struct source_kept kept;
 	int snapshot;
 
 	if (recorder_init(&live->recorder, live->config, FLOW_SOURCE_EBPF)) {
@@ -323,28 +378,28 @@ static int start(struct live *live)
 	live->begin_us = clock_realtime_us();
 	if (open_source(live))
 		return -1;
-	if (recorder_open(&live->recorder, live->config, tell_loop, live, &error)) {
+	live->second_ns = clock_boottime_ns();
+	read_clock(live);
+	kept = kept_by(live->source);
+	if (recorder_open(&live->recorder, live->config, (struct store_ring){kept.id, kept.dropped},
+		    tell_loop, live, &error)) {
 		log_error("%s", error.text);
 		return -1;
 	}
-	live->second_ns = clock_boottime_ns();
-	read_clock(live);
+	if (kept.adopted)
+		go_on(live);
 	snapshot = live->source->ops->snapshot(live->source);
 	if (snapshot < 0)
 		log_warning(
 			"cannot see the sockets from before the start: %s", strerror(-snapshot));
+	else if (live->sweeps)
+		pipeline_resumed(
+			live->recorder.pipeline, store_before(live->recorder.store)->last_us);
 	return 0;
 }
 
 static void say_started(struct live *live)
 {
-	size_t count;
-	const struct source_slot *slots = live->source->ops->slots(live->source, &count);
-
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(slots[i].name, "sweep") == 0)
-			live->sweeps = slots[i].serving >= 0;
-	live->counts = live->sweeps && live->source->ops->source == FLOW_SOURCE_EBPF;
 	log_start(live);
 	log_missing(live);
 	coverage_watch_slots(live->recorder.pipeline, live->source, live->begin_us);
@@ -362,6 +417,8 @@ static int stop(struct live *live)
 	int lost;
 
 	notify_state("STOPPING=1");
+	if (live->source->ops->leave)
+		live->source->ops->leave(live->source, !live->interrupted);
 	sweep(live);
 	lost = recorder_close(&live->recorder, live->config->shutdown_timeout_ns, &counters);
 	log_info("recorded %llu flows of %llu processes", (unsigned long long)counters.flows,
@@ -385,7 +442,8 @@ static int run(struct live *live)
 		uv_run(&live->loop, UV_RUN_DEFAULT);
 	}
 	for (size_t i = 0; i < SIGNAL_COUNT; i++)
-		uv_signal_stop(&live->signals[i]); /* a second Ctrl-C kills */
+		if (signal_numbers[i] == SIGTERM || signal_numbers[i] == SIGINT)
+			uv_signal_stop(&live->signals[i]); /* a second Ctrl-C kills */
 	return stop(live);
 }
 
@@ -406,6 +464,17 @@ int live_run(struct config *config, int argc, char *const argv[])
 		live.source->ops->free(live.source);
 	uv_loop_close(&live.loop);
 	return status;
+}
+
+int live_unload(const struct config *config)
+{
+	const char *directory = config->pin_path ? config->pin_path : UNIT_PIN_PATH;
+	struct source_ebpf_error error = {0};
+
+	if (source_ebpf_unload(directory, &error) == 0)
+		return EXIT_SUCCESS;
+	log_error("%s", error.text);
+	return EXIT_FAILURE;
 }
 
 const char *live_library_version(char *buf, size_t size)

@@ -7,6 +7,9 @@
 /* argc and argv are read again on SIGHUP. Returns the exit status of the process. */
 int live_run(struct config *config, int argc, char *const argv[]);
 
+/* Removes what a daemon left pinned. Returns the exit status of the process. */
+int live_unload(const struct config *config);
+
 /* "libbpf v1.1", or what there is instead. */
 const char *live_library_version(char *buf, size_t size);
 

@@ -9,11 +9,13 @@
 #include "daemon/privilege.h"
 #include "source/source_ebpf.h"
 #include "source/source_procfs.h"
+#include "util/log.h"
 
 static int open_ebpf(const struct config *config, const struct source_sink *sink,
 	struct source **ret_source, bool *ret_usage, char ret_why[static LIVE_SOURCE_TEXT_SIZE])
 {
 	struct source_ebpf_options options = {
+		.pin_directory = config->pin_path,
 		.ring_octets = config->ring_octets,
 		.max_peers = (uint32_t)config->max_peers,
 		.max_processes = (uint32_t)config->max_processes,
@@ -25,8 +27,11 @@ static int open_ebpf(const struct config *config, const struct source_sink *sink
 	char missing[128];
 
 	*ret_usage = false;
-	if (source_ebpf_new(&options, sink, ret_source, &error) == 0)
+	if (source_ebpf_new(&options, sink, ret_source, &error) == 0) {
+		if (*error.text)
+			log_warning("%s", error.text);
 		return 0;
+	}
 	privilege_missing(missing, sizeof(missing));
 	if (*missing && (error.error == EPERM || error.error == EACCES))
 		snprintf(ret_why, LIVE_SOURCE_TEXT_SIZE,

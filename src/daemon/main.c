@@ -57,6 +57,8 @@ int main(int argc, char *argv[])
 		config_help(stdout);
 	else if (config.version)
 		print_version();
+	else if (config.unload)
+		status = live_unload(&config);
 	else if (config.check)
 		status = check_run(&config);
 	else if (config.selftest)

@@ -34,6 +34,9 @@ struct pipeline {
 	struct batch *batch; /* being filled; NULL when there is no memory for one */
 	int64_t now_ns, wall_offset_ns;
 	int64_t losses_read_us; /* up to then losses are told */
+	uint64_t position;      /* of the source: what came before is in a batch */
+	uint64_t handed_over;   /* the same, of the batches that the writer has */
+	uint64_t flushed;       /* the same, of the last flush */
 	struct coverage_record pending[PENDING_MAX];
 	size_t pending_count;
 	struct pipeline_counters counters;
@@ -114,10 +117,13 @@ static void drop_batch(struct pipeline *pipeline)
 /* Gives the batch to the writer and takes an empty one. Returns 0, or the writer's refusal. */
 static int hand_over(struct pipeline *pipeline, int (*put)(struct writer *, struct batch *))
 {
-	int error = put(pipeline->writer, pipeline->batch);
+	int error;
 
+	batch_set_position(pipeline->batch, pipeline->position);
+	error = put(pipeline->writer, pipeline->batch);
 	if (error)
 		return error;
+	pipeline->handed_over = pipeline->position;
 	pipeline->batch = NULL;
 	writer_take(pipeline->writer, &pipeline->batch); /* if not now, then with the next record */
 	return 0;
@@ -233,6 +239,16 @@ static void take_loss(void *ctx, enum coverage_what what, uint64_t count, const 
 	lose(pipeline, what, pipeline->losses_read_us, count, detail);
 }
 
+static void take_position(void *ctx, uint64_t position)
+{
+	struct pipeline *pipeline = ctx;
+
+	pipeline->position = position;
+	if (pipeline->options.flush_octets &&
+		position - pipeline->flushed >= pipeline->options.flush_octets)
+		pipeline_flush(pipeline);
+}
+
 /* Life. */
 
 static int make_tables(struct pipeline *pipeline)
@@ -272,6 +288,7 @@ int pipeline_new(const struct pipeline_options *options, struct pipeline **ret_p
 		.exit = take_exit,
 		.listener = take_listener,
 		.loss = take_loss,
+		.position = take_position,
 	};
 	pipeline->attributed = (struct attribute_sink){
 		.ctx = pipeline,
@@ -321,6 +338,11 @@ void pipeline_set_clock(struct pipeline *pipeline, int64_t now_ns, int64_t wall_
 	flow_table_set_wall_offset(pipeline->flows, wall_offset_ns);
 	if (pipeline->losses_read_us == 0)
 		pipeline->losses_read_us = wall_us(pipeline);
+}
+
+void pipeline_losses_since(struct pipeline *pipeline, int64_t since_us)
+{
+	pipeline->losses_read_us = since_us;
 }
 
 void pipeline_losses_read(struct pipeline *pipeline)
@@ -395,7 +417,50 @@ static void flush(struct pipeline *pipeline, int (*put)(struct writer *, struct 
 
 void pipeline_flush(struct pipeline *pipeline)
 {
+	pipeline->flushed = pipeline->position;
 	flush(pipeline, writer_put);
+}
+
+uint64_t pipeline_stored(struct pipeline *pipeline)
+{
+	uint64_t stored = writer_position(pipeline->writer);
+	bool waits = pipeline->batch && batch_count(pipeline->batch) > 0;
+
+	return stored == pipeline->handed_over && !waits ? pipeline->position : stored;
+}
+
+void pipeline_resume(struct pipeline *pipeline, const struct batch *batch)
+{
+	const struct flow_record *flow;
+	const struct listener_record *listener;
+
+	for (size_t i = 0; (flow = batch_flow(batch, i)); i++)
+		flow_table_resume(pipeline->flows, flow, pipeline->now_ns);
+	for (size_t i = 0; (listener = batch_listener(batch, i)); i++)
+		listener_table_resume(pipeline->listeners, listener);
+}
+
+struct resumed {
+	struct pipeline *pipeline;
+	int64_t last_us;
+};
+
+static void end_listener(void *ctx, const struct flow_key *key)
+{
+	const struct resumed *resumed = ctx;
+	const struct listener_record record = {.key = *key, .until_us = resumed->last_us};
+
+	if (make_room(resumed->pipeline, 1))
+		add_listener(resumed->pipeline, &record);
+	else
+		resumed->pipeline->no_room++;
+}
+
+void pipeline_resumed(struct pipeline *pipeline, int64_t last_us)
+{
+	struct resumed resumed = {pipeline, last_us};
+
+	listener_table_end_resumed(pipeline->listeners, end_listener, &resumed);
 }
 
 uint64_t pipeline_end(struct pipeline *pipeline)

@@ -21,7 +21,8 @@ struct pipeline_options {
 	int64_t active_timeout_ns;
 	int64_t idle_timeout_ns;
 	int64_t lost_timeout_ns;
-	uint32_t netns; /* our own, see flow_table.h; 0 all */
+	uint32_t netns;        /* our own, see flow_table.h; 0 all */
+	uint64_t flush_octets; /* of the source's position: flush so often; 0 never */
 	enum flow_source source;
 	bool wait_for_room; /* a full queue makes the source wait, instead of losing records */
 };
@@ -50,6 +51,20 @@ const struct source_sink *pipeline_sink(const struct pipeline *pipeline);
 /* writer: borrowed. Returns 0 or -ENOMEM. */
 int pipeline_connect(struct pipeline *pipeline, struct writer *writer);
 
+/* Goes on with the flows and listeners in batch, which an earlier run left open. After
+ * pipeline_set_clock. */
+void pipeline_resume(struct pipeline *pipeline, const struct batch *batch);
+
+/* The source has shown every listener that is there: those of the earlier run that were not among
+ * them ended by last_us, when it was last alive. */
+void pipeline_resumed(struct pipeline *pipeline, int64_t last_us);
+
+/* What the source told before this position of its own is stored, or was nothing to store. */
+uint64_t pipeline_stored(struct pipeline *pipeline);
+
+/* What the source loses was last asked for at since_us, by an earlier run. */
+void pipeline_losses_since(struct pipeline *pipeline, int64_t since_us);
+
 /* The source's clock now, and wall clock minus source clock. */
 void pipeline_set_clock(struct pipeline *pipeline, int64_t now_ns, int64_t wall_offset_ns);
 
@@ -66,7 +81,8 @@ void pipeline_cover(struct pipeline *pipeline, const struct coverage_record *rec
  * counts as stored from then on. */
 void pipeline_flush(struct pipeline *pipeline);
 
-/* The source is over: ends what is open, and flushes. Returns the records that found no room. */
+/* The source is over: ends the flows of packets, leaves those of sockets open, and flushes. Returns
+ * the records that found no room. */
 uint64_t pipeline_end(struct pipeline *pipeline);
 
 void pipeline_counters(const struct pipeline *pipeline, struct pipeline_counters *ret_counters);

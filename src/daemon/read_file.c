@@ -158,7 +158,8 @@ static int open_all(struct reading *reading)
 		log_error("%s", source_error.text);
 		return -1;
 	}
-	if (recorder_open(&reading->recorder, config, NULL, NULL, &store_error)) {
+	if (recorder_open(
+		    &reading->recorder, config, (struct store_ring){0}, NULL, NULL, &store_error)) {
 		log_error("%s", store_error.text);
 		return -1;
 	}

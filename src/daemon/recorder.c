@@ -38,6 +38,7 @@ int recorder_init(struct recorder *recorder, const struct config *config, enum f
 				   LOST_AFTER_S * (int64_t)NS_PER_S,
 		.source = source,
 		.netns = own_netns(),
+		.flush_octets = source == FLOW_SOURCE_EBPF ? config->ring_octets / 16 : 0,
 		.wait_for_room = source == FLOW_SOURCE_FILE,
 	};
 
@@ -59,8 +60,8 @@ static void read_boot_uuid(char ret_uuid[static UUID_SIZE])
 	fclose(stream);
 }
 
-static int open_store(
-	struct recorder *recorder, const struct config *config, struct store_error *ret_error)
+static int open_store(struct recorder *recorder, const struct config *config,
+	struct store_ring ring, struct store_error *ret_error)
 {
 	char boot_uuid[UUID_SIZE] = "", host_name[HOST_NAME_SIZE] = "";
 	struct store_options options = {
@@ -69,6 +70,7 @@ static int open_store(
 		.host_name = host_name,
 		.version = LASTCONN_VERSION,
 		.synchronous_full = config->synchronous_full,
+		.ring = ring,
 	};
 
 	gethostname(host_name, sizeof(host_name) - 1);
@@ -79,22 +81,27 @@ static int open_store(
 	return store_open(&options, &recorder->store, ret_error);
 }
 
-int recorder_open(struct recorder *recorder, const struct config *config, void (*failed)(void *),
-	void *ctx, struct store_error *ret_error)
+int recorder_open(struct recorder *recorder, const struct config *config, struct store_ring ring,
+	void (*failed)(void *), void *ctx, struct store_error *ret_error)
 {
 	struct writer_options options = {
 		.queue_octets = config->queue_octets,
 		.failed = failed,
 		.ctx = ctx,
 	};
+	struct batch *before;
 	int error;
 
-	if (open_store(recorder, config, ret_error))
+	if (open_store(recorder, config, ring, ret_error) ||
+		store_resume(recorder->store, &before, ret_error))
 		return -1;
 	options.store = recorder->store;
 	error = writer_new(&options, &recorder->writer);
 	if (!error)
 		error = pipeline_connect(recorder->pipeline, recorder->writer);
+	if (!error)
+		pipeline_resume(recorder->pipeline, before);
+	batch_free(before);
 	if (!error)
 		return 0;
 	ret_error->class = STORE_FATAL;

@@ -20,10 +20,11 @@ struct recorder {
  * -ENOMEM. */
 int recorder_init(struct recorder *recorder, const struct config *config, enum flow_source source);
 
-/* Opens the database and starts the writer. failed (may be NULL) is called on the writer's thread
+/* Opens the database, resumes what earlier runs left open and starts the writer. The pipeline knows
+ * its clock. ring: what the source keeps. failed (may be NULL) is called on the writer's thread
  * when it gave up. Returns 0, or -1 with the reason in ret_error. */
-int recorder_open(struct recorder *recorder, const struct config *config, void (*failed)(void *),
-	void *ctx, struct store_error *ret_error);
+int recorder_open(struct recorder *recorder, const struct config *config, struct store_ring ring,
+	void (*failed)(void *), void *ctx, struct store_error *ret_error);
 
 /* Ends the pipeline, writes what is left for at most timeout_ns, closes the database. Logs what was
  * lost. *ret_counters: what was recorded. Returns 0, or -1 if anything was lost. A writer that

@@ -170,6 +170,8 @@ static int configure(struct config *config, const struct selftest *test)
 	for (size_t i = 0; i < sizeof(fast) / sizeof(fast[0]); i++)
 		if (set_option(config, fast[i][0], fast[i][1]))
 			return -1;
+	free(config->pin_path); /* that is the service's own */
+	config->pin_path = NULL;
 	return set_option(config, "db", test->database);
 }
 

@@ -37,6 +37,7 @@ struct writer {
 	struct batch *spare[SPARE_MAX];
 	size_t spares;
 	uint64_t refused, lost;
+	uint64_t position;
 	int64_t marked_us;  /* writer_mark; 0: never */
 	int64_t written_us; /* the mark up to which all is written */
 	struct store_counters store_counters;
@@ -210,6 +211,8 @@ static void give_back(struct writer *writer, struct batch *batch, bool written)
 	writer->queue_octets -= batch_octets(batch);
 	if (!written)
 		writer->lost += batch_count(batch);
+	else if (batch_position(batch))
+		writer->position = batch_position(batch);
 	if (writer->spares < SPARE_MAX) {
 		batch_clear(batch);
 		writer->spare[writer->spares++] = batch;
@@ -374,6 +377,16 @@ void writer_mark(struct writer *writer, int64_t seen_us)
 	uv_mutex_lock(&writer->mutex);
 	writer->marked_us = seen_us;
 	uv_mutex_unlock(&writer->mutex);
+}
+
+uint64_t writer_position(struct writer *writer)
+{
+	uint64_t position;
+
+	uv_mutex_lock(&writer->mutex);
+	position = writer->position;
+	uv_mutex_unlock(&writer->mutex);
+	return position;
 }
 
 bool writer_is_alive(struct writer *writer, int64_t within_ms)

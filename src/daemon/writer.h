@@ -61,6 +61,9 @@ int writer_put_last(struct writer *writer, struct batch *batch);
  * says it, heartbeats tell the time. */
 void writer_mark(struct writer *writer, int64_t seen_us);
 
+/* The batch_position of the last batch that was written. */
+uint64_t writer_position(struct writer *writer);
+
 /* Has the thread shown a sign of life within the last within_ms? */
 bool writer_is_alive(struct writer *writer, int64_t within_ms);
 

@@ -39,6 +39,7 @@ struct flow_entry {
 	uint8_t direction, method, source;
 	bool opened;  /* an OPEN record went out */
 	bool changed; /* since the last record */
+	bool resumed; /* of an earlier run, and not seen since */
 };
 
 struct flow_table {
@@ -79,6 +80,9 @@ void flow_entry_move(struct flow_table *table, struct flow_entry *entry, enum fl
 
 /* Puts the entry at the end of those that are due for a record. */
 void flow_entry_checked(struct flow_table *table, struct flow_entry *entry, int64_t now_ns);
+
+/* Emits OPEN or UPDATE. */
+void flow_entry_report(struct flow_table *table, struct flow_entry *entry, int64_t now_ns);
 
 /* Emits OPEN or UPDATE if the active timeout is over and something changed. */
 void flow_entry_report_if_due(struct flow_table *table, struct flow_entry *entry, int64_t now_ns);

@@ -75,18 +75,29 @@ void flow_table_expire(struct flow_table *table, int64_t now_ns)
 	report_due(table, now_ns);
 }
 
+static void end_list(struct flow_table *table, enum flow_entry_list list)
+{
+	struct list *head = &table->lists[list];
+
+	while (!list_empty(head)) {
+		struct flow_entry *entry = list_entry(head->next, struct flow_entry, recent);
+
+		flow_entry_end(table, entry, flow_entry_outcome(entry, true), 0);
+	}
+}
+
 void flow_table_end_all(struct flow_table *table)
 {
-	for (int list = 0; list < FLOW_ENTRY_LISTS; list++) {
-		struct list *head = &table->lists[list];
+	struct list *node;
 
-		while (!list_empty(head)) {
-			struct flow_entry *entry =
-				list_entry(head->next, struct flow_entry, recent);
+	list_for_each (node, &table->lists[FLOW_ENTRY_SOCKETS]) {
+		struct flow_entry *entry = list_entry(node, struct flow_entry, recent);
 
-			flow_entry_end(table, entry, flow_entry_outcome(entry, true), 0);
-		}
+		if (entry->changed)
+			flow_entry_report(table, entry, entry->last_ns);
 	}
+	end_list(table, FLOW_ENTRY_PACKETS);
+	end_list(table, FLOW_ENTRY_ENDED);
 }
 
 /* The list's oldest entry; NULL if the list is empty. */

@@ -146,7 +146,7 @@ static void emit(struct flow_table *table, const struct flow_entry *entry,
 	table->options.emit(table->options.ctx, &record);
 }
 
-static void report(struct flow_table *table, struct flow_entry *entry, int64_t now_ns)
+void flow_entry_report(struct flow_table *table, struct flow_entry *entry, int64_t now_ns)
 {
 	emit(table, entry, entry->opened ? FLOW_RECORD_UPDATE : FLOW_RECORD_OPEN, FLOW_OUTCOME_OPEN,
 		0);
@@ -237,13 +237,34 @@ void flow_entry_report_if_due(struct flow_table *table, struct flow_entry *entry
 	if (entry->changed && entry->list != FLOW_ENTRY_ENDED &&
 		flow_entry_elapsed(until_ns, entry->reported_ns) >=
 			table->options.active_timeout_ns)
-		report(table, entry, now_ns);
+		flow_entry_report(table, entry, now_ns);
+}
+
+static bool went_back(const struct flow_counters *now, const struct flow_counters *before)
+{
+	return now->octets_out < before->octets_out || now->octets_in < before->octets_in ||
+	       now->packets_out < before->packets_out || now->packets_in < before->packets_in;
+}
+
+/* The entry of a socket's flow, unless these totals show that the one of an earlier run is over. */
+static struct flow_entry *find_for_totals(
+	struct flow_table *table, const struct observation *observation, uint64_t hash)
+{
+	struct flow_entry *entry = find(table, &observation->key, hash);
+
+	if (!entry || !entry->resumed)
+		return entry;
+	entry->resumed = false;
+	if (!went_back(&observation->counters, &entry->counters))
+		return entry;
+	flow_entry_end(table, entry, FLOW_OUTCOME_LOST, 0);
+	return NULL;
 }
 
 static void observe_totals(struct flow_table *table, const struct observation *observation)
 {
 	uint64_t hash = flow_key_hash(&observation->key, &table->options.hash_key);
-	struct flow_entry *entry = find(table, &observation->key, hash);
+	struct flow_entry *entry = find_for_totals(table, observation, hash);
 	bool first = !entry;
 
 	if (!entry)
@@ -252,16 +273,46 @@ static void observe_totals(struct flow_table *table, const struct observation *o
 	merge_totals(table, entry, &observation->counters);
 	flow_entry_move(table, entry, FLOW_ENTRY_SOCKETS, observation->time_ns);
 	if (first)
-		report(table, entry, observation->time_ns);
+		flow_entry_report(table, entry, observation->time_ns);
 	else
 		flow_entry_report_if_due(table, entry, observation->time_ns);
+}
+
+void flow_table_resume(struct flow_table *table, const struct flow_record *record, int64_t now_ns)
+{
+	int64_t start_ns = record->start_us * NS_PER_US - table->wall_offset_ns;
+	const struct observation last = {
+		.key = record->key,
+		.counters = record->counters,
+		.user = record->user,
+		.opener = record->opener,
+		.time_ns = record->end_us * NS_PER_US - table->wall_offset_ns,
+		.start_ns = start_ns > 0 ? start_ns : 1,
+		.kind = OBSERVATION_SIGHTING,
+		.direction = record->direction,
+		.method = record->method,
+		.source = record->source,
+	};
+	struct flow_entry *entry =
+		insert(table, &last, flow_key_hash(&record->key, &table->options.hash_key));
+
+	merge(entry, &last);
+	entry->counters = record->counters;
+	entry->serial = record->serial;
+	if (table->serial < record->serial)
+		table->serial = record->serial;
+	entry->opened = entry->resumed = true;
+	entry->changed = false;
+	entry->reported_ns = now_ns;
+	flow_entry_checked(table, entry, now_ns);
+	flow_entry_move(table, entry, FLOW_ENTRY_SOCKETS, now_ns); /* its time to be seen begins */
 }
 
 /* A flow that nobody heard of before needs no entry. */
 static void observe_end(struct flow_table *table, const struct observation *observation)
 {
 	uint64_t hash = flow_key_hash(&observation->key, &table->options.hash_key);
-	struct flow_entry *entry = find(table, &observation->key, hash);
+	struct flow_entry *entry = find_for_totals(table, observation, hash);
 	struct flow_entry passing = {
 		.key = observation->key,
 		.start_ns = start_of(observation),

@@ -55,11 +55,17 @@ void flow_table_set_wall_offset(struct flow_table *table, int64_t offset_ns);
 
 void flow_table_observe(struct flow_table *table, const struct observation *observation);
 
+/* Goes on with a flow of a socket that an earlier run left open: record is its last one, now_ns the
+ * source's clock. Its next sighting or end tells whether it is still the same: counters that went
+ * back are those of another flow, and the one before is LOST. */
+void flow_table_resume(struct flow_table *table, const struct flow_record *record, int64_t now_ns);
+
 /* Ends what timed out. Call about once a second, or as the clock of a file advances. */
 void flow_table_expire(struct flow_table *table, int64_t now_ns);
 
-/* Ends every open flow as LOST at its last sighting: the source is over (end of file). TCP flows
- * of packets that were closed or reset keep their own outcome, datagram flows become IDLE. */
+/* The source is over. Flows of sockets are reported as they stand and left open: the next run may
+ * see them again. Flows of packets end: TCP flows as LOST, unless they were closed or reset,
+ * datagram flows as IDLE. */
 void flow_table_end_all(struct flow_table *table);
 
 void flow_table_counters(const struct flow_table *table, struct flow_table_counters *ret_counters);

@@ -9,6 +9,7 @@ struct entry {
 	struct entry *next;
 	struct flow_key key;
 	bool snapshot;
+	bool resumed; /* of an earlier run, and not put since */
 };
 
 struct listener_table {
@@ -71,12 +72,15 @@ void listener_table_put(struct listener_table *table, const struct listener_reco
 	struct entry **at = find_socket(table, &record->key), *entry;
 
 	if (record->until_us) {
+		if (*at)
+			(*at)->resumed = false;
 		if (*at && !(*at)->snapshot)
 			remove_at(table, at);
 		return;
 	}
 	if (*at) {
 		(*at)->key = record->key;
+		(*at)->resumed = false;
 		return;
 	}
 	entry = table->count < table->max ? calloc(1, sizeof(*entry)) : NULL;
@@ -88,6 +92,30 @@ void listener_table_put(struct listener_table *table, const struct listener_reco
 	entry->snapshot = record->method == FLOW_METHOD_SNAPSHOT;
 	*at = entry;
 	table->count++;
+}
+
+void listener_table_resume(struct listener_table *table, const struct listener_record *record)
+{
+	struct entry **at;
+
+	listener_table_put(table, record);
+	at = find_socket(table, &record->key);
+	if (*at)
+		(*at)->resumed = true;
+}
+
+void listener_table_end_resumed(struct listener_table *table,
+	void (*gone)(void *ctx, const struct flow_key *key), void *ctx)
+{
+	for (size_t i = 0; i <= table->bucket_mask; i++)
+		for (struct entry **at = &table->buckets[i]; *at;) {
+			if (!(*at)->resumed) {
+				at = &(*at)->next;
+				continue;
+			}
+			gone(ctx, &(*at)->key);
+			remove_at(table, at);
+		}
 }
 
 bool listener_table_accepts(const struct listener_table *table, const struct flow_key *key)

@@ -20,6 +20,13 @@ void listener_table_free(struct listener_table *table);
  * listener. */
 void listener_table_put(struct listener_table *table, const struct listener_record *record);
 
+/* Adds a listener that an earlier run left open. */
+void listener_table_resume(struct listener_table *table, const struct listener_record *record);
+
+/* Removes those of earlier runs that nobody put since: gone is called for each. */
+void listener_table_end_resumed(struct listener_table *table,
+	void (*gone)(void *ctx, const struct flow_key *key), void *ctx);
+
 /* Is there a listener for this protocol and local port, on this address or on any? */
 bool listener_table_accepts(const struct listener_table *table, const struct flow_key *key);
 

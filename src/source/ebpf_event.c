@@ -283,3 +283,27 @@ bool ebpf_event_dispatch(const void *data, size_t size, const struct source_sink
 		return false;
 	}
 }
+
+bool ebpf_event_is_process(const void *data, size_t size)
+{
+	uint32_t type;
+
+	if (size < sizeof(type))
+		return false;
+	memcpy(&type, data, sizeof(type));
+	return type == EVENT_PROCESS || type == EVENT_FORK || type == EVENT_EXIT;
+}
+
+size_t ebpf_event_size(const void *data, size_t size)
+{
+	struct event_process event;
+
+	if (!ebpf_event_is_process(data, size))
+		return sizeof(struct event_flow);
+	if (size < sizeof(event))
+		return 0;
+	memcpy(&event, data, sizeof(event));
+	return (sizeof(event) + event.path_length + event.cgroup_length + event.cmdline_length +
+		       7) /
+	       8 * 8;
+}

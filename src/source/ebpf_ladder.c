@@ -11,9 +11,12 @@
 #include <unistd.h>
 
 #include "flow.skel.h"
+#include "util/hash.h"
 
 struct ebpf_ladder {
 	const struct source_ebpf_options *options;
+	struct ebpf_pin *pin;  /* NULL: nothing is pinned */
+	bool adopted;          /* the maps, and what links there are, were pinned before */
 	struct flow_bpf *maps; /* an object without programs */
 	int cgroup_fd;         /* negative errno: there is no cgroup v2 to attach to */
 	struct source_slot slots[EBPF_SLOT_COUNT];
@@ -29,15 +32,25 @@ static int be_quiet(enum libbpf_print_level level, const char *format, va_list a
 	return 0;
 }
 
-/* The object with nothing to load but its maps. */
-static struct flow_bpf *open_object(const struct source_ebpf_options *options)
+/* Tells this daemon's sweeps from those of the daemons before. Never 0. */
+static uint16_t start_number(const struct ebpf_ladder *ladder)
 {
+	uint64_t starts = ladder->pin ? ebpf_pin_state(ladder->pin)->starts : 0;
+
+	return (uint16_t)(starts % UINT16_MAX + 1);
+}
+
+/* The object with nothing to load but its maps. */
+static struct flow_bpf *open_object(const struct ebpf_ladder *ladder)
+{
+	const struct source_ebpf_options *options = ladder->options;
 	struct flow_bpf *object = flow_bpf__open();
 	struct bpf_program *program;
 
 	if (!object)
 		return NULL;
-	object->rodata->ring_wakeup_octets = options->ring_octets / 4;
+	object->rodata->ring_wakeup_octets = options->ring_octets / 2;
+	object->rodata->start_number = start_number(ladder);
 	object->rodata->datagram_idle_ns = (uint64_t)options->idle_timeout_ns;
 	bpf_map__set_max_entries(object->maps.ring, (uint32_t)options->ring_octets);
 	bpf_map__set_max_entries(object->maps.peers, options->max_peers);
@@ -72,7 +85,87 @@ static int open_cgroup_root(void)
 	return fd < 0 && fd != -ENOENT ? -errno : fd;
 }
 
-int ebpf_ladder_new(const struct source_ebpf_options *options, struct ebpf_ladder **ret_ladder)
+/* Stands for all that a daemon must share with the one whose programs it takes over. */
+static uint64_t layout_of(const struct source_ebpf_options *options)
+{
+	const struct hash_key key = {0x6c617374636f6e6e, 0x6c61796f7574};
+	const uint64_t numbers[] = {options->ring_octets, options->max_peers,
+		options->max_processes, (uint64_t)options->idle_timeout_ns};
+	uint64_t parts[4] = {hash_octets(&key, numbers, sizeof(numbers))};
+	size_t size;
+	const void *object = flow_bpf__elf_bytes(&size);
+
+	parts[1] = hash_octets(&key, object, size);
+	if (options->disable_slots)
+		parts[2] =
+			hash_octets(&key, options->disable_slots, strlen(options->disable_slots));
+	if (options->disable_programs)
+		parts[3] = hash_octets(
+			&key, options->disable_programs, strlen(options->disable_programs));
+	return hash_octets(&key, parts, sizeof(parts)) | 1; /* 0 is no layout */
+}
+
+/* The next map that the programs share, after map. */
+static struct bpf_map *next_map(const struct ebpf_ladder *ladder, struct bpf_map *map)
+{
+	do
+		map = bpf_object__next_map(ladder->maps->obj, map);
+	while (map && bpf_map__is_internal(map));
+	return map;
+}
+
+/* A map that is missing would be made anew, unknown to the programs that run. */
+static bool maps_are_pinned(const struct ebpf_ladder *ladder)
+{
+	char path[EBPF_PIN_PATH_MAX];
+
+	for (struct bpf_map *map = next_map(ladder, NULL); map; map = next_map(ladder, map))
+		if (access(ebpf_pin_path(ladder->pin, EBPF_PIN_MAP, bpf_map__name(map), path),
+			    F_OK) < 0)
+			return false;
+	return true;
+}
+
+/* Under their paths libbpf takes the maps that are pinned there, if they are the same, and pins
+ * those that it makes. */
+static int load_maps(struct ebpf_ladder *ladder)
+{
+	char path[EBPF_PIN_PATH_MAX];
+	int error = 0;
+
+	for (struct bpf_map *map = ladder->pin ? next_map(ladder, NULL) : NULL; map && error == 0;
+		map = next_map(ladder, map))
+		error = bpf_map__set_pin_path(
+			map, ebpf_pin_path(ladder->pin, EBPF_PIN_MAP, bpf_map__name(map), path));
+	return error ? error : flow_bpf__load(ladder->maps);
+}
+
+static bool adopt_maps(struct ebpf_ladder *ladder)
+{
+	if (!ladder->pin || !ebpf_pin_adopt(ladder->pin, layout_of(ladder->options)))
+		return false;
+	ladder->maps = open_object(ladder);
+	ladder->adopted = ladder->maps && maps_are_pinned(ladder) && load_maps(ladder) == 0;
+	if (!ladder->adopted) {
+		flow_bpf__destroy(ladder->maps);
+		ladder->maps = NULL;
+		ebpf_pin_remove(ladder->pin);
+	}
+	return ladder->adopted;
+}
+
+static int make_maps(struct ebpf_ladder *ladder)
+{
+	int error = ladder->pin ? ebpf_pin_begin(ladder->pin) : 0;
+
+	if (error)
+		return error;
+	ladder->maps = open_object(ladder);
+	return ladder->maps ? load_maps(ladder) : -errno;
+}
+
+int ebpf_ladder_new(const struct source_ebpf_options *options, struct ebpf_pin *pin,
+	struct ebpf_ladder **ret_ladder)
 {
 	struct ebpf_ladder *ladder = calloc(1, sizeof(*ladder));
 	int error;
@@ -81,11 +174,11 @@ int ebpf_ladder_new(const struct source_ebpf_options *options, struct ebpf_ladde
 		return -ENOMEM;
 	libbpf_set_print(be_quiet);
 	ladder->options = options;
+	ladder->pin = pin;
 	for (size_t i = 0; i < EBPF_SLOT_COUNT; i++)
 		ladder->slots[i] = ebpf_slots_public(ebpf_slots_at(i));
 	ladder->cgroup_fd = open_cgroup_root();
-	ladder->maps = open_object(options);
-	error = ladder->maps ? flow_bpf__load(ladder->maps) : -errno;
+	error = adopt_maps(ladder) ? 0 : make_maps(ladder);
 	if (error) {
 		ebpf_ladder_free(ladder);
 		return error;
@@ -97,6 +190,8 @@ int ebpf_ladder_new(const struct source_ebpf_options *options, struct ebpf_ladde
 static void detach(struct bpf_link **links)
 {
 	for (size_t i = 0; i < EBPF_RUNG_PROGRAMS_MAX; i++) {
+		if (links[i] && bpf_link__pin_path(links[i]))
+			bpf_link__disconnect(links[i]); /* a probe's would be switched off */
 		bpf_link__destroy(links[i]);
 		links[i] = NULL;
 	}
@@ -186,7 +281,7 @@ static int try_rung(
 
 	if (ebpf_slots_has_program(rung, ladder->options->disable_programs))
 		return -ECANCELED;
-	object = open_object(ladder->options);
+	object = open_object(ladder);
 	if (!object)
 		return -errno;
 	error = load_rung(ladder, rung, object, links);
@@ -214,15 +309,117 @@ static int serve(struct ebpf_ladder *ladder, size_t index)
 	return error;
 }
 
+static void unpin(
+	const struct ebpf_ladder *ladder, const struct ebpf_rung *rung, struct bpf_link **links)
+{
+	for (size_t i = 0; i < EBPF_RUNG_PROGRAMS_MAX && rung->programs[i]; i++) {
+		if (links[i] && bpf_link__pin_path(links[i]))
+			bpf_link__unpin(links[i]);
+		ebpf_pin_drop(ladder->pin, EBPF_PIN_LINK, ebpf_slots_program(rung, i));
+	}
+}
+
+/* Opens the pinned links of the rung: all of them, or none and what is left of them goes. */
+static bool adopt_links(
+	const struct ebpf_ladder *ladder, const struct ebpf_rung *rung, struct bpf_link **links)
+{
+	char path[EBPF_PIN_PATH_MAX];
+	bool any = false, all = true;
+
+	for (size_t i = 0; i < EBPF_RUNG_PROGRAMS_MAX && rung->programs[i]; i++) {
+		const char *name = ebpf_slots_program(rung, i);
+
+		if (ebpf_pin_has_link(ladder->pin, name))
+			links[i] = bpf_link__open(
+				ebpf_pin_path(ladder->pin, EBPF_PIN_LINK, name, path));
+		any = any || links[i];
+		all = all && (links[i] || ebpf_slots_is_optional(rung, i));
+	}
+	if (any && all)
+		return true;
+	unpin(ladder, rung, links);
+	detach(links);
+	return false;
+}
+
+static bool adopt_slot(struct ebpf_ladder *ladder, size_t index)
+{
+	const struct ebpf_pin_state *state = ebpf_pin_state(ladder->pin);
+	struct source_slot *slot = &ladder->slots[index];
+	int serving = state->slots[index].serving;
+
+	if (serving < 0 || (size_t)serving >= slot->rung_count ||
+		!adopt_links(ladder, &ebpf_slots_at(index)->rungs[serving], ladder->links[index]))
+		return false;
+	for (int i = 0; i < serving; i++)
+		slot->rungs[i].error = state->slots[index].errors[i];
+	slot->serving = serving;
+	slot->kept = true;
+	return true;
+}
+
+static bool runs_when_asked(const struct ebpf_rung *rung)
+{
+	return strcmp(rung->name, "iter") == 0;
+}
+
+/* Links that cannot be pinned (probes before Linux 5.15) end with the daemon: the slot has a hole
+ * then, see source_slot.kept. */
+static void pin_slot(struct ebpf_ladder *ladder, size_t index)
+{
+	struct bpf_link **links = ladder->links[index];
+	const struct ebpf_rung *rung;
+	char path[EBPF_PIN_PATH_MAX];
+	int error = 0;
+
+	rung = &ebpf_slots_at(index)->rungs[ladder->slots[index].serving];
+	if (runs_when_asked(rung)) {
+		ladder->slots[index].kept = ladder->adopted;
+		return;
+	}
+	for (size_t i = 0; i < EBPF_RUNG_PROGRAMS_MAX && rung->programs[i] && error == 0; i++)
+		if (links[i])
+			error = bpf_link__pin(links[i], ebpf_pin_path(ladder->pin, EBPF_PIN_LINK,
+								ebpf_slots_program(rung, i), path));
+	if (error)
+		unpin(ladder, rung, links);
+}
+
+/* For the daemon that takes over. */
+static void leave_state(const struct ebpf_ladder *ladder)
+{
+	struct ebpf_pin_state *state = ebpf_pin_state(ladder->pin);
+
+	for (size_t i = 0; i < EBPF_SLOT_COUNT; i++) {
+		state->slots[i].serving = ladder->slots[i].serving;
+		for (size_t j = 0; j < SOURCE_RUNGS_MAX; j++)
+			state->slots[i].errors[j] = ladder->slots[i].rungs[j].error;
+	}
+	state->starts++;
+	state->layout = layout_of(ladder->options);
+}
+
 int ebpf_ladder_climb(struct ebpf_ladder *ladder)
 {
 	for (size_t i = 0; i < EBPF_SLOT_COUNT; i++) {
-		int error = serve(ladder, i);
+		int error = 0;
 
+		if (ladder->adopted && adopt_slot(ladder, i))
+			continue;
+		error = serve(ladder, i);
 		if (error && ebpf_slots_at(i)->required)
 			return error;
+		if (ladder->pin && !error)
+			pin_slot(ladder, i);
 	}
+	if (ladder->pin)
+		leave_state(ladder);
 	return 0;
+}
+
+bool ebpf_ladder_adopted(const struct ebpf_ladder *ladder)
+{
+	return ladder->adopted;
 }
 
 const struct source_slot *ebpf_ladder_slots(const struct ebpf_ladder *ladder)

@@ -7,14 +7,19 @@
 
 #include <stddef.h>
 
+#include "source/ebpf_pin.h"
 #include "source/ebpf_slots.h"
 #include "source/source_ebpf.h"
 
 struct ebpf_ladder;
 
-/* Makes the maps. Returns 0 or negative errno. options is borrowed for good. */
-int ebpf_ladder_new(const struct source_ebpf_options *options, struct ebpf_ladder **ret_ladder);
-void ebpf_ladder_free(struct ebpf_ladder *ladder); /* detaches everything */
+/* Makes the maps, or takes over those in pin. Returns 0 or negative errno. options and pin are
+ * borrowed for good; pin may be NULL. */
+int ebpf_ladder_new(const struct source_ebpf_options *options, struct ebpf_pin *pin,
+	struct ebpf_ladder **ret_ladder);
+void ebpf_ladder_free(struct ebpf_ladder *ladder); /* detaches everything that is not pinned */
+
+bool ebpf_ladder_adopted(const struct ebpf_ladder *ladder); /* the maps were there before */
 
 /* Tries the slots in order. Returns 0, or negative errno of the first required slot that no rung
  * serves. */

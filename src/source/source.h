@@ -23,6 +23,9 @@ struct source_sink {
 	 * record's wall clock times. */
 	void (*listener)(
 		void *ctx, const struct listener_record *record, int64_t time_ns, bool gone);
+	/* Of a source that keeps what it tells until it is stored: all that follows has this
+	 * position or a later one, which never is 0. */
+	void (*position)(void *ctx, uint64_t position);
 	/* count things were lost since the last call; text for coverage.detail */
 	void (*loss)(void *ctx, enum coverage_what what, uint64_t count, const char *detail);
 };
@@ -45,12 +48,22 @@ struct source_slot {
 	size_t rung_count;
 	int serving;      /* index of rungs, -1 none */
 	bool owners_only; /* without it flows are there, but less is known of whose they are */
+	bool kept;        /* its programs went on since an earlier run */
 };
 
 /* Why the rung was refused, in words. Valid until the next call. */
 const char *source_refusal(const struct source_rung *rung);
 
+#define SOURCE_ALL UINT64_MAX
+
 struct source;
+
+/* What the kernel goes on collecting while no daemon runs. */
+struct source_kept {
+	uint64_t id;      /* tells it from other such collections; 0: nothing is kept */
+	uint64_t dropped; /* position: what came before may be gone unread */
+	bool adopted;     /* it was there before this daemon */
+};
 
 /* What a live source can do. All of it on one thread; the sink hears of events only from within
  * consume, snapshot and sweep. The int functions return negative errno when they fail. */
@@ -65,6 +78,15 @@ struct source_ops {
 	/* The counters so far of every open flow, and what was lost since the last sweep. */
 	int (*sweep)(struct source *source);
 	const struct source_slot *(*slots)(const struct source *source, size_t *ret_count);
+	/* The rest is NULL for a source that keeps nothing, see source_sink.position. */
+	struct source_kept (*kept)(const struct source *source);
+	/* Before snapshot, if something was adopted: what came before position is stored, and only
+	 * told as far as what follows needs it. SOURCE_ALL: all that is there by now. */
+	void (*resume)(struct source *source, uint64_t position);
+	/* What came before position is stored. */
+	void (*stored)(struct source *source, uint64_t position);
+	/* The last sweep is to follow: make ready for the next daemon, or leave nothing behind. */
+	void (*leave)(struct source *source, bool keep);
 	void (*free)(struct source *source);
 };
 

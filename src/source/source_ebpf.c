@@ -13,18 +13,29 @@
 #include "source/ebpf_event.h"
 #include "source/ebpf_ladder.h"
 #include "source/ebpf_peers.h"
+#include "source/ebpf_pin.h"
+#include "source/ebpf_ring.h"
 #include "util/clock.h"
 
-enum { CPUS_MAX = 4096 };
+enum {
+	CPUS_MAX = 4096,
+	KEPT_PART = 4,      /* of the ring, for what is read and may be read again */
+	SEQ_OCTETS = 32768, /* what one read of an iterator gives at most */
+	SEEN_KEY_SIZE = 16,
+};
 
 struct source_ebpf {
 	struct source source;
 	struct source_ebpf_options options;
+	struct ebpf_pin *pin; /* NULL: nothing is pinned */
 	struct ebpf_ladder *ladder;
-	struct ring_buffer *ring;
+	struct ebpf_ring ring;
 	struct ebpf_peers *peers;
 	struct source_sink sink;
 	uint64_t losses[LOSS_COUNT]; /* as last read */
+	uint64_t resume; /* position in the ring: what came before an earlier daemon stored */
+	uint64_t stored; /* what came before is stored */
+	uint64_t stored_at_sweep;
 };
 
 static void __attribute__((format(printf, 3, 4)))
@@ -38,16 +49,20 @@ set_error(struct source_ebpf_error *error, int number, const char *format, ...)
 	va_end(args);
 }
 
-static int on_event(void *ctx, void *data, size_t size)
+/* What an earlier daemon stored is not told again, but the processes and the owners of sockets that
+ * later events may need. */
+static void on_event(void *ctx, const void *data, size_t size, uint64_t end)
 {
 	struct source_ebpf *source = ctx;
 	const struct event_flow *event = data;
+	bool is_stored = end <= source->resume;
 
 	if (size >= sizeof(*event) && event->type == EVENT_SOCKET_GONE)
 		ebpf_peers_note(source->peers, event);
-	else
+	else if (!is_stored || ebpf_event_is_process(data, size))
 		ebpf_event_dispatch(data, size, &source->sink);
-	return 0;
+	if (!is_stored)
+		source->sink.position(source->sink.ctx, end);
 }
 
 static void explain(struct source_ebpf_error *error, int number)
@@ -72,55 +87,50 @@ static int consume(struct source *base)
 {
 	struct source_ebpf *source = (struct source_ebpf *)base;
 
-	return ring_buffer__consume(source->ring);
+	ebpf_ring_read(&source->ring, on_event, source);
+	if (source->pin && ebpf_ring_released(&source->ring) > source->stored)
+		ebpf_pin_state(source->pin)->dropped = ebpf_ring_released(&source->ring);
+	return 0;
+}
+
+/* Dispatches the whole events; returns how many octets they had. */
+static size_t take_events(struct source_ebpf *source, const char *octets, size_t have)
+{
+	size_t used = 0, size;
+
+	while ((size = ebpf_event_size(octets + used, have - used)) > 0 && size <= have - used) {
+		const struct event_flow *event = (const void *)(octets + used);
+
+		if (event->type == EVENT_SOCKET)
+			ebpf_peers_note(source->peers, event);
+		else
+			ebpf_event_dispatch(event, size, &source->sink);
+		used += size;
+	}
+	return used;
 }
 
 /* Runs an iterator to its end; what it writes are events. */
 static int read_events(struct source_ebpf *source, int fd)
 {
-	struct event_flow events[64];
-	size_t have = 0;
+	_Alignas(struct event_flow) char octets[SEQ_OCTETS];
+	size_t have = 0, used;
 	ssize_t got;
 
-	while ((got = read(fd, (char *)events + have, sizeof(events) - have)) > 0 ||
+	while ((got = read(fd, octets + have, sizeof(octets) - have)) > 0 ||
 		(got < 0 && (errno == EAGAIN || errno == EINTR))) {
-		size_t whole;
-
 		if (got < 0)
 			continue;
 		have += (size_t)got;
-		whole = have / sizeof(events[0]);
-		for (size_t i = 0; i < whole; i++) {
-			if (events[i].type == EVENT_SOCKET)
-				ebpf_peers_note(source->peers, &events[i]);
-			else
-				ebpf_event_dispatch(&events[i], sizeof(events[i]), &source->sink);
-		}
-		have -= whole * sizeof(events[0]);
-		memmove(events, &events[whole], have);
+		used = take_events(source, octets, have);
+		have -= used;
+		memmove(octets, octets + used, have);
 	}
 	return got < 0 ? -errno : 0;
 }
 
-/* Runs an iterator that puts its events into the ring. It writes one octet for each process, so
- * that it stops often enough for the ring to be emptied. */
-static int read_octets(struct source_ebpf *source, int fd)
-{
-	char octets[256];
-	ssize_t got;
-	int error;
-
-	do {
-		got = read(fd, octets, sizeof(octets));
-		error = got < 0 ? -errno : 0;
-		consume(&source->source);
-	} while (got > 0 || error == -EAGAIN || error == -EINTR);
-	return error;
-}
-
 /* Runs all iterators that serve the slot. */
-static int run_iterators(struct source_ebpf *source, enum ebpf_slot_index slot,
-	int (*run)(struct source_ebpf *, int))
+static int run_iterators(struct source_ebpf *source, enum ebpf_slot_index slot)
 {
 	int error = 0;
 
@@ -129,12 +139,19 @@ static int run_iterators(struct source_ebpf *source, enum ebpf_slot_index slot,
 
 		if (fd < 0)
 			return fd == -ENOENT ? 0 : fd;
-		error = run(source, fd);
+		error = read_events(source, fd);
 		close(fd);
 	}
 	return error;
 }
 
+static void leave_losses(struct source_ebpf *source)
+{
+	if (source->pin)
+		memcpy(ebpf_pin_state(source->pin)->losses, source->losses, sizeof(source->losses));
+}
+
+/* The state gets what was told one reading before: by now that is stored. */
 static int read_losses(struct source_ebpf *source)
 {
 	static const struct {
@@ -153,6 +170,7 @@ static int read_losses(struct source_ebpf *source)
 
 	if (cpus < 0 || cpus > CPUS_MAX)
 		return cpus < 0 ? cpus : -E2BIG;
+	leave_losses(source);
 	for (uint32_t index = 0; index < LOSS_COUNT; index++) {
 		uint64_t total = 0;
 
@@ -168,6 +186,14 @@ static int read_losses(struct source_ebpf *source)
 	return 0;
 }
 
+/* What is stored stays readable for one sweep more: a daemon that is killed leaves to the next one
+ * the processes of flows that are still to end, and the owners of sockets that were not swept. */
+static void release_stored(struct source_ebpf *source)
+{
+	ebpf_ring_release(&source->ring, source->stored_at_sweep);
+	source->stored_at_sweep = source->stored;
+}
+
 static int sweep(struct source *base)
 {
 	struct source_ebpf *source = (struct source_ebpf *)base;
@@ -175,7 +201,8 @@ static int sweep(struct source *base)
 	int error;
 
 	consume(base);
-	error = run_iterators(source, EBPF_SLOT_SWEEP, read_events);
+	release_stored(source);
+	error = run_iterators(source, EBPF_SLOT_SWEEP);
 	if (error == 0)
 		error = ebpf_peers_sweep(source->peers, now_ns, &source->sink);
 	return error ? error : read_losses(source);
@@ -184,7 +211,7 @@ static int sweep(struct source *base)
 static int snapshot(struct source *base)
 {
 	struct source_ebpf *source = (struct source_ebpf *)base;
-	int error = run_iterators(source, EBPF_SLOT_SNAPSHOT, read_octets);
+	int error = run_iterators(source, EBPF_SLOT_SNAPSHOT);
 
 	return error ? error : sweep(base);
 }
@@ -193,7 +220,7 @@ static int ring_fd(const struct source *base)
 {
 	const struct source_ebpf *source = (const struct source_ebpf *)base;
 
-	return ring_buffer__epoll_fd(source->ring);
+	return source->ring.epoll_fd;
 }
 
 static const struct source_slot *slots(const struct source *base, size_t *ret_count)
@@ -204,15 +231,85 @@ static const struct source_slot *slots(const struct source *base, size_t *ret_co
 	return ebpf_ladder_slots(source->ladder);
 }
 
+/* Keeping */
+
+static struct source_kept kept(const struct source *base)
+{
+	const struct source_ebpf *source = (const struct source_ebpf *)base;
+
+	if (!source->pin)
+		return (struct source_kept){0};
+	return (struct source_kept){
+		.id = ebpf_pin_state(source->pin)->ring,
+		.dropped = ebpf_pin_state(source->pin)->dropped,
+		.adopted = ebpf_ladder_adopted(source->ladder),
+	};
+}
+
+static void resume(struct source *base, uint64_t position)
+{
+	struct source_ebpf *source = (struct source_ebpf *)base;
+	uint64_t end = __atomic_load_n(source->ring.producer, __ATOMIC_ACQUIRE);
+
+	source->resume = source->stored = position < end ? position : end;
+	source->sink.position(source->sink.ctx, source->resume);
+}
+
+static void stored(struct source *base, uint64_t position)
+{
+	struct source_ebpf *source = (struct source_ebpf *)base;
+
+	source->stored = position;
+}
+
+/* Then the kernel describes each process anew that acts while nobody reads: its description of
+ * before would be gone with this daemon. Those that appear meanwhile may be described twice. */
+static void forget_processes(const struct source_ebpf *source)
+{
+	int fd = ebpf_ladder_map(source->ladder, "seen");
+	char key[SEEN_KEY_SIZE];
+
+	for (uint32_t i = 0; i < source->options.max_processes; i++)
+		if (bpf_map_get_next_key(fd, NULL, key) || bpf_map_delete_elem(fd, key))
+			return;
+}
+
+static void leave(struct source *base, bool keep)
+{
+	struct source_ebpf *source = (struct source_ebpf *)base;
+
+	if (!source->pin)
+		return;
+	if (keep) {
+		forget_processes(source);
+		return;
+	}
+	ebpf_pin_remove(source->pin);
+	ebpf_pin_free(source->pin);
+	source->pin = NULL;
+}
+
+/* Life */
+
+static void close_all(struct source_ebpf *source)
+{
+	ebpf_ring_done(&source->ring);
+	ebpf_ladder_free(source->ladder);
+	ebpf_peers_free(source->peers);
+	ebpf_pin_free(source->pin);
+	source->ladder = NULL;
+	source->peers = NULL;
+	source->pin = NULL;
+}
+
 static void free_source(struct source *base)
 {
 	struct source_ebpf *source = (struct source_ebpf *)base;
 
 	if (!source)
 		return;
-	ring_buffer__free(source->ring);
-	ebpf_ladder_free(source->ladder);
-	ebpf_peers_free(source->peers);
+	leave_losses(source);
+	close_all(source);
 	free(source);
 }
 
@@ -223,12 +320,17 @@ static const struct source_ops ops = {
 	.snapshot = snapshot,
 	.sweep = sweep,
 	.slots = slots,
+	.kept = kept,
+	.resume = resume,
+	.stored = stored,
+	.leave = leave,
 	.free = free_source,
 };
 
 static int build(struct source_ebpf *source)
 {
-	int error = ebpf_ladder_new(&source->options, &source->ladder);
+	size_t size = source->options.ring_octets;
+	int error = ebpf_ladder_new(&source->options, source->pin, &source->ladder);
 
 	if (error)
 		return error;
@@ -236,9 +338,39 @@ static int build(struct source_ebpf *source)
 		source->options.idle_timeout_ns, &source->peers);
 	if (error)
 		return error;
-	source->ring =
-		ring_buffer__new(ebpf_ladder_map(source->ladder, "ring"), on_event, source, NULL);
-	return source->ring ? ebpf_ladder_climb(source->ladder) : -errno;
+	error = ebpf_ring_init(
+		&source->ring, ebpf_ladder_map(source->ladder, "ring"), size, size / KEPT_PART);
+	if (error)
+		return error;
+	if (ebpf_ladder_adopted(source->ladder))
+		memcpy(source->losses, ebpf_pin_state(source->pin)->losses, sizeof(source->losses));
+	return ebpf_ladder_climb(source->ladder);
+}
+
+/* With pins, or else without. */
+static int build_pinned(struct source_ebpf *source, struct source_ebpf_error *ret_error)
+{
+	char why[256];
+	int error = 0;
+
+	ret_error->text[0] = '\0';
+	if (!source->options.pin_directory)
+		return build(source);
+	if (ebpf_pin_open(source->options.pin_directory, &source->pin, why, sizeof(why)) == 0) {
+		error = build(source);
+		if (!error)
+			return 0;
+		ebpf_pin_remove(source->pin);
+		close_all(source);
+		snprintf(why, sizeof(why), "%s", strerror(-error));
+	}
+	error = build(source);
+	if (!error)
+		set_error(ret_error, 0,
+			"cannot pin to %.128s: %.128s; what happens during a restart will be "
+			"missed",
+			source->options.pin_directory, why);
+	return error;
 }
 
 static int check_options(
@@ -272,7 +404,7 @@ int source_ebpf_new(const struct source_ebpf_options *options, const struct sour
 	source->source.ops = &ops;
 	source->options = *options;
 	source->sink = *sink;
-	error = build(source);
+	error = build_pinned(source, ret_error);
 	if (error) {
 		explain(ret_error, -error);
 		free_source(&source->source);
@@ -285,4 +417,14 @@ int source_ebpf_new(const struct source_ebpf_options *options, const struct sour
 const char *source_ebpf_library_version(void)
 {
 	return libbpf_version_string();
+}
+
+int source_ebpf_unload(const char *pin_directory, struct source_ebpf_error *ret_error)
+{
+	char why[256];
+
+	if (ebpf_pin_unload(pin_directory, why, sizeof(why)) == 0)
+		return 0;
+	set_error(ret_error, 0, "%.128s: %.200s", pin_directory, why);
+	return -1;
 }

@@ -17,6 +17,13 @@ int source_ebpf_new(const struct source_ebpf_options *options, const struct sour
 	return -1;
 }
 
+int source_ebpf_unload(const char *pin_directory, struct source_ebpf_error *ret_error)
+{
+	(void)pin_directory;
+	(void)ret_error;
+	return 0; /* can have left nothing */
+}
+
 const char *source_ebpf_library_version(void)
 {
 	return "absent: built without the kernel source";

@@ -34,6 +34,7 @@ struct batch {
 	struct array arena; /* octets */
 	size_t max_records;
 	size_t ended;
+	uint64_t position;
 };
 
 /* Room for more items; -ENOMEM. */
@@ -118,6 +119,7 @@ void batch_clear(struct batch *batch)
 	array_clear(&batch->coverage);
 	array_clear(&batch->arena);
 	batch->ended = 0;
+	batch->position = 0;
 }
 
 static size_t arena_put(struct array *arena, const char *text, size_t size)
@@ -169,6 +171,16 @@ int batch_add_coverage(struct batch *batch, const struct coverage_record *record
 	if (batch_count(batch) >= batch->max_records)
 		return -ENOSPC;
 	return array_append(&batch->coverage, record);
+}
+
+void batch_set_position(struct batch *batch, uint64_t position)
+{
+	batch->position = position;
+}
+
+uint64_t batch_position(const struct batch *batch)
+{
+	return batch->position;
 }
 
 size_t batch_count(const struct batch *batch)

@@ -23,6 +23,11 @@ int batch_add_flow(struct batch *batch, const struct flow_record *record);
 int batch_add_listener(struct batch *batch, const struct listener_record *record);
 int batch_add_coverage(struct batch *batch, const struct coverage_record *record);
 
+/* What the source had told before this position of its own is in this batch or an earlier one; 0
+ * after batch_new and batch_clear. */
+void batch_set_position(struct batch *batch, uint64_t position);
+uint64_t batch_position(const struct batch *batch);
+
 size_t batch_count(const struct batch *batch);  /* all records */
 size_t batch_octets(const struct batch *batch); /* memory held */
 size_t batch_flows(const struct batch *batch);  /* flow records of kind END */

@@ -21,8 +21,9 @@ static const char scan_flow_text[] = "SELECT end_us FROM flow WHERE end_us >= ?1
 static const char put_open_text[] =
 	"INSERT INTO open_flow (run, serial, start_us, seen_us, actor, process, opener, remote,"
 	" local, remote_port, local_port, kind, octets_out, octets_in, packets_out, packets_in,"
-	" retransmits, rtt_us)"
-	" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)"
+	" retransmits, rtt_us, socket)"
+	" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,"
+	" ?19)"
 	" ON CONFLICT DO UPDATE SET seen_us = ?4, actor = ?5, process = ?6, opener = ?7,"
 	" kind = ?12, octets_out = ?13, octets_in = ?14, packets_out = ?15, packets_in = ?16,"
 	" retransmits = ?17, rtt_us = ?18";
@@ -230,12 +231,12 @@ static int put_open(struct flow_writer *writer, const struct flow_record *record
 	if (resolve(writer, record, &row) < 0)
 		return -1;
 
-	int64_t values[18] = {writer->run, (int64_t)record->serial, row.start_us, row.end_us,
+	int64_t values[19] = {writer->run, (int64_t)record->serial, row.start_us, row.end_us,
 		row.actor, row.process, row.opener, row.remote, row.local, row.remote_port,
 		row.local_port, row.kind, row.octets_out, row.octets_in, row.packets_out,
-		row.packets_in, row.retransmits, row.rtt_us};
+		row.packets_in, row.retransmits, row.rtt_us, (int64_t)record->key.socket_cookie};
 
-	sql_bind_integers(writer->put_open, 1, values, 18);
+	sql_bind_integers(writer->put_open, 1, values, 19);
 	return sql_run(writer->put_open);
 }
 

@@ -103,16 +103,18 @@ static int begin_boot(struct store *store, const struct store_options *options)
 static int begin_run(struct store *store, const struct store_options *options, int64_t now_us)
 {
 	int64_t numbers[4] = {store->boot, getpid(), now_us, now_us};
+	int64_t ring = options->ring.id ? (int64_t)options->ring.id : SQL_NULL;
 	sqlite3_stmt *stmt = NULL;
 	int status = -1;
 
 	if (sql_prepare(store->db,
-		    "INSERT INTO run (boot, pid, start_us, heartbeat_us, host, version)"
-		    " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+		    "INSERT INTO run (boot, pid, start_us, heartbeat_us, host, version, ring)"
+		    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 		    &stmt) == 0) {
 		sql_bind_integers(stmt, 1, numbers, 4);
 		sql_bind_text(stmt, 5, options->host_name);
 		sql_bind_text(stmt, 6, options->version);
+		sql_bind_integers(stmt, 7, &ring, 1);
 		status = sql_run(stmt);
 	}
 	sqlite3_finalize(stmt);
@@ -132,7 +134,7 @@ static int begin(
 		dictionary_init(
 			&store->dictionary, store->db, store->boot, options->boot_start_us) == 0 &&
 		flow_writer_init(&store->flows, store->db, &store->dictionary, store->run) == 0 &&
-		store_recover(store, now_us) == 0 && store_commit(store) == 0) {
+		store_recover(store, options, now_us) == 0 && store_commit(store) == 0) {
 		rollup_committed(&store->flows.rollup);
 		return 0;
 	}
@@ -246,6 +248,11 @@ void store_close(struct store *store)
 	end_run(store);
 	sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 	release(store);
+}
+
+const struct store_before *store_before(const struct store *store)
+{
+	return &store->before;
 }
 
 void store_counters(const struct store *store, struct store_counters *ret_counters)

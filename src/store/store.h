@@ -29,6 +29,19 @@ struct store_error {
 	char text[512]; /* one line that names the file and the mend */
 };
 
+/* A ring buffer that goes on while no lastconnd runs. */
+struct store_ring {
+	uint64_t id;      /* 0: there is none */
+	uint64_t dropped; /* what came before this position may be gone unread */
+};
+
+/* How this run is joined to those before it. */
+struct store_before {
+	bool same_ring;    /* the last run read the same ring: what it stored ends at position */
+	uint64_t position; /* of the ring */
+	int64_t last_us;   /* of this boot, the last sign of life of an earlier run; 0 none */
+};
+
 struct store_options {
 	const char *path;
 	const char *boot_uuid; /* /proc/sys/kernel/random/boot_id; "" when only files are read */
@@ -36,12 +49,19 @@ struct store_options {
 	const char *host_name;
 	const char *version; /* of lastconnd, kept with the run */
 	bool synchronous_full;
+	struct store_ring ring;
 };
 
-/* Opens for writing: creates (0640), takes the writer's lock, migrates, closes what earlier runs
- * left open (outcome lost, at the last sighting) and begins a new run. */
+/* Opens for writing: creates (0640), takes the writer's lock, migrates, closes what runs of earlier
+ * boots left open (outcome lost, at the last sighting) and begins a new run. */
 int store_open(const struct store_options *options, struct store **ret_store,
 	struct store_error *ret_error); /* 0 or -1 */
+
+const struct store_before *store_before(const struct store *store);
+
+/* Flows and listeners that earlier runs of this boot left open, as this run's: the caller goes on
+ * with them under their serials. Before the first store_write. */
+int store_resume(struct store *store, struct batch **ret_batch, struct store_error *ret_error);
 
 /* Commits the whole batch in one transaction, or nothing of it. Thread: the writer's only. */
 int store_write(struct store *store, const struct batch *batch, struct store_error *ret_error);

@@ -18,9 +18,10 @@ struct store {
 	int64_t run;
 	struct dictionary dictionary;
 	struct flow_writer flows;
-	sqlite3_stmt *begin, *commit, *rollback, *beat;
+	sqlite3_stmt *begin, *commit, *rollback, *beat, *set_position;
 	sqlite3_stmt *put_listener, *close_listener, *extend_coverage, *add_coverage;
 	struct store_counters counters;
+	struct store_before before;
 	int64_t seen_us;       /* of the last heartbeat, or the start */
 	int64_t beat_us;       /* of the last heartbeat that was written */
 	int64_t written_ns;    /* CLOCK_BOOTTIME of the last batch */
@@ -38,7 +39,11 @@ int store_settle_some(struct store *store, int slices); /* of what is being sett
 int store_settle_all(struct store *store); /* the pending roll-ups, in transactions of their own */
 void store_checkpoint(struct store *store);
 
-/* store_recover.c: closes what runs before store->run left open. In a transaction. */
-int store_recover(struct store *store, int64_t now_us);
+/* store_recover.c, in a transaction: closes what runs of other boots left open, takes over what
+ * those of this boot did, and notes since when nobody watched. */
+int store_recover(struct store *store, const struct store_options *options, int64_t now_us);
+
+/* The words of a kind, in four columns from this one on: direction, method, source, protocol_id. */
+void store_read_kind(sqlite3_stmt *stmt, int column, struct flow_record *record);
 
 #endif

@@ -1,18 +1,26 @@
-/* What earlier runs left behind. A run that was killed has no end and may have left flows and
- * listeners open: they end as lost, at their last sighting. Whether it was killed or stopped, the
- * time until this start goes into the coverage. */
+/* What earlier runs left behind. Flows and listeners that they left open end as lost, at their last
+ * sighting, unless this is still the same boot: then this run takes them over, for their sockets
+ * may live on. Whether the last run was killed or stopped, the time until this start goes into the
+ * coverage, unless a ring kept what happened meanwhile. */
 #include "flow/flow_names.h"
 #include "store/sql.h"
 #include "store/store_internal.h"
 
 enum { OPEN_COLUMNS = 16 };
 
+/* Sockets of another boot, or of none (capture files), are gone; those of this one may live on. ?1:
+ * this boot, ?2: this run. */
+#define THIS_BOOT                                                 \
+	"(SELECT run.id FROM run JOIN boot ON boot.id = run.boot" \
+	" WHERE run.boot = ?1 AND boot.boot_uuid <> '' AND run.id < ?2)"
+#define IS_OVER "(socket = 0 OR run NOT IN " THIS_BOOT ")"
+
 static const char open_flows_text[] =
 	"SELECT o.start_us, o.seen_us, o.actor, a.executable, o.process, o.opener, o.remote,"
 	" o.local, o.remote_port, o.local_port, o.octets_out, o.octets_in, o.packets_out,"
-	" o.packets_in, o.retransmits, o.rtt_us, k.protocol_id, k.error, k.direction, k.method,"
-	" k.source FROM open_flow AS o JOIN actor AS a ON a.id = o.actor"
-	" JOIN kind AS k ON k.id = o.kind ORDER BY o.seen_us";
+	" o.packets_in, o.retransmits, o.rtt_us, k.direction, k.method, k.source, k.protocol_id,"
+	" k.error FROM open_flow AS o JOIN actor AS a ON a.id = o.actor"
+	" JOIN kind AS k ON k.id = o.kind WHERE " IS_OVER " ORDER BY o.seen_us";
 
 /* The last sign of life of a run: its end, its heartbeat, or what it wrote last. */
 #define LAST_SIGN                            \
@@ -22,7 +30,21 @@ static const char open_flows_text[] =
 static const char close_listeners_text[] =
 	"UPDATE listener SET until_us ="
 	" max(from_us, (SELECT " LAST_SIGN " FROM run WHERE run.id = listener.run))"
-	" WHERE until_us IS NULL";
+	" WHERE until_us IS NULL AND " IS_OVER;
+
+static const char take_listeners_text[] =
+	"UPDATE listener SET run = ?2 WHERE until_us IS NULL AND run IN " THIS_BOOT;
+
+static const char forget_flows_text[] = "DELETE FROM open_flow WHERE " IS_OVER;
+
+static const char take_flows_text[] = "UPDATE open_flow SET run = ?2 WHERE run IN " THIS_BOOT;
+
+static const char last_sign_text[] = "SELECT max(" LAST_SIGN ") FROM run WHERE id IN " THIS_BOOT;
+
+/* Of the last run that watched this boot, whatever ring it had. */
+static const char last_position_text[] =
+	"SELECT ring IS ?3, (SELECT coalesce(max(ring_position), 0) FROM run WHERE ring IS ?3)"
+	" FROM run WHERE id IN " THIS_BOOT " ORDER BY id DESC LIMIT 1";
 
 static const char close_coverage_text[] =
 	"UPDATE coverage_interval SET until_us = max(from_us,"
@@ -84,21 +106,26 @@ static void read_open_row(sqlite3_stmt *stmt, struct flow_row *row)
 				     : sqlite3_column_int64(stmt, i);
 }
 
+void store_read_kind(sqlite3_stmt *stmt, int column, struct flow_record *record)
+{
+	record->direction = (enum flow_direction)value_of(
+		direction_name, FLOW_DIRECTION_COUNT, sqlite3_column_text(stmt, column));
+	record->method = (enum flow_method)value_of(
+		method_name, FLOW_METHOD_COUNT, sqlite3_column_text(stmt, column + 1));
+	record->source = (enum flow_source)value_of(
+		source_name, FLOW_SOURCE_COUNT, sqlite3_column_text(stmt, column + 2));
+	record->key.protocol = (uint8_t)sqlite3_column_int(stmt, column + 3);
+}
+
 /* The kind and the port of the service follow from the words of the old kind. */
 static int complete_row(struct store *store, sqlite3_stmt *stmt, struct flow_row *row)
 {
 	struct flow_record lost = {.outcome = FLOW_OUTCOME_LOST};
 
-	lost.key.protocol = (uint8_t)sqlite3_column_int(stmt, OPEN_COLUMNS);
+	store_read_kind(stmt, OPEN_COLUMNS, &lost);
+	lost.error = sqlite3_column_int(stmt, OPEN_COLUMNS + 4);
 	lost.key.remote_port = (uint16_t)row->remote_port;
 	lost.key.local_port = (uint16_t)row->local_port;
-	lost.error = sqlite3_column_int(stmt, OPEN_COLUMNS + 1);
-	lost.direction = (enum flow_direction)value_of(
-		direction_name, FLOW_DIRECTION_COUNT, sqlite3_column_text(stmt, OPEN_COLUMNS + 2));
-	lost.method = (enum flow_method)value_of(
-		method_name, FLOW_METHOD_COUNT, sqlite3_column_text(stmt, OPEN_COLUMNS + 3));
-	lost.source = (enum flow_source)value_of(
-		source_name, FLOW_SOURCE_COUNT, sqlite3_column_text(stmt, OPEN_COLUMNS + 4));
 	row->service_port = flow_key_service_port(&lost.key, lost.direction);
 	row->protocol = lost.key.protocol;
 	row->direction = lost.direction;
@@ -125,6 +152,26 @@ static int end_open_flows(struct store *store, sqlite3_stmt *stmt)
 	return code == SQLITE_DONE ? flow_writer_finish(&store->flows) : -1;
 }
 
+static void bind_run(const struct store *store, sqlite3_stmt *stmt)
+{
+	int64_t ids[2] = {store->boot, store->run};
+
+	sql_bind_integers(stmt, 1, ids, 2);
+}
+
+static int run_text(struct store *store, const char *text)
+{
+	sqlite3_stmt *stmt;
+	int status;
+
+	if (sql_prepare(store->db, text, &stmt) < 0)
+		return -1;
+	bind_run(store, stmt);
+	status = sql_run(stmt);
+	sqlite3_finalize(stmt);
+	return status;
+}
+
 static int recover_flows(struct store *store)
 {
 	sqlite3_stmt *stmt;
@@ -132,6 +179,7 @@ static int recover_flows(struct store *store)
 
 	if (sql_prepare(store->db, open_flows_text, &stmt) < 0)
 		return -1;
+	bind_run(store, stmt);
 	status = end_open_flows(store, stmt);
 	sqlite3_finalize(stmt);
 	return status;
@@ -154,11 +202,49 @@ static int note_down(struct store *store, int64_t now_us)
 	return status;
 }
 
-int store_recover(struct store *store, int64_t now_us)
+/* Fills count columns of the one row; 0 where there is none. */
+static int read_before(
+	struct store *store, const char *text, const int64_t *ring, int64_t *values, int count)
 {
-	if (rollup_recover(store->db) < 0 || note_down(store, now_us) < 0 ||
-		sql_exec(store->db, close_listeners_text) < 0 ||
-		sql_exec(store->db, close_coverage_text) < 0 || recover_flows(store) < 0)
+	sqlite3_stmt *stmt;
+	int found;
+
+	if (sql_prepare(store->db, text, &stmt) < 0)
 		return -1;
-	return sql_exec(store->db, "DELETE FROM open_flow");
+	bind_run(store, stmt);
+	if (ring)
+		sql_bind_integers(stmt, 3, ring, 1);
+	found = sql_row(stmt, values, count);
+	sqlite3_finalize(stmt);
+	return found < 0 ? -1 : 0;
+}
+
+/* Reads how the last run ended, before anything of it is changed. Returns 1 if the ring had all
+ * that came since, 0 if not, or -1. */
+static int find_before(struct store *store, const struct store_ring *ring)
+{
+	int64_t id = (int64_t)ring->id, last[2] = {0}, sign = 0;
+
+	if (read_before(store, last_sign_text, NULL, &sign, 1) < 0 ||
+		read_before(store, last_position_text, &id, last, 2) < 0)
+		return -1;
+	store->before = (struct store_before){
+		.same_ring = ring->id && last[0],
+		.position = (uint64_t)last[1],
+		.last_us = sign,
+	};
+	return store->before.same_ring && ring->dropped <= store->before.position;
+}
+
+int store_recover(struct store *store, const struct store_options *options, int64_t now_us)
+{
+	int whole = find_before(store, &options->ring);
+
+	if (whole < 0 || rollup_recover(store->db) < 0 ||
+		(!whole && note_down(store, now_us) < 0) ||
+		run_text(store, close_listeners_text) < 0 ||
+		sql_exec(store->db, close_coverage_text) < 0 || recover_flows(store) < 0 ||
+		run_text(store, forget_flows_text) < 0 || run_text(store, take_flows_text) < 0)
+		return -1;
+	return run_text(store, take_listeners_text);
 }

@@ -46,6 +46,8 @@ int store_write_prepare(struct store *store)
 		sql_prepare(db, "ROLLBACK", &store->rollback) < 0 ||
 		sql_prepare(db, "UPDATE run SET heartbeat_us = max(?1, heartbeat_us) WHERE id = ?2",
 			&store->beat) < 0 ||
+		sql_prepare(db, "UPDATE run SET ring_position = ?1 WHERE id = ?2",
+			&store->set_position) < 0 ||
 		sql_prepare(db, put_listener_text, &store->put_listener) < 0 ||
 		sql_prepare(db, close_listener_text, &store->close_listener) < 0)
 		return -1;
@@ -60,6 +62,7 @@ void store_write_finalize(struct store *store)
 	sqlite3_finalize(store->commit);
 	sqlite3_finalize(store->rollback);
 	sqlite3_finalize(store->beat);
+	sqlite3_finalize(store->set_position);
 	sqlite3_finalize(store->put_listener);
 	sqlite3_finalize(store->close_listener);
 	sqlite3_finalize(store->extend_coverage);
@@ -220,6 +223,16 @@ static int write_coverage(struct store *store, const struct batch *batch)
 	return 0;
 }
 
+static int write_position(struct store *store, const struct batch *batch)
+{
+	int64_t values[2] = {(int64_t)batch_position(batch), store->run};
+
+	if (values[0] == 0)
+		return 0;
+	sql_bind_integers(store->set_position, 1, values, 2);
+	return sql_run(store->set_position);
+}
+
 static void count_batch(struct store *store, const struct batch *batch, int64_t begin_ns)
 {
 	int64_t took_us = (clock_boottime_ns() - begin_ns) / NS_PER_US;
@@ -241,7 +254,7 @@ int store_write(struct store *store, const struct batch *batch, struct store_err
 	if (settle_before(store, batch_flows(batch)) < 0 || store_begin(store) < 0 ||
 		write_processes(store, batch) < 0 || write_listeners(store, batch) < 0 ||
 		flow_writer_batch(&store->flows, batch) < 0 || write_coverage(store, batch) < 0 ||
-		store_commit(store) < 0) {
+		write_position(store, batch) < 0 || store_commit(store) < 0) {
 		sql_describe(store->db, store->file.path, "writing", ret_error);
 		store_rollback(store);
 		store->counters.retries++;

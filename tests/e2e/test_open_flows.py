@@ -86,7 +86,10 @@ class OpenFlows(harness.Case):
                 again = self.start_daemon("--active-timeout", "1s")
                 client.sendall(b"x" * 5)
                 flows = again.wait_flows(port, 1, "open = 1 AND octets_out = 15")
-                self.assert_flow(harness.one(self, flows), {"pid": os.getpid()})
+                self.assert_flow(harness.one(self, flows), {
+                    "pid": os.getpid(), "start_us": stopped[0]["start_us"], "method": "exact"})
+            again.wait_flows(port, 2)
+            self.assertEqual(len(again.flows(port)), 2, "one row an end")
 
 
 if __name__ == "__main__":

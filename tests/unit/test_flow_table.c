@@ -119,6 +119,82 @@ static void a_socket_whose_namespace_is_learned_later_is_one_flow(void **state)
 	assert_int_equal(bench->records[1].key.netns, 4026531840);
 }
 
+/* What an earlier run left: of socket 7, seen at second 5, with 30 octets, serial 12. */
+static void resume(struct bench *bench)
+{
+	const struct flow_record left = {
+		.key = socket_observation(OBSERVATION_SIGHTING, 7, 0, 0).key,
+		.counters = {.octets_out = 30, .packets_out = 1},
+		.start_us = 1000000,
+		.end_us = 5000000,
+		.serial = 12,
+		.kind = FLOW_RECORD_OPEN,
+		.direction = FLOW_DIRECTION_OUT,
+		.method = FLOW_METHOD_EXACT,
+		.user = {.pid = 5, .start_ns = 9},
+	};
+
+	flow_table_resume(bench->table, &left, SECONDS(100));
+	assert_int_equal(bench->count, 0);
+}
+
+static void a_socket_that_outlives_a_run_goes_on_with_its_record(void **state)
+{
+	struct bench *bench = *state;
+
+	resume(bench);
+	sight(bench, 7, SECONDS(101), 40);
+	end(bench, 7, SECONDS(102), 50);
+	sight(bench, 8, SECONDS(103), 1);
+	assert_int_equal(bench->count, 2);
+	assert_int_equal(bench->records[0].kind, FLOW_RECORD_END);
+	assert_int_equal(bench->records[0].serial, 12);
+	assert_true(bench->records[0].was_open);
+	assert_int_equal(bench->records[0].start_us, 1000000);
+	assert_int_equal(bench->records[0].counters.octets_out, 50);
+	assert_int_equal(bench->records[0].user.pid, 5);
+	assert_true(bench->records[1].serial > 12);
+}
+
+static void a_socket_that_is_not_seen_again_is_lost_at_its_last_sighting(void **state)
+{
+	struct bench *bench = *state;
+
+	resume(bench);
+	flow_table_expire(bench->table, SECONDS(129));
+	assert_int_equal(bench->count, 0);
+	flow_table_expire(bench->table, SECONDS(131));
+	assert_int_equal(bench->count, 1);
+	assert_int_equal(bench->records[0].outcome, FLOW_OUTCOME_LOST);
+	assert_int_equal(bench->records[0].end_us, 5000000);
+	assert_int_equal(bench->records[0].counters.octets_out, 30);
+}
+
+static void counters_that_went_back_are_another_flow(void **state)
+{
+	struct bench *bench = *state;
+
+	resume(bench);
+	sight(bench, 7, SECONDS(101), 4);
+	assert_int_equal(bench->count, 2);
+	assert_int_equal(bench->records[0].outcome, FLOW_OUTCOME_LOST);
+	assert_int_equal(bench->records[0].serial, 12);
+	assert_int_equal(bench->records[1].kind, FLOW_RECORD_OPEN);
+	assert_int_equal(bench->records[1].counters.octets_out, 4);
+}
+
+static void flows_of_sockets_stay_open_when_the_source_is_over(void **state)
+{
+	struct bench *bench = *state;
+
+	sight(bench, 7, SECONDS(10), 1);
+	sight(bench, 7, SECONDS(20), 2);
+	flow_table_end_all(bench->table);
+	assert_int_equal(bench->count, 2);
+	assert_int_equal(bench->records[1].kind, FLOW_RECORD_UPDATE);
+	assert_int_equal(bench->records[1].counters.octets_out, 2);
+}
+
 struct segment {
 	int64_t ms;
 	bool out;
@@ -413,7 +489,7 @@ static void datagrams_end_by_idle_timeout_and_start_again(void **state)
 	assert_int_equal(counters.expired_idle, 2);
 }
 
-static void the_end_of_a_file_ends_each_flow_as_what_it_is(void **state)
+static void the_end_of_the_source_ends_each_flow_of_packets_as_what_it_is(void **state)
 {
 	struct bench *bench = *state;
 
@@ -422,15 +498,12 @@ static void the_end_of_a_file_ends_each_flow_as_what_it_is(void **state)
 	datagram(bench, 3, 2, true, 1);
 	send_to(bench, 4, (struct segment){3, true, ACK, 100, 5});
 	send_to(bench, 4, (struct segment){4, false, RST, 100, 0});
-	sight(bench, 9, SECONDS(1000), 1);
-	bench->count = 0;
 	flow_table_end_all(bench->table);
-	assert_int_equal(bench->count, 5);
-	check_outcome(bench, 0, FLOW_RECORD_END, FLOW_OUTCOME_LOST);  /* the socket */
-	check_outcome(bench, 1, FLOW_RECORD_END, FLOW_OUTCOME_LOST);  /* SYN only: who knows */
-	check_outcome(bench, 2, FLOW_RECORD_END, FLOW_OUTCOME_LOST);  /* mid-stream */
-	check_outcome(bench, 3, FLOW_RECORD_END, FLOW_OUTCOME_IDLE);  /* datagram */
-	check_outcome(bench, 4, FLOW_RECORD_END, FLOW_OUTCOME_RESET); /* lingering */
+	assert_int_equal(bench->count, 4);
+	check_outcome(bench, 0, FLOW_RECORD_END, FLOW_OUTCOME_LOST);  /* SYN only: who knows */
+	check_outcome(bench, 1, FLOW_RECORD_END, FLOW_OUTCOME_LOST);  /* mid-stream */
+	check_outcome(bench, 2, FLOW_RECORD_END, FLOW_OUTCOME_IDLE);  /* datagram */
+	check_outcome(bench, 3, FLOW_RECORD_END, FLOW_OUTCOME_RESET); /* lingering */
 }
 
 static void a_full_table_ends_what_was_seen_longest_ago(void **state)
@@ -536,13 +609,17 @@ int main(void)
 		TEST(a_new_syn_within_a_live_connection_ends_it_as_lost),
 		TEST(a_long_connection_of_packets_is_opened_then_updated),
 		TEST(datagrams_end_by_idle_timeout_and_start_again),
-		TEST(the_end_of_a_file_ends_each_flow_as_what_it_is),
+		TEST(the_end_of_the_source_ends_each_flow_of_packets_as_what_it_is),
 		TEST(a_full_table_ends_what_was_seen_longest_ago),
 		TEST(a_full_table_gives_up_lingering_flows_first_and_loses_nothing),
 		TEST(a_socket_evicted_is_lost),
 		TEST(a_clock_that_steps_back_does_not_keep_flows_for_ever),
 		TEST(timeouts_of_zero_end),
 		TEST(times_and_numbers_at_their_limits_overflow_nothing),
+		TEST(a_socket_that_outlives_a_run_goes_on_with_its_record),
+		TEST(a_socket_that_is_not_seen_again_is_lost_at_its_last_sighting),
+		TEST(counters_that_went_back_are_another_flow),
+		TEST(flows_of_sockets_stay_open_when_the_source_is_over),
 		TEST(a_socket_whose_namespace_is_learned_later_is_one_flow),
 	};
 

@@ -59,7 +59,7 @@ static void a_new_file_is_made_for_owner_and_group_only(void **state)
 	assert_int_equal(status.st_mode & 07777, 0640);
 	assert_string_equal(store_fixture_sql(fixture, "PRAGMA journal_mode"), "wal");
 	assert_string_equal(store_fixture_sql(fixture, "PRAGMA auto_vacuum"), "2");
-	assert_string_equal(store_fixture_sql(fixture, "PRAGMA user_version"), "2");
+	assert_string_equal(store_fixture_sql(fixture, "PRAGMA user_version"), "3");
 	assert_string_equal(store_fixture_sql(fixture, "PRAGMA application_id"), "1279479630");
 }
 
@@ -144,7 +144,7 @@ static void an_older_schema_is_brought_up_to_date(void **state)
 		"PRAGMA application_id = 1279479630; PRAGMA user_version = 1;"
 		"INSERT INTO unit (cgroup, unit) VALUES ('/a.service', 'a.service')");
 	store_fixture_open(fixture);
-	assert_string_equal(store_fixture_sql(fixture, "PRAGMA user_version"), "2");
+	assert_string_equal(store_fixture_sql(fixture, "PRAGMA user_version"), "3");
 	assert_string_equal(
 		store_fixture_sql(fixture, "SELECT unit, user_unit, runtime, pod FROM unit"
 					   " WHERE cgroup = '/a.service'"),
@@ -158,7 +158,7 @@ static void a_newer_schema_is_refused(void **state)
 	store_fixture_open(fixture);
 	store_fixture_close(fixture);
 	run_sql(fixture->path, "PRAGMA user_version = 99");
-	expect_refused(fixture, STORE_NEWER, "newer lastconn (schema 99, this one knows 2)");
+	expect_refused(fixture, STORE_NEWER, "newer lastconn (schema 99, this one knows 3)");
 }
 
 static void a_missing_directory_is_named(void **state)
@@ -295,6 +295,102 @@ static void die_with(struct store_fixture *fixture)
 	batch_clear(fixture->batch);
 }
 
+/* An open flow and a listener of sockets of this boot, in the hands of a run that dies. */
+static void leave_open(struct store_fixture *fixture)
+{
+	struct process_info process = store_fixture_process(10, "/usr/bin/curl");
+	struct flow_record flow = store_fixture_flow(10, "198.51.100.1", FIXTURE_START_US);
+	struct listener_record listener = {.key = flow.key,
+		.owner = flow.user,
+		.from_us = FIXTURE_START_US - 5000000,
+		.method = FLOW_METHOD_EXACT};
+
+	flow.kind = FLOW_RECORD_OPEN;
+	flow.outcome = FLOW_OUTCOME_OPEN;
+	flow.serial = 9;
+	flow.key.socket_cookie = 77;
+	listener.key.socket_cookie = 78;
+	batch_add_process(fixture->batch, &process);
+	batch_add_flow(fixture->batch, &flow);
+	batch_add_listener(fixture->batch, &listener);
+	batch_set_position(fixture->batch, 4096);
+	die_with(fixture);
+}
+
+static void sockets_of_the_same_boot_are_handed_to_the_next_run(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct batch *before;
+	const struct flow_record *flow;
+	struct flow_record ended;
+
+	leave_open(fixture);
+	store_fixture_open(fixture);
+	assert_int_equal(store_resume(fixture->store, &before, &fixture->error), 0);
+	flow = batch_flow(before, 0);
+	assert_non_null(flow);
+	assert_null(batch_flow(before, 1));
+	assert_int_equal(flow->serial, 9);
+	assert_int_equal(flow->key.socket_cookie, 77);
+	assert_int_equal(flow->end_us, FIXTURE_START_US);
+	assert_int_equal(flow->counters.octets_in, 2000);
+	assert_int_equal(flow->user.pid, 10);
+	assert_int_equal(flow->method, FLOW_METHOD_EXACT);
+	assert_int_equal(flow->direction, FLOW_DIRECTION_OUT);
+	assert_non_null(batch_listener(before, 0));
+	assert_int_equal(batch_listener(before, 0)->key.socket_cookie, 78);
+	ended = *flow;
+	batch_free(before);
+	ended.kind = FLOW_RECORD_END;
+	ended.was_open = true;
+	ended.end_us += 1000000;
+	batch_add_flow(fixture->batch, &ended);
+	store_fixture_write(fixture);
+	assert_string_equal(store_fixture_sql(fixture, "SELECT open, duration_us, pid FROM flows"),
+		"0|2000000|10");
+}
+
+static void a_ring_that_went_on_leaves_no_hole(void **state)
+{
+	struct store_fixture *fixture = *state;
+
+	fixture->options.ring.id = 5;
+	leave_open(fixture);
+	store_fixture_open(fixture);
+	assert_true(store_before(fixture->store)->same_ring);
+	assert_int_equal(store_before(fixture->store)->position, 4096);
+	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM coverage"), 0);
+	store_fixture_close(fixture);
+
+	fixture->options.ring.dropped = 4104;
+	store_fixture_open(fixture);
+	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM coverage"), 1);
+	store_fixture_close(fixture);
+
+	fixture->options.ring = (struct store_ring){.id = 6};
+	store_fixture_open(fixture);
+	assert_false(store_before(fixture->store)->same_ring);
+	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM coverage"), 2);
+}
+
+static void sockets_of_another_boot_are_lost(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct batch *before;
+
+	leave_open(fixture);
+	fixture->options.boot_uuid = "boot-2";
+	store_fixture_open(fixture);
+	assert_int_equal(store_resume(fixture->store, &before, &fixture->error), 0);
+	assert_int_equal(batch_count(before), 0);
+	batch_free(before);
+	assert_string_equal(
+		store_fixture_sql(fixture, "SELECT open, outcome FROM flows"), "0|lost");
+	assert_int_equal(
+		store_fixture_number(fixture, "SELECT count(*) FROM listener WHERE until_us > 0"),
+		1);
+}
+
 static void what_a_killed_run_left_open_ends_as_lost_at_its_last_sighting(void **state)
 {
 	struct store_fixture *fixture = *state;
@@ -315,6 +411,7 @@ static void what_a_killed_run_left_open_ends_as_lost_at_its_last_sighting(void *
 	assert_string_equal(
 		store_fixture_sql(fixture, "SELECT open, outcome FROM flows"), "1|open");
 
+	fixture->options.boot_uuid = "boot-2";
 	store_fixture_open(fixture);
 	store_counters(fixture->store, &counters);
 	assert_int_equal(counters.recovered_flows, 1);
@@ -451,6 +548,9 @@ int main(void)
 		TEST(a_strangers_file_in_a_public_directory_is_refused),
 		TEST(a_file_without_permission_is_refused),
 		TEST(a_second_writer_is_refused_and_told_the_pid),
+		TEST(sockets_of_the_same_boot_are_handed_to_the_next_run),
+		TEST(a_ring_that_went_on_leaves_no_hole),
+		TEST(sockets_of_another_boot_are_lost),
 		TEST(what_a_killed_run_left_open_ends_as_lost_at_its_last_sighting),
 		TEST(the_time_in_which_nobody_watched_is_in_the_coverage),
 		TEST(over_a_reboot_nobody_watched_before_and_after_it),
