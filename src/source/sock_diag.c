@@ -1,5 +1,9 @@
 /* Netlink by hand: one request, one answer, one multicast; no library saves a line here.
  *
+ * Whoever is root in a network namespace, and every user may be in one of his own, can send to the
+ * netlink sockets in it: a connected one hears of unicasts from the kernel only (since Linux 2.6,
+ * netlink_getsockbyportid()), and of multicasts the sender tells.
+ *
  * Kernel facts: INET_DIAG_INFO of TCP since 2.6.14, bytes_acked and bytes_received since 4.1,
  * data_segs_in since 4.6, bytes_sent and bytes_retrans since 4.19; the attribute is as long as the
  * kernel's struct tcp_info. Word of destroyed sockets since 4.3; those of IPv6 come in groups of
@@ -36,25 +40,36 @@ struct request {
 	struct inet_diag_bc_op filter[2];
 };
 
+/* Connected to the kernel. */
+static int open_socket(int flags)
+{
+	const struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | flags, NETLINK_SOCK_DIAG);
+	int error;
+
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (const struct sockaddr *)&kernel, sizeof(kernel)) == 0)
+		return fd;
+	error = -errno;
+	close(fd);
+	return error;
+}
+
 int sock_diag_open(void)
 {
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-
-	return fd < 0 ? -errno : fd;
+	return open_socket(0);
 }
 
 static int join(int fd)
 {
 	static const int groups[] = {SKNLGRP_INET_TCP_DESTROY, SKNLGRP_INET_UDP_DESTROY,
 		SKNLGRP_INET6_TCP_DESTROY, SKNLGRP_INET6_UDP_DESTROY};
-	struct sockaddr_nl any = {.nl_family = AF_NETLINK};
 	int size = EVENTS_OCTETS;
 
 	/* beyond net.core.rmem_max with CAP_NET_ADMIN only */
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	if (bind(fd, (struct sockaddr *)&any, sizeof(any)) < 0)
-		return -errno;
 	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
 		if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &groups[i],
 			    sizeof(groups[i])) < 0)
@@ -64,11 +79,10 @@ static int join(int fd)
 
 int sock_diag_subscribe(void)
 {
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_SOCK_DIAG);
-	int error;
+	int fd = open_socket(SOCK_NONBLOCK), error;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	error = join(fd);
 	if (!error)
 		return fd;
@@ -201,19 +215,23 @@ static int take_message(
 	}
 }
 
-/* Takes the messages of one datagram. */
+/* Takes the messages of one datagram, if it is the kernel's. */
 static int receive(int fd, uint8_t protocol, sock_diag_visit *visit, void *ctx)
 {
 	_Alignas(struct nlmsghdr) char buffer[BUFFER_SIZE];
 	const struct nlmsghdr *header = (const struct nlmsghdr *)buffer;
+	struct sockaddr_nl from = {0};
+	socklen_t from_size = sizeof(from);
 	ssize_t got;
 	int result = 0;
 
 	do
-		got = recv(fd, buffer, sizeof(buffer), 0);
+		got = recvfrom(fd, buffer, sizeof(buffer), 0, (struct sockaddr *)&from, &from_size);
 	while (got < 0 && errno == EINTR);
 	if (got < 0)
 		return -errno;
+	if (from.nl_pid != 0)
+		return 0;
 	for (unsigned left = (unsigned)got; result == 0 && NLMSG_OK(header, left);
 		header = NLMSG_NEXT(header, left))
 		result = take_message(header, protocol, visit, ctx);

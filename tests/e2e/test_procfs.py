@@ -54,6 +54,31 @@ if child:
     sys.exit()
 os.read(go, 1)
 """
+# In a namespace of its own, where it is root: what the kernel would say of a connection of another
+# process and of a destroyed one, said to each netlink socket there and to all that listen.
+FORGER = """
+import errno, socket, struct, sys
+inode, port = map(int, sys.argv[1:])
+def message(state, inode):
+    body = (struct.pack("!BBBBHH", socket.AF_INET, state, 0, 0, port, 443) +
+            socket.inet_aton("192.0.2.1") + bytes(12) + socket.inet_aton("203.0.113.1") + bytes(12) +
+            struct.pack("3I5IHHB3x", 0, 77, state, 0, 0, 0, 0, inode, 5, 10, socket.IPPROTO_TCP))
+    return struct.pack("IHHII", 16 + len(body), 20, 0, 0, 0) + body
+with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4) as forger:
+    forger.bind((0, 0))
+    others = set()
+    while len(others) < 2:
+        rows = [line.split() for line in open("/proc/net/netlink")][1:]
+        others = {int(row[2]) for row in rows if row[1] == "4"} - {0, forger.getsockname()[0]}
+    for i in range(300):
+        for address in [(port_id, 0) for port_id in others] + [(0, 1)]:
+            for forged in (message(1, inode), message(7, 0), struct.pack("IHHIIB3x", 17, 20, 0, 0, 0, 0)):
+                try:
+                    forger.sendto(forged, address)
+                except OSError as error:
+                    if error.errno not in (errno.ECONNREFUSED, errno.ESRCH):
+                        raise
+"""
 # Fields that are less than the truth if they say nothing.
 SILENT = {"outcome": ("lost", "closed"), "direction": ("unknown",), "error": (0, None),
           "netns": (0, None)}
@@ -295,6 +320,20 @@ class Procfs(harness.Case):
         self.assertEqual({flow["netns"] for flow in flows}, {inode})
         harness.wait_until("the namespace let go",
                            lambda: len(os.listdir(descriptors)) <= before)
+
+    def test_nobody_can_speak_for_the_kernel(self):
+        self.need_root()
+        prefix = (self.need_program("setpriv"), f"--reuid={harness.NOBODY}", "--clear-groups",
+                  self.need_program("unshare"), "--user", "--map-root-user", "--net")
+        if subprocess.run((*prefix, "true"), check=False, stderr=subprocess.DEVNULL).returncode:
+            self.lack("users may not make namespaces")
+        daemon = self.start("--sweep-interval", "100ms")
+        port = self.free_port()
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            inode = os.fstat(listener.fileno()).st_ino
+            self.run_program(*prefix, PYTHON, "-c", FORGER, str(inode), str(port))
+            daemon.stop()
+        self.assertEqual(len(daemon.flows(port)), 0)
 
     # -- with less
 
