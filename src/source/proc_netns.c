@@ -72,12 +72,24 @@ int proc_netns_check(const struct proc_netns *table)
 	return setns(table->own_fd, CLONE_NEWNET) < 0 ? -errno : 0;
 }
 
+static struct proc_netns_one *find(struct proc_netns *table, uint32_t inode)
+{
+	for (size_t i = 0; i < table->count; i++)
+		if (table->at[i].inode == inode)
+			return &table->at[i];
+	return NULL;
+}
+
 static int enter(struct proc_netns *table, const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC), error = 0;
 	struct stat there;
 
-	if (fd < 0 || fstat(fd, &there) < 0 || setns(fd, CLONE_NEWNET) < 0) {
+	if (fd < 0 || fstat(fd, &there) < 0) {
+		table->refused += errno != ENOENT && errno != ESRCH; /* it may be gone */
+	} else if (find(table, (uint32_t)there.st_ino)) {
+		/* the process went there since its link was read */
+	} else if (setns(fd, CLONE_NEWNET) < 0) {
 		table->refused++;
 	} else {
 		if (add_current(table, (uint32_t)there.st_ino) < 0)
@@ -89,14 +101,6 @@ static int enter(struct proc_netns *table, const char *path)
 	return error;
 }
 
-static struct proc_netns_one *find(struct proc_netns *table, uint32_t inode)
-{
-	for (size_t i = 0; i < table->count; i++)
-		if (table->at[i].inode == inode)
-			return &table->at[i];
-	return NULL;
-}
-
 /* The namespace of one process. */
 static int visit(struct proc_netns *table, const char *pid, uint32_t *last_refused)
 {
@@ -104,7 +108,6 @@ static int visit(struct proc_netns *table, const char *pid, uint32_t *last_refus
 	struct proc_netns_one *one;
 	uint32_t inode;
 	ssize_t length;
-	int error;
 
 	snprintf(path, sizeof(path), "%s/%s/ns/net", table->proc, pid);
 	length = readlink(path, link, sizeof(link) - 1);
@@ -124,8 +127,7 @@ static int visit(struct proc_netns *table, const char *pid, uint32_t *last_refus
 		table->refused++;
 		return 0;
 	}
-	error = enter(table, path);
-	return error;
+	return enter(table, path);
 }
 
 int proc_netns_refresh(struct proc_netns *table)

@@ -2,8 +2,11 @@
  * had some before, processes younger than the sockets, and the parents of these: a descriptor is
  * inherited by fork from a process that is older than it to one that is younger, so that everybody
  * who shares a socket with a member is a member. If that leaves a socket without owner, the second
- * round looks at all the others, as far as its time reaches. (Descriptors that were passed over
- * AF_UNIX break the rule; then one of the two holders may go unnoticed.) */
+ * round looks at all the others. (Descriptors that were passed over AF_UNIX break the rule; then
+ * one of the two holders may go unnoticed.)
+ *
+ * Nothing is decided before a round is over: the holder that counts may be the last one. A slice
+ * may end between any two descriptors, for a process may have a million of them. */
 #include "source/proc_owner.h"
 
 #include <dirent.h>
@@ -21,28 +24,28 @@
 enum {
 	HOLDERS_MAX = 16, /* of one socket; of more the oldest count */
 	GENERATIONS_MAX = 32,
-	LOOK_MS = 100,
 };
 
 struct holders {
 	const struct proc_stat *at[HOLDERS_MAX];
 	size_t count;
+	const struct proc_stat *read; /* whose descriptors showed it last */
 };
 
+/* A look. */
 struct proc_owner {
 	const char *proc;
-	uint32_t next_pid; /* where the next second round begins */
-};
-
-struct look {
-	struct proc_owner *owner;
-	struct proc_owner_want *wants;
-	struct holders *holders;     /* of each want */
-	size_t want_count, distinct; /* inodes among them */
+	struct proc_owner_want *wants; /* NULL: no look is under way */
+	struct holders *holders;       /* of each want */
+	size_t want_count, distinct;   /* inodes among them */
+	size_t found;
 	struct proc_list list;
 	bool *families; /* of each process of the list */
-	int64_t end_ns;
-	size_t found;
+	int round;
+	size_t next;    /* of the list */
+	DIR *directory; /* of the next one's descriptors, once they are being read */
+	size_t *mine;   /* the wants among them */
+	size_t mine_count;
 };
 
 int proc_owner_new(const char *proc, struct proc_owner **ret_owner)
@@ -56,8 +59,21 @@ int proc_owner_new(const char *proc, struct proc_owner **ret_owner)
 	return 0;
 }
 
+static void end_look(struct proc_owner *owner)
+{
+	if (owner->directory)
+		closedir(owner->directory);
+	free(owner->holders);
+	free(owner->families);
+	free(owner->mine);
+	proc_list_done(&owner->list);
+	*owner = (struct proc_owner){.proc = owner->proc};
+}
+
 void proc_owner_free(struct proc_owner *owner)
 {
+	if (owner)
+		end_look(owner);
 	free(owner);
 }
 
@@ -68,7 +84,7 @@ static int compare_wants(const void *left, const void *right)
 	return (a->inode > b->inode) - (a->inode < b->inode);
 }
 
-static struct proc_owner_want *find_want(const struct look *look, uint32_t inode)
+static struct proc_owner_want *find_want(const struct proc_owner *look, uint32_t inode)
 {
 	const struct proc_owner_want key = {.inode = inode};
 	struct proc_owner_want *want =
@@ -95,54 +111,73 @@ static void add_holder(struct holders *holders, const struct proc_stat *process)
 		holders->at[youngest] = process;
 }
 
-/* Notes the wants among the process's descriptors in mine (a bit for each want). */
-static size_t read_descriptors(const struct look *look, uint32_t pid, size_t *mine, size_t max)
+static void open_descriptors(struct proc_owner *look, const struct proc_stat *process)
 {
-	char path[64], link[64];
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/%u/fd", look->proc, process->ref.pid);
+	look->directory = opendir(path);
+	look->mine_count = 0;
+}
+
+/* Notes the wants among the process's descriptors, each once. False: no time. */
+static bool read_descriptors(
+	struct proc_owner *look, const struct proc_stat *process, int64_t end_ns)
+{
 	const struct dirent *entry;
-	size_t count = 0;
-	DIR *directory;
+	char link[64];
 
-	snprintf(path, sizeof(path), "%s/%u/fd", look->owner->proc, pid);
-	directory = opendir(path);
-	if (!directory)
-		return 0;
-	while (count < max && (entry = readdir(directory))) {
-		ssize_t length =
-			readlinkat(dirfd(directory), entry->d_name, link, sizeof(link) - 1);
+	while (clock_boottime_ns() < end_ns) {
 		const struct proc_owner_want *want;
+		ssize_t length;
 
+		entry = readdir(look->directory);
+		if (!entry)
+			return true;
+		length = readlinkat(dirfd(look->directory), entry->d_name, link, sizeof(link) - 1);
 		if (length < 0 || strncmp(link, "socket:[", 8) != 0)
 			continue;
 		link[length] = '\0';
 		want = find_want(look, (uint32_t)strtoul(link + 8, NULL, 10));
-		if (want)
-			mine[count++] = (size_t)(want - look->wants);
+		if (!want || look->holders[want - look->wants].read == process)
+			continue;
+		look->holders[want - look->wants].read = process;
+		look->mine[look->mine_count++] = (size_t)(want - look->wants);
 	}
-	closedir(directory);
-	return count;
+	return false;
 }
 
 /* The process is the same before and after, or it holds nothing. */
-static void look_at(struct look *look, const struct proc_stat *process)
+static void note_holder(struct proc_owner *look, const struct proc_stat *process)
 {
-	enum { MINE_MAX = 1024 };
-	size_t mine[MINE_MAX], count;
 	struct proc_stat after;
 
-	count = read_descriptors(look, process->ref.pid, mine, MINE_MAX);
-	if (count == 0 || proc_read_stat(look->owner->proc, process->ref.pid, &after) < 0 ||
+	if (look->mine_count == 0 || proc_read_stat(look->proc, process->ref.pid, &after) < 0 ||
 		!process_ref_equal(&process->ref, &after.ref))
 		return;
-	for (size_t i = 0; i < count; i++) {
-		struct holders *holders = &look->holders[mine[i]];
+	for (size_t i = 0; i < look->mine_count; i++) {
+		struct holders *holders = &look->holders[look->mine[i]];
 
-		/* two descriptors of one socket (dup) follow on one another's heels */
-		if (holders->count > 0 && holders->at[holders->count - 1] == process)
-			continue;
 		look->found += holders->count == 0;
 		add_holder(holders, process);
 	}
+}
+
+/* False: no time. */
+static bool look_at(struct proc_owner *look, const struct proc_stat *process, int64_t end_ns)
+{
+	if (clock_boottime_ns() >= end_ns)
+		return false;
+	if (!look->directory)
+		open_descriptors(look, process);
+	if (!look->directory)
+		return true; /* gone, or a stranger's */
+	if (!read_descriptors(look, process, end_ns))
+		return false;
+	closedir(look->directory);
+	look->directory = NULL;
+	note_holder(look, process);
+	return true;
 }
 
 static bool is_likely(
@@ -161,7 +196,8 @@ static bool is_likely(
 	return low < likely_count && likely[low].pid == ref->pid;
 }
 
-static void mark_families(struct look *look, const struct process_ref *likely, size_t likely_count)
+static void mark_families(
+	struct proc_owner *look, const struct process_ref *likely, size_t likely_count)
 {
 	int64_t since_ns = INT64_MAX;
 
@@ -181,29 +217,22 @@ static void mark_families(struct look *look, const struct process_ref *likely, s
 	}
 }
 
-/* Looks at those that are (not) of the families, from next_pid on and around. False: no time. */
-static bool look_round(struct look *look, bool families, uint32_t first_pid)
+/* Goes on where the last slice ended. False: no time. */
+static bool look_on(struct proc_owner *look, int64_t end_ns)
 {
-	size_t first = 0;
-
-	while (first < look->list.count && look->list.at[first].ref.pid < first_pid)
-		first++;
-	for (size_t i = 0; i < look->list.count; i++) {
-		size_t at = (first + i) % look->list.count;
-
-		if (look->families[at] != families)
-			continue;
-		if (clock_boottime_ns() > look->end_ns) {
-			look->owner->next_pid = look->list.at[at].ref.pid;
-			return false;
-		}
-		look_at(look, &look->list.at[at]);
+	for (; look->round < 2; look->round++, look->next = 0) {
+		if (look->round == 1 && look->found == look->distinct)
+			return true;
+		for (; look->next < look->list.count; look->next++)
+			if (look->families[look->next] == (look->round == 0) &&
+				!look_at(look, &look->list.at[look->next], end_ns))
+				return false;
 	}
 	return true;
 }
 
-static bool descends(
-	const struct look *look, const struct proc_stat *process, const struct proc_stat *from)
+static bool descends(const struct proc_owner *look, const struct proc_stat *process,
+	const struct proc_stat *from)
 {
 	for (int i = 0; process && process != from && i < GENERATIONS_MAX; i++)
 		process = proc_list_find(&look->list, process->parent_pid);
@@ -211,7 +240,7 @@ static bool descends(
 }
 
 /* The oldest, if the others descend from it. */
-static void decide(const struct look *look, size_t index)
+static void decide(const struct proc_owner *look, size_t index)
 {
 	const struct holders *holders = &look->holders[index];
 	const struct proc_stat *oldest = holders->count ? holders->at[0] : NULL;
@@ -227,51 +256,49 @@ static void decide(const struct look *look, size_t index)
 		look->wants[index].owner = oldest->ref;
 }
 
-static void look_everywhere(struct look *look)
-{
-	bool families, others = false;
-
-	look->end_ns = clock_boottime_ns() + LOOK_MS * (int64_t)NS_PER_MS;
-	families = look_round(look, true, 0);
-	if (families && look->found < look->distinct)
-		others = look_round(look, false, look->owner->next_pid);
-	for (size_t i = 0; families && i < look->want_count; i++) {
-		struct proc_owner_want *want = &look->wants[i];
-
-		if (i > 0 && want->inode == want[-1].inode) {
-			want->owner = want[-1].owner;
-			want->sought = want[-1].sought;
-			continue;
-		}
-		decide(look, i);
-		want->sought = look->holders[i].count > 0 || others;
-	}
-}
-
-int proc_owner_find(struct proc_owner *owner, struct proc_owner_want *wants, size_t want_count,
+int proc_owner_begin(struct proc_owner *owner, struct proc_owner_want *wants, size_t want_count,
 	const struct process_ref *likely, size_t likely_count)
 {
-	struct look look = {.owner = owner, .wants = wants, .want_count = want_count};
 	int error;
 
-	qsort(wants, want_count, sizeof(*wants), compare_wants);
-	for (size_t i = 0; i < want_count; i++)
-		look.distinct += i == 0 || wants[i].inode != wants[i - 1].inode;
-	error = proc_list_read(owner->proc, &look.list);
+	end_look(owner);
+	error = proc_list_read(owner->proc, &owner->list);
 	if (error)
 		return error;
-	look.holders = calloc(want_count + 1, sizeof(*look.holders));
-	look.families = calloc(look.list.count + 1, sizeof(bool));
-	if (look.holders && look.families) {
-		mark_families(&look, likely, likely_count);
-		look_everywhere(&look);
-	} else {
-		error = -ENOMEM;
+	owner->holders = calloc(want_count + 1, sizeof(*owner->holders));
+	owner->mine = calloc(want_count + 1, sizeof(*owner->mine));
+	owner->families = calloc(owner->list.count + 1, sizeof(bool));
+	if (!owner->holders || !owner->mine || !owner->families) {
+		end_look(owner);
+		return -ENOMEM;
 	}
-	free(look.holders);
-	free(look.families);
-	proc_list_done(&look.list);
-	return error;
+	qsort(wants, want_count, sizeof(*wants), compare_wants);
+	owner->wants = wants;
+	owner->want_count = want_count;
+	for (size_t i = 0; i < want_count; i++)
+		owner->distinct += i == 0 || wants[i].inode != wants[i - 1].inode;
+	mark_families(owner, likely, likely_count);
+	return 0;
+}
+
+bool proc_owner_is_looking(const struct proc_owner *owner)
+{
+	return owner->wants;
+}
+
+bool proc_owner_look(struct proc_owner *owner, int64_t end_ns)
+{
+	struct proc_owner_want *wants = owner->wants;
+
+	if (!look_on(owner, end_ns))
+		return false;
+	for (size_t i = 0; i < owner->want_count; i++)
+		if (i > 0 && wants[i].inode == wants[i - 1].inode)
+			wants[i].owner = wants[i - 1].owner;
+		else
+			decide(owner, i);
+	end_look(owner);
+	return true;
 }
 
 int proc_owner_check(const char *proc)

@@ -12,7 +12,7 @@
 #include "source/proc_read.h"
 #include "util/utf8.h"
 
-enum { SMALL_FILE = 4096 };
+enum { SMALL_FILE = 16384 }; /* cgroup has a path for each controller of version 1 */
 
 struct proc_process {
 	const char *proc;
@@ -87,7 +87,7 @@ static size_t place_of(const struct proc_process *processes, const struct proces
 	return low;
 }
 
-static bool is_known(const struct proc_process *processes, const struct process_ref *ref)
+bool proc_process_is_known(const struct proc_process *processes, const struct process_ref *ref)
 {
 	size_t at = place_of(processes, ref);
 
@@ -254,13 +254,15 @@ static bool read_parent(const struct proc_process *processes, const struct proc_
 	       ret_parent->ref.start_ns <= stat->ref.start_ns;
 }
 
-void proc_process_tell(struct proc_process *processes, const struct process_ref *ref)
+bool proc_process_tell(struct proc_process *processes, const struct process_ref *ref)
 {
 	struct proc_stat stat, parent;
 
-	if (is_known(processes, ref) || proc_read_stat(processes->proc, ref->pid, &stat) < 0 ||
+	if (proc_process_is_known(processes, ref))
+		return true;
+	if (proc_read_stat(processes->proc, ref->pid, &stat) < 0 ||
 		!process_ref_equal(&stat.ref, ref))
-		return;
+		return false;
 	for (int i = 0; i < PROCESS_ANCESTORS_MAX; i++) {
 		bool has_parent = read_parent(processes, &stat, &parent);
 		struct process_ref above = {0};
@@ -268,30 +270,30 @@ void proc_process_tell(struct proc_process *processes, const struct process_ref 
 		if (has_parent)
 			above = parent.ref;
 		if (!describe(processes, &stat, &above))
-			return;
+			return i > 0;
 		remember(processes, &stat.ref);
-		if (!has_parent || is_known(processes, &above))
-			return;
+		if (!has_parent || proc_process_is_known(processes, &above))
+			break;
 		stat = parent;
 	}
+	return true;
 }
 
-void proc_process_reap(struct proc_process *processes,
-	void (*gone)(void *ctx, const struct process_ref *ref), void *ctx)
+size_t proc_process_reap(struct proc_process *processes)
 {
-	size_t kept = 0;
+	size_t kept = 0, gone;
 
 	for (size_t i = 0; i < processes->count; i++) {
 		struct process_ref ref = processes->known[i];
 		struct proc_stat stat;
 
 		if (proc_read_stat(processes->proc, ref.pid, &stat) == 0 &&
-			process_ref_equal(&stat.ref, &ref)) {
+			process_ref_equal(&stat.ref, &ref))
 			processes->known[kept++] = ref;
-			continue;
-		}
-		processes->sink.exit(processes->sink.ctx, &ref);
-		gone(ctx, &ref);
+		else
+			processes->sink.exit(processes->sink.ctx, &ref);
 	}
+	gone = processes->count - kept;
 	processes->count = kept;
+	return gone;
 }

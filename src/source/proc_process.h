@@ -12,12 +12,15 @@ int proc_process_new(const char *proc, size_t max, const struct source_sink *sin
 	struct proc_process **ret_processes);
 void proc_process_free(struct proc_process *processes);
 
-/* Tells of the process and of its ancestors, if they are still there and were not told of. */
-void proc_process_tell(struct proc_process *processes, const struct process_ref *ref);
+/* Tells of the process and of its ancestors, if they were not told of. False: it is not there any
+ * more, or runs another program. */
+bool proc_process_tell(struct proc_process *processes, const struct process_ref *ref);
 
-/* Tells the sink, and gone, of those that ended or run another program by now. */
-void proc_process_reap(struct proc_process *processes,
-	void (*gone)(void *ctx, const struct process_ref *ref), void *ctx);
+/* Tells the sink of those that ended or run another program by now, and forgets them. Returns how
+ * many. */
+size_t proc_process_reap(struct proc_process *processes);
+
+bool proc_process_is_known(const struct proc_process *processes, const struct process_ref *ref);
 
 /* Those told of, sorted by pid. */
 const struct process_ref *proc_process_known(

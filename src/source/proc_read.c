@@ -18,6 +18,7 @@ enum {
 	FIELD_PARENT = 4,
 	FIELD_FLAGS = 9,
 	FIELD_START_TIME = 22, /* clock ticks since boot */
+	FIELD_END_CODE = 27,
 	FIELD_START_STACK = 28,
 	FIELD_COUNT = 29,
 };
@@ -72,7 +73,8 @@ static int parse_stat(const char *text, uint32_t pid, struct proc_stat *ret_stat
 	*ret_stat = (struct proc_stat){
 		.ref = {.start_ns = fields[FIELD_START_TIME] * (uint64_t)proc_tick_ns(),
 			.pid = pid,
-			.exec_id = (uint32_t)(fields[FIELD_START_STACK] >> 4)}, /* aligned to 16 */
+			.exec_id = (uint32_t)((fields[FIELD_START_STACK] >> 4) ^
+					      fields[FIELD_END_CODE])},
 		.parent_pid = (uint32_t)fields[FIELD_PARENT],
 		.kernel_thread = fields[FIELD_FLAGS] & KERNEL_THREAD,
 	};

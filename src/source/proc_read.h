@@ -12,8 +12,8 @@ enum { PROC_COMM_SIZE = 64 }; /* kernel threads' are longer than TASK_COMM_LEN *
 
 struct proc_stat {
 	/* start_ns is cut to a clock tick. exec_id is made of the place of the stack, which execve
-	 * throws anew: the kernel's own count is not told. 0 for strangers without CAP_SYS_PTRACE.
-	 */
+	 * throws anew, and of the program's end, for those without ASLR: the kernel's own count is
+	 * not told. 0 for strangers without CAP_SYS_PTRACE. */
 	struct process_ref ref;
 	uint32_t parent_pid;
 	bool kernel_thread;

@@ -15,7 +15,7 @@
 
 enum {
 	MISSES = 2,     /* polls that do not show a socket that is gone */
-	SEEK_TIMES = 3, /* whole looks for an owner before it is given up */
+	SEEK_TIMES = 3, /* looks for an owner before it is given up */
 };
 
 struct entry {
@@ -312,7 +312,7 @@ void proc_sockets_own(
 			       : NULL;
 		if (!want)
 			continue;
-		entry->seek -= want->sought;
+		entry->seek--;
 		if (!process_ref_known(&want->owner))
 			continue;
 		entry->owner = want->owner;
@@ -321,14 +321,15 @@ void proc_sockets_own(
 	}
 }
 
-void proc_sockets_orphan(struct proc_sockets *sockets, const struct process_ref *owner)
+void proc_sockets_orphan(struct proc_sockets *sockets,
+	bool (*lives)(const void *ctx, const struct process_ref *owner), const void *ctx)
 {
 	struct list *node;
 
 	list_for_each (node, &sockets->all) {
 		struct entry *entry = list_entry(node, struct entry, in_all);
 
-		if (process_ref_equal(&entry->owner, owner))
+		if (process_ref_known(&entry->owner) && !lives(ctx, &entry->owner))
 			entry->seek = SEEK_TIMES;
 	}
 }

@@ -29,8 +29,9 @@ size_t proc_sockets_wants(
 /* The answer, sorted by inode. */
 void proc_sockets_own(
 	struct proc_sockets *sockets, const struct proc_owner_want *wants, size_t count);
-/* The process ended: does somebody else hold its sockets? */
-void proc_sockets_orphan(struct proc_sockets *sockets, const struct process_ref *owner);
+/* Processes ended: does somebody else hold the sockets of those that do not live? */
+void proc_sockets_orphan(struct proc_sockets *sockets,
+	bool (*lives)(const void *ctx, const struct process_ref *owner), const void *ctx);
 
 /* Observations of all sockets of this poll, and of those that are gone. complete: no dump failed,
  * so that what was not seen may be gone. */

@@ -24,6 +24,7 @@ enum {
 	BUFFER_SIZE = 32768,     /* what the kernel fills at a time */
 	TIMER_TIME_WAIT = 3,     /* idiag_timer, inet_twsk_diag_fill() */
 	EVENTS_OCTETS = 4 << 20, /* waiting words of destroyed sockets */
+	EVENTS_AT_ONCE = 16384,  /* they may come as fast as they are read */
 };
 
 /* Of INET_DIAG_REQ_BYTECODE: "port chosen by the kernel: out; else: in". Offsets are in octets; the
@@ -251,13 +252,13 @@ int sock_diag_dump(
 int sock_diag_destroyed(int fd, sock_diag_visit *visit, void *ctx)
 {
 	bool lost = false;
-	int result;
+	int result = 0;
 
-	do {
+	for (int i = 0; i < EVENTS_AT_ONCE && (result >= 0 || result == -ENOBUFS); i++) {
 		result = receive(fd, 0, visit, ctx);
 		lost = lost || result == -ENOBUFS;
-	} while (result >= 0 || result == -ENOBUFS);
-	if (result != -EAGAIN)
+	}
+	if (result < 0 && result != -EAGAIN && result != -ENOBUFS)
 		return result;
 	return lost ? -ENOBUFS : 0;
 }

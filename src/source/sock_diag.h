@@ -53,8 +53,8 @@ int sock_diag_subscribe(void); /* non-blocking */
 int sock_diag_dump(
 	int fd, int family, const struct sock_diag_query *query, sock_diag_visit *visit, void *ctx);
 
-/* Visits the sockets destroyed since the last call. Returns 0 or negative errno; -ENOBUFS if some
- * were lost, after visiting the others. */
+/* Visits the sockets destroyed since the last call; of very many some only, the others wait.
+ * Returns 0 or negative errno; -ENOBUFS if some were lost, after visiting the others. */
 int sock_diag_destroyed(int fd, sock_diag_visit *visit, void *ctx);
 
 /* From the payload of one netlink message. False if it is no socket. Pure. */

@@ -20,7 +20,11 @@
 
 #define PROC "/proc"
 
-enum { WANTS_MAX = 4096 }; /* owners looked for in one sweep; the others in the next */
+enum {
+	WANTS_MAX = 32768,    /* owners looked for in one look; the others in the next */
+	LOOK_MS = 100,        /* of a look in one sweep; it goes on in the next */
+	FIRST_LOOK_MS = 2000, /* before the loop runs: nothing waits for it */
+};
 
 /* Bits of TCP states; UDP and raw sockets are ESTABLISHED when connected, else CLOSE. Without those
  * that have no file, and no owner any more or yet: SYN_RECV, TIME_WAIT. */
@@ -98,7 +102,8 @@ struct source_procfs {
 	int64_t now_ns;
 	bool lacks[QUERY_COUNT]; /* the kernel cannot dump this */
 	struct source_slot slots[SLOT_COUNT];
-	struct proc_owner_want wants[WANTS_MAX];
+	struct proc_owner_want wants[WANTS_MAX]; /* of the look that is under way */
+	size_t want_count;
 };
 
 /* Word of destroyed sockets. */
@@ -193,38 +198,52 @@ static int find_namespaces(struct source_procfs *source)
 
 /* Owners. */
 
-static void on_gone(void *ctx, const struct process_ref *ref)
+static bool lives(const void *ctx, const struct process_ref *ref)
 {
-	struct source_procfs *source = ctx;
+	const struct source_procfs *source = ctx;
 
-	proc_sockets_orphan(source->sockets, ref);
+	return proc_process_is_known(source->processes, ref);
 }
 
-static int find_owners(struct source_procfs *source)
+static int begin_look(struct source_procfs *source)
 {
-	size_t count = proc_sockets_wants(source->sockets, source->wants, WANTS_MAX), known_count;
+	size_t known_count;
 	const struct process_ref *known = proc_process_known(source->processes, &known_count);
-	int error;
 
-	if (count == 0)
+	source->want_count = proc_sockets_wants(source->sockets, source->wants, WANTS_MAX);
+	if (source->want_count == 0)
 		return 0;
-	error = proc_owner_find(source->owner, source->wants, count, known, known_count);
-	if (error)
+	return proc_owner_begin(
+		source->owner, source->wants, source->want_count, known, known_count);
+}
+
+static int find_owners(struct source_procfs *source, int64_t look_ms)
+{
+	int64_t end_ns = clock_boottime_ns() + look_ms * NS_PER_MS;
+	int error = proc_owner_is_looking(source->owner) ? 0 : begin_look(source);
+
+	if (error || !proc_owner_is_looking(source->owner) ||
+		!proc_owner_look(source->owner, end_ns))
 		return error;
-	for (size_t i = 0; i < count; i++)
-		if (process_ref_known(&source->wants[i].owner))
-			proc_process_tell(source->processes, &source->wants[i].owner);
-	proc_sockets_own(source->sockets, source->wants, count);
+	for (size_t i = 0; i < source->want_count; i++) {
+		struct process_ref *owner = &source->wants[i].owner;
+
+		/* it ended, or runs another program by now: who has the socket then? */
+		if (process_ref_known(owner) && !proc_process_tell(source->processes, owner))
+			*owner = (struct process_ref){0};
+	}
+	proc_sockets_own(source->sockets, source->wants, source->want_count);
 	return 0;
 }
 
-static int sweep(struct source *base)
+static int poll_all(struct source *base, int64_t look_ms)
 {
 	struct source_procfs *source = (struct source_procfs *)base;
 	int error, dumped = 0;
 
 	consume(base);
-	proc_process_reap(source->processes, on_gone, source);
+	if (proc_process_reap(source->processes) > 0)
+		proc_sockets_orphan(source->sockets, lives, source);
 	error = find_namespaces(source);
 	proc_sockets_begin(source->sockets, clock_boottime_ns());
 	for (size_t i = 0; i < source->netns.count; i++) {
@@ -233,10 +252,20 @@ static int sweep(struct source *base)
 		dumped = failed ? failed : dumped;
 	}
 	if (!error)
-		error = find_owners(source);
+		error = find_owners(source, look_ms);
 	consume(base); /* what ended since the dump is not to be taken for lost */
 	proc_sockets_report(source->sockets, dumped == 0);
 	return dumped ? dumped : error;
+}
+
+static int snapshot(struct source *base)
+{
+	return poll_all(base, FIRST_LOOK_MS);
+}
+
+static int sweep(struct source *base)
+{
+	return poll_all(base, LOOK_MS);
 }
 
 static int epoll_of(const struct source *base)
@@ -269,7 +298,7 @@ static const struct source_ops ops = {
 	.source = FLOW_SOURCE_PROCFS,
 	.fd = epoll_of,
 	.consume = consume,
-	.snapshot = sweep,
+	.snapshot = snapshot,
 	.sweep = sweep,
 	.slots = slots,
 	.free = free_source,

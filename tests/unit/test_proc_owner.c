@@ -66,12 +66,22 @@ static void hold(int pid, int fd, unsigned inode)
 	assert_int_equal(symlink(target, path), 0);
 }
 
+static void look(struct proc_owner_want *wants, size_t count, const struct process_ref *likely,
+	size_t likely_count)
+{
+	assert_int_equal(proc_owner_begin(owner, wants, count, likely, likely_count), 0);
+	assert_false(proc_owner_look(owner, 0)); /* no time: it goes on later */
+	assert_true(proc_owner_is_looking(owner));
+	assert_true(proc_owner_look(owner, INT64_MAX));
+	assert_false(proc_owner_is_looking(owner));
+}
+
 static struct proc_owner_want find(int64_t since_ns, int likely)
 {
 	struct process_ref first = {.pid = (uint32_t)likely};
 	struct proc_owner_want want = {.inode = INODE, .since_ns = since_ns};
 
-	assert_int_equal(proc_owner_find(owner, &want, 1, &first, likely ? 1 : 0), 0);
+	look(&want, 1, &first, likely ? 1 : 0);
 	return want;
 }
 
@@ -87,10 +97,9 @@ static void test_the_only_holder_is_the_owner(void **state)
 	hold(20, 4, INODE);
 	hold(21, 3, INODE + 1);
 	want = find(0, 0);
-	assert_true(want.sought);
 	assert_int_equal(want.owner.pid, 20);
 	assert_int_equal(want.owner.start_ns, 700 * proc_tick_ns());
-	assert_int_equal(want.owner.exec_id, 2);
+	assert_int_equal(want.owner.exec_id, 2 ^ 1);
 }
 
 static void test_nobody_holds_it(void **state)
@@ -101,7 +110,6 @@ static void test_nobody_holds_it(void **state)
 	add_process(1, 0, 0, 16);
 	hold(1, 3, INODE + 1);
 	want = find(0, 0);
-	assert_true(want.sought);
 	assert_false(process_ref_known(&want.owner));
 }
 
@@ -130,7 +138,6 @@ static void test_strangers_that_share_a_socket_are_not_chosen_from(void **state)
 	hold(30, 3, INODE);
 	hold(40, 3, INODE);
 	want = find(0, 0);
-	assert_true(want.sought);
 	assert_false(process_ref_known(&want.owner));
 }
 
@@ -162,11 +169,28 @@ static void test_sockets_of_one_file_have_one_owner(void **state)
 	(void)state;
 	add_process(1, 0, 0, 16);
 	hold(1, 3, INODE);
-	assert_int_equal(proc_owner_find(owner, wants, 3, NULL, 0), 0);
+	look(wants, 3, NULL, 0);
 	assert_int_equal(wants[0].inode, 7);
 	assert_int_equal(wants[0].owner.pid, 0);
 	assert_int_equal(wants[1].owner.pid, 1);
 	assert_int_equal(wants[2].owner.pid, 1);
+}
+
+static void test_all_sockets_of_a_process_are_found(void **state)
+{
+	enum { MANY = 3000 };
+	static struct proc_owner_want wants[MANY];
+
+	(void)state;
+	add_process(1, 0, 0, 16);
+	for (unsigned i = 0; i < MANY; i++) {
+		wants[i] = (struct proc_owner_want){.inode = INODE + i};
+		hold(1, (int)i, INODE + i);
+		hold(1, MANY + (int)i, INODE + i);
+	}
+	look(wants, MANY, NULL, 0);
+	for (unsigned i = 0; i < MANY; i++)
+		assert_int_equal(wants[i].owner.pid, 1);
 }
 
 static void test_a_process_that_is_gone_before_its_descriptors_are_read(void **state)
@@ -191,7 +215,8 @@ static void test_a_directory_that_is_no_proc(void **state)
 
 	(void)state;
 	assert_int_equal(proc_owner_new("/nonexistent", &nowhere), 0);
-	assert_int_equal(proc_owner_find(nowhere, &want, 1, NULL, 0), -ENOENT);
+	assert_int_equal(proc_owner_begin(nowhere, &want, 1, NULL, 0), -ENOENT);
+	assert_false(proc_owner_is_looking(nowhere));
 	proc_owner_free(nowhere);
 }
 
@@ -206,6 +231,7 @@ int main(void)
 		TEST(test_the_parent_of_a_young_holder_is_looked_at_too),
 		TEST(test_an_old_process_without_a_family_is_found_by_the_second_round),
 		TEST(test_sockets_of_one_file_have_one_owner),
+		TEST(test_all_sockets_of_a_process_are_found),
 		TEST(test_a_process_that_is_gone_before_its_descriptors_are_read),
 		TEST(test_a_directory_that_is_no_proc),
 	};
