@@ -16,11 +16,16 @@
 
 #define AF_INET            2
 #define AF_INET6           10
+#define AF_PACKET          17
 #define IPPROTO_TCP        6
 #define IPPROTO_UDP        17
 #define IPPROTO_SCTP       132
 #define IPPROTO_UDPLITE    136
 #define IPPROTO_MPTCP      262
+#define PROTOCOL_PACKET    255 /* AF_PACKET, no protocol of IP; reserved by IANA */
+#define ETH_P_IP           0x0800
+#define ETH_P_8021Q        0x8100
+#define ETH_P_IPV6         0x86dd
 #define SOCK_RAW           3
 #define PF_KTHREAD         0x00200000
 #define SO_EE_ORIGIN_ICMP  2
@@ -135,6 +140,33 @@ struct tcp_sock {
 	__u32 total_retrans;
 	__u32 srtt_us; /* shifted left by 3 */
 	bool is_mptcp;
+};
+
+struct packet_sock {
+	__be16 num; /* the protocol whose frames it gets; 0 none */
+};
+
+struct iovec {
+	void *iov_base;
+	__u64 iov_len; /* size_t */
+};
+
+enum iter_type {
+	ITER_UBUF = 5, /* since 6.0; 0 since 6.7 */
+};
+
+struct iov_iter {
+	__u8 iter_type;            /* since 5.14 */
+	const struct iovec *__iov; /* since 6.4 */
+	void *ubuf;
+};
+
+struct iov_iter___old {
+	const struct iovec *iov;
+};
+
+struct msghdr {
+	struct iov_iter msg_iter;
 };
 
 struct socket {

@@ -171,12 +171,11 @@ static __always_inline void add_to_peer(struct peer_state *peer, const struct da
 	}
 }
 
-static __always_inline void add_to_map(
-	struct __sk_buff *skb, struct socket_state *state, struct datagram *datagram)
+/* The socket's cookie is in the datagram's peer. */
+static __always_inline void add_to_map(struct socket_state *state, struct datagram *datagram)
 {
 	struct peer_state *peer, fresh = {};
 
-	datagram->peer.cookie = bpf_get_socket_cookie(skb);
 	peer = bpf_map_lookup_elem(&peers, &datagram->peer);
 	if (!peer && datagram->begins) {
 		state->has_peers = true;
@@ -246,10 +245,12 @@ static __always_inline void account_datagram(struct __sk_buff *skb, bool out)
 		first->ask_state = false;
 	if (!first && !state->has_peers && datagram.begins)
 		first = make_first_peer(sk, &datagram);
-	if (first && is_first(first, &datagram))
+	if (first && is_first(first, &datagram)) {
 		add_to_peer(&first->peer, &datagram);
-	else
-		add_to_map(skb, state, &datagram);
+		return;
+	}
+	datagram.peer.cookie = bpf_get_socket_cookie(skb);
+	add_to_map(state, &datagram);
 }
 
 static __always_inline void end_first_peer(

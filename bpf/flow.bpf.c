@@ -163,6 +163,40 @@ int BPF_PROG(socket_error_default, struct sock *sk)
 	return 0;
 }
 
+/* Slot packet: who sends frames, and who hears them. */
+SEC("fexit/packet_create")
+int BPF_PROG(
+	packet_open, struct net *net, struct socket *socket, int protocol, int kern, int result)
+{
+	if (result == 0 && !kern && socket->sk)
+		packet_opened(socket->sk);
+	return 0;
+}
+
+SEC("fexit/packet_sendmsg")
+int BPF_PROG(packet_send, struct socket *socket, struct msghdr *message, __u64 size, int result)
+{
+	if (result > 0 && socket->sk)
+		packet_sent(socket->sk, message, result);
+	return 0;
+}
+
+SEC("fentry/packet_release")
+int BPF_PROG(packet_gone, struct socket *socket)
+{
+	if (socket->sk)
+		packet_released(socket->sk);
+	return 0;
+}
+
+SEC("tp_btf/sock_send_length")
+int BPF_PROG(packet_send_length, struct sock *sk, int result, int flags)
+{
+	if (result > 0 && sk->__sk_common.skc_family == AF_PACKET)
+		packet_sent_blind(sk, result);
+	return 0;
+}
+
 /* Slot bind. */
 SEC("cgroup/post_bind4")
 int bind_v4(struct bpf_sock *sk)
@@ -272,7 +306,7 @@ int snapshot_sockets(struct bpf_iter__task_file *ctx)
 	if (!socket)
 		return 0;
 	sk = socket->sk;
-	if (sk && is_inet(sk))
+	if (sk && (is_inet(sk) || sk->__sk_common.skc_family == AF_PACKET))
 		snapshot_socket(task, sk);
 	return 0;
 }

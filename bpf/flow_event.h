@@ -49,8 +49,9 @@ enum event_owner_flags {
 	EVENT_OWNER_SNAPSHOT = 0x04,  /* opener and user were found by the start-up snapshot */
 	EVENT_DIRECTION_OUT = 0x08,
 	EVENT_DIRECTION_IN = 0x10,
-	EVENT_PEER_FIN = 0x20, /* octets_in counts the sequence number of the peer's FIN */
-	EVENT_FAILED = 0x40,   /* connect(2) failed; why is in error, 0 where that is not known */
+	EVENT_PEER_FIN = 0x20,  /* octets_in counts the sequence number of the peer's FIN */
+	EVENT_DATAGRAMS = 0x80, /* summed up, whatever the protocol: TCP of a raw socket, too */
+	EVENT_FAILED = 0x40,    /* connect(2) failed; why is in error, 0 where that is not known */
 };
 
 struct event_flow {

@@ -4,6 +4,7 @@
 
 #include "connect.bpf.h"
 #include "error.bpf.h"
+#include "packet.bpf.h"
 #include "tcp.bpf.h"
 
 /* A socket in the file table of task, from before the programs were attached. */
@@ -27,7 +28,7 @@ static __always_inline void snapshot_socket(struct task_struct *task, struct soc
 	state->flags |= EVENT_OWNER_SNAPSHOT;
 	if (tcp && tcp_state == TCP_LISTEN)
 		state->listens = true;
-	else if (!tcp && BPF_CORE_READ((const struct inet_sock *)sk, inet_sport))
+	else if (!tcp && is_inet(sk) && BPF_CORE_READ((const struct inet_sock *)sk, inet_sport))
 		state->bound = true;
 }
 
@@ -123,6 +124,10 @@ static __always_inline void sweep_socket(
 	if (ignore_kernel_socket(sk, state))
 		return;
 	event.cookie = bpf_get_socket_cookie(sk);
+	if (sk->__sk_common.skc_family == AF_PACKET) {
+		sweep_packet(seq, sk, state, &event);
+		return;
+	}
 	if (sweep_connect(seq, sk, state, &event))
 		return;
 	if (state->listens || waits_for_datagrams(sk, state))

@@ -105,7 +105,7 @@ static __always_inline void fill_peer(struct event_flow *event, const struct pee
 	__builtin_memcpy(event->remote, remote, sizeof(event->remote));
 	event->local_port = peer->local_port;
 	event->remote_port = remote_port;
-	event->flags |= peer->direction;
+	event->flags |= peer->direction | EVENT_DATAGRAMS;
 	event->start_ns = peer->start_ns;
 	event->time_ns = peer->last_ns;
 	event->octets_out = peer->octets_out;

@@ -35,22 +35,11 @@ static const struct {
 	uint8_t number;
 	const char *name;
 } protocols[] = {
-	{IPPROTO_ICMP, "icmp"},
-	{2, "igmp"},
-	{4, "ipip"},
-	{IPPROTO_TCP, "tcp"},
-	{IPPROTO_UDP, "udp"},
-	{33, "dccp"},
-	{41, "ipv6"},
-	{47, "gre"},
-	{50, "esp"},
-	{51, "ah"},
-	{58, "ipv6-icmp"},
-	{89, "ospf"},
-	{103, "pim"},
-	{112, "vrrp"},
-	{132, "sctp"},
+	{IPPROTO_ICMP, "icmp"}, {2, "igmp"}, {4, "ipip"}, {IPPROTO_TCP, "tcp"},
+	{IPPROTO_UDP, "udp"}, {33, "dccp"}, {41, "ipv6"}, {47, "gre"}, {50, "esp"}, {51, "ah"},
+	{58, "ipv6-icmp"}, {89, "ospf"}, {103, "pim"}, {112, "vrrp"}, {132, "sctp"},
 	{136, "udplite"},
+	{255, "packet"}, /* reserved by IANA; here frames of AF_PACKET sockets without IP */
 };
 
 const char *flow_direction_name(enum flow_direction direction)

@@ -102,7 +102,7 @@ static enum flow_outcome outcome_of(const struct event_flow *event)
 		return FLOW_OUTCOME_OPEN;
 	if (event->flags & EVENT_FAILED)
 		return event->error ? connect_outcome(event->error) : FLOW_OUTCOME_UNREACHABLE;
-	if (event->protocol == IPPROTO_TCP)
+	if (event->protocol == IPPROTO_TCP && !(event->flags & EVENT_DATAGRAMS))
 		return tcp_outcome(event);
 	return datagram_outcome(event);
 }

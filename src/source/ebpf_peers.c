@@ -92,7 +92,7 @@ static void fill_event(struct event_flow *event, const struct peer_key *key,
 	if (socket)
 		*event = *socket;
 	event->flags &= ~(uint32_t)(EVENT_DIRECTION_IN | EVENT_DIRECTION_OUT);
-	event->flags |= state->direction;
+	event->flags |= state->direction | EVENT_DATAGRAMS;
 	event->cookie = key->cookie;
 	event->time_ns = state->last_ns;
 	event->start_ns = state->start_ns;

@@ -52,6 +52,15 @@ static const struct ebpf_slot all_slots[EBPF_SLOT_COUNT] = {
 		.rungs = {{"tp_btf", NULL, {"socket_error"}}, /* since Linux 5.14 */
 			{"fentry", NULL, {"socket_error_default"}}},
 	},
+	[EBPF_SLOT_PACKET] = {
+		.name = "packet",
+		.loss = "frames of AF_PACKET sockets are not recorded, nor who hears them",
+		.rungs = {{"fexit", NULL, {"packet_open", "packet_send", "packet_gone"}},
+			{"tp_btf", /* since Linux 6.3 */
+				"frames of AF_PACKET sockets are recorded without their ends, and those "
+				"who hear frames only if they did at the start or send themselves",
+				{"packet_send_length"}}},
+	},
 	[EBPF_SLOT_BIND] = {
 		.name = "bind",
 		.loss = "who bound a UDP socket is not known, and no UDP listeners",

@@ -57,7 +57,8 @@ static void on_event(void *ctx, const void *data, size_t size, uint64_t end)
 	const struct event_flow *event = data;
 	bool is_stored = end <= source->resume;
 
-	if (size >= sizeof(*event) && event->type == EVENT_SOCKET_GONE)
+	if (size >= sizeof(*event) &&
+		(event->type == EVENT_SOCKET || event->type == EVENT_SOCKET_GONE))
 		ebpf_peers_note(source->peers, event);
 	else if (!is_stored || ebpf_event_is_process(data, size))
 		ebpf_event_dispatch(data, size, &source->sink);

@@ -37,6 +37,7 @@ struct running {
 
 static const struct case_entry *(*const themes[])(void) = {
 	case_failed,
+	case_packet,
 	case_tcp,
 	case_transport,
 	case_end,

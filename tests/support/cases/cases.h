@@ -11,6 +11,7 @@ struct case_entry {
  */
 const struct case_entry *case_before(void);
 const struct case_entry *case_failed(void);
+const struct case_entry *case_packet(void);
 const struct case_entry *case_tcp(void);
 const struct case_entry *case_transport(void);
 const struct case_entry *case_end(void);
