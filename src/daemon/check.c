@@ -117,6 +117,7 @@ enum check_status check_run(const struct config *config)
 
 	small.ring_octets = RING_OCTETS;
 	small.max_peers = small.max_processes = small.max_flows = TABLE_ENTRIES;
+	small.pin_path = NULL; /* what is pinned waits for the next daemon */
 	if (live_source_open(&small, &nobody, &source, why) == 0) {
 		result.source = flow_source_name(source->ops->source);
 		result.slots = source->ops->slots(source, &result.slot_count);

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -24,12 +26,14 @@
 #include "util/clock.h"
 #include "util/log.h"
 
+#define LOG "log"
+
 enum { START_S = 60, RECORD_S = 8, POLL_MS = 20, PATH_SIZE = 4096 };
 
-enum verdict { RIGHT, INEXACT, WRONG, MISSING, SKIPPED, VERDICT_COUNT };
+enum verdict { RIGHT, INEXACT, UNSEEN, WRONG, MISSING, SKIPPED, VERDICT_COUNT };
 
 static const char *const verdict_words[VERDICT_COUNT] = {
-	"right", "inexact", "wrong", "missing", "skipped"};
+	"right", "inexact", "unseen", "wrong", "missing", "skipped"};
 
 /* One end of a conversation, as it must be recorded. */
 struct expected_flow {
@@ -42,12 +46,21 @@ struct expected_flow {
 
 struct selftest {
 	char directory[PATH_SIZE / 2];
-	char database[PATH_SIZE], log[PATH_SIZE];
+	int directory_fd; /* nothing but what is in this very directory is written or removed */
+	char database[PATH_SIZE];
 	pid_t recorder;
 	struct selftest_talk talks[SELFTEST_TALKS_MAX];
 	size_t talk_count;
 	unsigned int verdicts[VERDICT_COUNT];
 };
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int number)
+{
+	(void)number;
+	interrupted = 1;
+}
 
 /* Reading back. */
 
@@ -72,8 +85,8 @@ static bool same_text(const struct store_report *report, size_t column, const ch
 	return found && strlen(text) == length && memcmp(found, text, length) == 0;
 }
 
-/* Method and pid decide: a record that names another process and calls that exact is a lie, one
- * that says how it knows is merely inexact. */
+/* A record that calls itself exact and is not is a lie, one that says how it knows is merely
+ * inexact; so is one that does not say which way the connection went. */
 static enum verdict judge_row(const struct store_report *report,
 	const struct expected_flow *expected, char *why, size_t size)
 {
@@ -82,12 +95,17 @@ static enum verdict judge_row(const struct store_report *report,
 	size_t length;
 	const char *method = store_report_text(report, 3, &length);
 	bool exact = same_text(report, 3, "exact");
+	const char *direction = store_report_text(report, 4, &length);
+	bool directed = same_text(report, 4, expected->direction);
 
-	snprintf(why, size, "%s, pid %lld, %lld B out, %lld B in", method ? method : "",
-		(long long)pid, (long long)out, (long long)in);
+	snprintf(why, size, "%s, pid %lld, %lld B out, %lld B in%s%s", method ? method : "",
+		(long long)pid, (long long)out, (long long)in, directed ? "" : ", direction ",
+		directed ? "" : direction);
 	if (exact && (pid != expected->pid || (uint64_t)out != expected->octets_out ||
 			     (uint64_t)in != expected->octets_in))
 		return WRONG;
+	if (!directed)
+		return same_text(report, 4, "unknown") ? INEXACT : WRONG;
 	return exact ? RIGHT : INEXACT;
 }
 
@@ -97,17 +115,29 @@ static int prepare(struct store_reader *reader, const struct expected_flow *expe
 	char name[FLOW_PROTOCOL_NAME_SIZE];
 
 	if (store_report_new(reader,
-		    "SELECT pid, octets_out, octets_in, method FROM flows WHERE open = 0 AND"
-		    " protocol = :protocol AND direction = :direction AND"
-		    " local_port = :local_port AND remote_port = :remote_port",
+		    "SELECT pid, octets_out, octets_in, method, direction FROM flows WHERE"
+		    " open = 0 AND protocol = :protocol AND local_port = :local_port AND "
+		    "remote_port = :remote_port",
 		    ret_report, error))
 		return -1;
 	store_report_bind_text(
 		*ret_report, "protocol", flow_protocol_name(expected->talk->protocol, name));
-	store_report_bind_text(*ret_report, "direction", expected->direction);
 	store_report_bind_integer(*ret_report, "local_port", expected->local_port);
 	store_report_bind_integer(*ret_report, "remote_port", expected->remote_port);
 	return 0;
+}
+
+static bool is_polled(struct store_reader *reader)
+{
+	struct store_report *report = NULL;
+	struct store_error error;
+	bool polled = false;
+
+	if (store_report_new(
+		    reader, "SELECT 1 FROM coverage WHERE source = 'procfs'", &report, &error) == 0)
+		polled = store_report_step(report, &error) == 1;
+	store_report_free(report);
+	return polled;
 }
 
 static enum verdict judge(
@@ -130,6 +160,10 @@ static enum verdict judge(
 		}
 	}
 	store_report_free(report);
+	if (verdict == MISSING && expected->talk->unpolled && is_polled(reader)) {
+		snprintf(why, size, "%s", expected->talk->unpolled);
+		verdict = UNSEEN;
+	}
 	return verdict;
 }
 
@@ -175,10 +209,11 @@ static int configure(struct config *config, const struct selftest *test)
 	return set_option(config, "db", test->database);
 }
 
-static void record(struct config *config, const char *log)
+static void record(struct config *config, const struct selftest *test)
 {
-	int fd = open(log, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	int fd = openat(test->directory_fd, LOG, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
+	prctl(PR_SET_PDEATHSIG, SIGTERM); /* never longer than the test */
 	if (fd >= 0)
 		dup2(fd, STDERR_FILENO);
 	unsetenv("NOTIFY_SOCKET"); /* that is the service's own */
@@ -187,7 +222,7 @@ static void record(struct config *config, const char *log)
 
 static bool recorder_lives(const struct selftest *test)
 {
-	return waitpid(test->recorder, NULL, WNOHANG) == 0;
+	return !interrupted && waitpid(test->recorder, NULL, WNOHANG) == 0;
 }
 
 /* Opens the database as soon as the recorder has made it, which it does when its hooks are
@@ -219,7 +254,7 @@ static void make_and_wait(struct selftest *test, struct store_reader *reader)
 
 	test->talk_count = selftest_traffic(test->talks);
 	deadline_ns = clock_boottime_ns() + RECORD_S * (int64_t)NS_PER_S;
-	while (!all_recorded(test, reader) && clock_boottime_ns() < deadline_ns)
+	while (!interrupted && !all_recorded(test, reader) && clock_boottime_ns() < deadline_ns)
 		sleep_a_little();
 }
 
@@ -239,7 +274,7 @@ static void print_end(struct selftest *test, struct store_reader *reader,
 	test->verdicts[verdict]++;
 	printf("%-8s  %-46s  %s  %s\n", verdict_words[verdict], talk->what,
 		client ? "client" : "server", why);
-	if (verdict != RIGHT && verdict != SKIPPED)
+	if (verdict != RIGHT && verdict != UNSEEN && verdict != SKIPPED)
 		printf("%-8s  expected: exact, pid %lld, %llu B out, %llu B in\n", "",
 			(long long)expected.pid, (unsigned long long)expected.octets_out,
 			(unsigned long long)expected.octets_in);
@@ -247,7 +282,8 @@ static void print_end(struct selftest *test, struct store_reader *reader,
 
 static void print_log(const struct selftest *test)
 {
-	FILE *stream = fopen(test->log, "re");
+	int fd = openat(test->directory_fd, LOG, O_RDONLY | O_CLOEXEC);
+	FILE *stream = fd < 0 ? NULL : fdopen(fd, "r");
 	char line[1024];
 
 	while (stream && fgets(line, sizeof(line), stream))
@@ -260,20 +296,24 @@ static enum selftest_status print_verdicts(const struct selftest *test)
 {
 	const unsigned int *count = test->verdicts;
 
-	printf("%u right, %u inexact, %u wrong, %u missing, %u skipped\n", count[RIGHT],
-		count[INEXACT], count[WRONG], count[MISSING], count[SKIPPED]);
+	for (size_t i = 0; i < VERDICT_COUNT; i++)
+		printf("%s%u %s", i ? ", " : "", count[i], verdict_words[i]);
+	putchar('\n');
 	if (count[WRONG] || count[MISSING] || count[RIGHT] + count[INEXACT] == 0)
 		return SELFTEST_FAILED;
-	return count[INEXACT] ? SELFTEST_INEXACT : SELFTEST_RIGHT;
+	return count[INEXACT] || count[UNSEEN] ? SELFTEST_INEXACT : SELFTEST_RIGHT;
 }
 
 static enum selftest_status test_and_print(struct selftest *test)
 {
-	struct store_reader *reader = wait_for_recorder(test);
+	struct store_reader *reader;
 	struct utsname kernel;
 
+	signal(SIGINT, on_interrupt); /* the recorder has its own way to end */
+	signal(SIGTERM, on_interrupt);
 	uname(&kernel);
 	printf("lastconnd " LASTCONN_VERSION " on Linux %s\n", kernel.release);
+	reader = wait_for_recorder(test);
 	if (reader)
 		make_and_wait(test, reader);
 	end_recorder(test);
@@ -291,19 +331,24 @@ static enum selftest_status test_and_print(struct selftest *test)
 static int make_directory(struct selftest *test)
 {
 	const char *base = getenv("TMPDIR");
+	struct stat found;
 
 	snprintf(test->directory, sizeof(test->directory), "%s/lastconn-selftest-XXXXXX",
 		base && *base ? base : "/tmp");
 	if (!mkdtemp(test->directory))
 		return -errno;
+	test->directory_fd = open(test->directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (test->directory_fd < 0 || fstat(test->directory_fd, &found) < 0)
+		return -errno;
+	if (found.st_uid != geteuid())
+		return -EPERM; /* whoever may write to TMPDIR has put another in its place */
 	snprintf(test->database, sizeof(test->database), "%s/history.db", test->directory);
-	snprintf(test->log, sizeof(test->log), "%s/log", test->directory);
 	return 0;
 }
 
 static void remove_directory(const struct selftest *test)
 {
-	DIR *directory = opendir(test->directory);
+	DIR *directory = fdopendir(test->directory_fd);
 	const struct dirent *entry;
 
 	while (directory && (entry = readdir(directory)))
@@ -330,7 +375,7 @@ enum selftest_status selftest_run(struct config *config)
 	} else {
 		test.recorder = fork();
 		if (test.recorder == 0)
-			record(config, test.log);
+			record(config, &test);
 		if (test.recorder > 0)
 			status = test_and_print(&test);
 		else

@@ -9,7 +9,8 @@
 enum selftest_status {
 	SELFTEST_RIGHT = 0,
 	SELFTEST_FAILED = 1,  /* a flow is missing or wrong, or nothing could be recorded */
-	SELFTEST_INEXACT = 3, /* some flows do not know their process, and say so */
+	SELFTEST_INEXACT = 3, /* some flows do not know their process, and say so, or are such as
+			       * polling never sees */
 };
 
 /* Prints to standard output. Overwrites what config says of the database and of the timeouts. */

@@ -333,13 +333,25 @@ static void direct(struct stage *stage)
 	_exit(0);
 }
 
+static const char *why_unpolled(const struct plan *plan)
+{
+	if (plan->traits & OTHER_NAMESPACE)
+		return "polling does not see a namespace that comes and goes between two polls";
+	if (plan->protocol == IPPROTO_UDP)
+		return "polling does not see datagrams of a socket that is not connected, or short";
+	return NULL;
+}
+
 static void make_talk(const struct plan *plan, struct selftest_talk *talk)
 {
 	struct stage stage = {.plan = plan, .talk = talk};
 	pid_t director = fork();
 
-	if (director == 0)
+	if (director == 0) {
+		signal(SIGINT, SIG_DFL);
+		signal(SIGTERM, SIG_DFL);
 		direct(&stage);
+	}
 	if (director < 0)
 		talk->skipped = errno;
 	else
@@ -356,6 +368,7 @@ size_t selftest_traffic(struct selftest_talk talks[static SELFTEST_TALKS_MAX])
 		return 0;
 	for (size_t i = 0; i < count; i++) {
 		shared[i] = (struct selftest_talk){.what = plans[i].what,
+			.unpolled = why_unpolled(&plans[i]),
 			.protocol = plans[i].protocol,
 			.question = i + 1,
 			.answer = ANSWER};

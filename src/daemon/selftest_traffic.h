@@ -10,7 +10,8 @@
 /* One conversation: two flows, one for each end. In memory that all processes share. */
 struct selftest_talk {
 	const char *what;
-	int skipped; /* errno of what this system does not allow; 0 it was done */
+	const char *unpolled; /* why a source that polls does not see it; NULL it does */
+	int skipped;          /* errno of what this system does not allow; 0 it was done */
 	uint8_t protocol;
 	uint16_t client_port, server_port;
 	pid_t client, server; /* who used the sockets */

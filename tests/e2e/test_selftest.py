@@ -20,10 +20,10 @@ class Selftest(harness.Case):
         done = self.run_daemon("--selftest", *options, prefix=prefix,
                                env={**os.environ, "TMPDIR": scratch})
         self.assertEqual(os.listdir(scratch), [], "the scratch directory is gone")
-        rows = re.findall(r"^(right|inexact|wrong|missing|skipped) +(\S.*?) +(client|server)  ",
+        rows = re.findall(r"^(right|inexact|unseen|wrong|missing|skipped) +(\S.*?) +(client|server)  ",
                           done.stdout, re.MULTILINE)
         counts = dict((word, int(count)) for count, word in re.findall(
-            r"(\d+) (right|inexact|wrong|missing|skipped)", done.stdout.splitlines()[-1]))
+            r"(\d+) (right|inexact|unseen|wrong|missing|skipped)", done.stdout.splitlines()[-1]))
         return done, rows, counts
 
     def test_every_flow_is_right(self):
@@ -42,6 +42,23 @@ class Selftest(harness.Case):
         self.assertIn(done.returncode, (RIGHT, INEXACT), done.stdout)
         self.assertEqual(counts["wrong"] + counts["missing"], 0, done.stdout)
         self.assertEqual(len(rows), sum(counts.values()), done.stdout)
+
+    def test_polling_is_inexact_not_wrong(self):
+        done, rows, counts = self.selftest("--source", "procfs")
+        self.assertEqual(done.returncode, INEXACT, done.stdout)
+        self.assertEqual(counts["wrong"] + counts["missing"], 0, done.stdout)
+        self.assertIn(("inexact", "TCP between short-lived processes", "server"), rows)
+
+    def test_an_interrupt_leaves_nothing(self):
+        self.need_root()
+        scratch = self.path("scratch")
+        os.mkdir(scratch)
+        test = self.start_program(harness.LASTCONND, "--selftest", "--source", "procfs",
+                                  env={**os.environ, "TMPDIR": scratch})
+        harness.wait_until("the scratch directory", lambda: os.listdir(scratch))
+        test.terminate()
+        self.assertIsNotNone(test.wait(60 * harness.SLOW))
+        self.assertEqual(os.listdir(scratch), [])
 
     def test_a_missing_flow_is_a_failure(self):
         self.need_kernel()
