@@ -55,7 +55,8 @@ class Selftest(harness.Case):
         os.mkdir(scratch)
         test = self.start_program(harness.LASTCONND, "--selftest", "--source", "procfs",
                                   env={**os.environ, "TMPDIR": scratch})
-        harness.wait_until("the scratch directory", lambda: os.listdir(scratch))
+        harness.wait_until("the scratch database", lambda: [
+            1 for _, _, files in os.walk(scratch) if "history.db" in files])
         test.terminate()
         self.assertIsNotNone(test.wait(60 * harness.SLOW))
         self.assertEqual(os.listdir(scratch), [])
