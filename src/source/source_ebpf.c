@@ -66,9 +66,27 @@ static void on_event(void *ctx, const void *data, size_t size, uint64_t end)
 		source->sink.position(source->sink.ctx, end);
 }
 
+/* Then helpers that read the kernel's memory do not exist, and programs with them are invalid. */
+static bool is_locked_down(void)
+{
+	FILE *file = fopen("/sys/kernel/security/lockdown", "re");
+	char line[128] = "";
+	bool locked;
+
+	if (!file)
+		return false;
+	locked = fgets(line, sizeof(line), file) && strstr(line, "[confidentiality]");
+	fclose(file);
+	return locked;
+}
+
 static void explain(struct source_ebpf_error *error, int number)
 {
-	if (number == EPERM || number == EACCES)
+	if (is_locked_down())
+		set_error(error, number,
+			"the kernel is locked down and refuses BPF programs that read its memory: "
+			"boot it with lockdown=integrity or none");
+	else if (number == EPERM || number == EACCES)
 		set_error(error, number,
 			"the kernel refuses BPF programs: run as root, or with the capabilities "
 			"CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN (kernel lockdown refuses them "
