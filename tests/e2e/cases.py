@@ -18,7 +18,8 @@ import json
 import sys
 
 ENDS = ("local_ip", "local_port", "remote_ip", "remote_port")
-PROCESS = ("pid", "uid", "process_start_us", "comm", "exe", "cmdline", "opener_pid", "opener_exe")
+PROCESS = ("pid", "inner_pid", "uid", "process_start_us", "comm", "exe", "cmdline", "opener_pid",
+           "opener_exe")
 COUNTERS = ("octets_out", "octets_in", "packets_out", "packets_in")
 START_TOLERANCE_US = 50000  # /proc tells ticks of 10 ms, and the wall clock is adjusted
 # slots that cost nothing else than what is_less() and the lines of truth allow for
@@ -94,12 +95,16 @@ def is_less(column, pair, flow, degraded):
         return flow["outcome"] == "unreachable"
     if set(degraded) <= NARROW:
         return False
+    if column in ("opener_pid", "opener_exe") and found is None:
+        return True
     if column in PROCESS or column == "method":
         return flow["method"] != "exact"
     if column in COUNTERS:
         return found is None or found < wanted
     if column == "netns":
         return not found
+    if "procfs" in degraded and flow["protocol"] != "tcp" and column == "outcome":
+        return found == "closed"  # what ICMP told the socket is not seen by polling
     return column in ("outcome", "direction") and found in ("lost", "idle", "unknown") or \
         column == "error" and not found
 

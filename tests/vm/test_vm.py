@@ -1,0 +1,246 @@
+#!/usr/bin/env python3
+"""The cases of attribution on stock Debian kernels (run_vm.py): on each with the best that it
+offers, then with one rung after the other taken away, with fewer privileges, and locked down. The
+traffic and its truth are made inside (suite.sh), the judgement here, by what judges the cases on
+this machine's own kernel.
+
+Prints a line for each run, and one for each case that is not as it must be. A case that a run's
+hooks cannot see may be missing, what they see less of may be degraded; nothing may be wrong.
+
+LASTCONN_VM: the kernels to test, names of the file "kernels" or "all" (default: 6.1 newest).
+LASTCONN_VM_RUNS: only these runs (default: all).
+LASTCONN_VM_BUILD: where lastconnd was built without sanitizers, too slow in here (build/release).
+LASTCONN_EXPECT_VM=1: what keeps a kernel from being tested is a failure, not a skip."""
+import collections
+import json
+import os
+import re
+import shlex
+import sys
+import time
+
+import run_vm
+
+sys.path.insert(0, os.path.join(run_vm.HERE, "..", "e2e"))
+import cases  # noqa: E402  pylint: disable=wrong-import-position
+import harness  # noqa: E402  pylint: disable=wrong-import-position
+import storm  # noqa: E402  pylint: disable=wrong-import-position
+
+BUILD = os.environ.get("LASTCONN_VM_BUILD", os.path.join(harness.ROOT, "build", "release"))
+LASTCONND = os.path.join(BUILD, "src", "daemon", "lastconnd")
+STORM_COUNT = 60
+BOOT_SECONDS, RUN_SECONDS = 60, 60
+WORST = 8  # so many cases of a run are printed
+
+# Of each hook: a program of each of its rungs, from the best on; and the traffic that only it sees.
+RUNGS = {
+    "use": ("socket_send", "inet_send"),
+    "accept": ("socket_accept",),
+    "datagram": ("datagram_out",),
+    "bind": ("bind_v4",),
+    "release": ("socket_release",),
+    "process": ("process_exec",),
+    "snapshot": ("snapshot_processes",),
+    "sweep": ("sweep_sockets",),
+}
+SEES = {"datagram": lambda line: line["protocol"] != "tcp",
+        "release": lambda line: line["protocol"] != "tcp"}
+
+# Known defects: cases that are wrong without this hook.
+AWAITED = {"use": ("raw_header_included", "raw_protocol", "udp_parent_and_child")}
+
+USER = "setpriv --reuid nobody --regid nogroup --clear-groups --no-new-privs"
+Run = collections.namedtuple("Run", "name options prefix before after how",
+                             defaults=("", "", "", "", "run"))
+
+
+def unit_capabilities():
+    """What the unit file grants, as setpriv(1) wants it."""
+    with open(os.path.join(harness.ROOT, "contrib", "lastconnd.service"), encoding="ascii") as unit:
+        words = re.search(r"^AmbientCapabilities=(.*)$", unit.read(), re.MULTILINE)[1].split()
+    return ",".join(["-all", *("+" + word.removeprefix("CAP_").lower() for word in words)])
+
+
+def rungs_off():
+    """A hook loses one rung after the other, then another hook."""
+    for hook, programs in RUNGS.items():
+        for count in range(1, len(programs) + 1):
+            options = " ".join(f"--disable-program {name}" for name in programs[:count])
+            yield Run(f"{hook}-{count}", options, how="rung")
+
+
+def runs():
+    """Those that are asked for."""
+    asked = os.environ.get("LASTCONN_VM_RUNS", "").split()
+    return [run for run in all_runs() if not asked or run.name in asked]
+
+
+def all_runs():
+    unit = unit_capabilities()
+    return (
+        Run("best"),
+        *rungs_off(),
+        Run("unit", prefix=f"{USER} --bounding-set {unit} --inh-caps {unit} --ambient-caps {unit}"),
+        Run("user", prefix=f"{USER} --bounding-set -all --inh-caps -all"),
+        Run("hidden", before="echo 2 >/proc/sys/kernel/kptr_restrict\n"
+                             "echo 3 >/proc/sys/kernel/perf_event_paranoid",
+            after="echo 0 >/proc/sys/kernel/kptr_restrict\n"
+                  "echo 2 >/proc/sys/kernel/perf_event_paranoid"),
+        Run("cgroup1", before="umount /sys/fs/cgroup",
+            after="mount -t cgroup2 cgroup /sys/fs/cgroup"),
+        # for good, so it is the last one
+        Run("lockdown", before="echo confidentiality >/sys/kernel/security/lockdown"),
+    )
+
+
+def job(table):
+    lines = [f"{name}={shlex.quote(value)}" for name, value in (
+        ("LASTCONND", LASTCONND), ("CASES", harness.CASES), ("STORM", harness.STORM),
+        ("STORM_CLIENT", harness.STORM_CLIENT), ("STORM_COUNT", str(STORM_COUNT)))]
+    lines += [f". {shlex.quote(os.path.join(run_vm.HERE, 'suite.sh'))}", "modprobe -q sctp"]
+    for run in table:
+        lines += [run.before, f"PREFIX={shlex.quote(run.prefix)}",
+                  f"{run.how} {run.name} {run.options}", run.after]
+    return "\n".join(lines)
+
+
+class Record:
+    """What one run left."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.check = json.loads(self.read("check.json"))
+        self.hooks = {hook["hook"]: hook["serving"] for hook in self.check["hooks"]}
+        self.degraded = [hook["hook"] for hook in self.check["hooks"] if hook["costs"]]
+        if self.check["source"] != "ebpf":
+            self.degraded.append(self.check["source"])
+        self.lines = cases.load(self.read("truth").splitlines())
+
+    def read(self, name):
+        path = os.path.join(self.directory, name)
+        if not os.path.exists(path):
+            return ""
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+
+    def flows(self):
+        return harness.rows(os.path.join(self.directory, "history.db"), "SELECT * FROM flows")
+
+    def may_miss(self, case):
+        """Whether only hooks that do not serve here could have seen a flow of the case."""
+        blind = [sees for hook, sees in SEES.items() if not self.hooks.get(hook)]
+        return self.check["source"] != "ebpf" or any(
+            sees(line) for sees in blind for line in self.lines
+            if line["case"] == case and "protocol" in line)
+
+    def is_awaited(self, case):
+        return any(case in names for hook, names in AWAITED.items() if not self.hooks.get(hook))
+
+    def bad_cases(self):
+        """(case, grade, text) of what is not as it must be, and the number of each grade."""
+        verdicts = cases.by_case(cases.judge(self.lines, self.flows(), self.degraded))
+        bad = [(case, grade, texts[0]) for case, (grade, texts) in sorted(verdicts.items())
+               if grade in cases.BAD and not self.is_awaited(case) and
+               not (grade == "missing" and self.may_miss(case))]
+        return bad, collections.Counter(grade for grade, _ in verdicts.values())
+
+    def check_storm(self, case):
+        """Every connection of it, with its process: a hook that is missing changes nothing here."""
+        truth = [os.path.join(self.directory, name) for name in ("server.tsv", "clients.tsv")]
+        port = int(self.read("port"))
+        flows = [f for f in self.flows() if port in (f["local_port"], f["remote_port"])]
+        storm.check_ends(case, flows, port, truth, STORM_COUNT)
+
+
+class Vm(harness.Case):
+
+    def lack(self, reason):
+        if os.environ.get("LASTCONN_EXPECT_VM") == "1":
+            self.fail(f"no virtual machine here: {reason}")
+        print(f"skipped: {reason}", file=sys.stderr)
+        self.skipTest(reason)
+
+    def need_vm(self, name):
+        asked = os.environ.get("LASTCONN_VM", "6.1 newest").split()
+        if "all" not in asked and name not in asked:
+            self.skipTest(f"LASTCONN_VM={' '.join(asked)} does not ask for it")
+        if run_vm.missing():
+            self.lack(run_vm.missing())
+        if not os.path.exists(LASTCONND):
+            self.lack(f"no {LASTCONND}: cmake --preset release && cmake --build --preset release")
+        try:
+            return run_vm.fetch(name)
+        except run_vm.VmError as error:
+            return self.lack(str(error))
+
+    def boot(self, name):
+        """All runs on this kernel, as {run: its record}."""
+        kernel, table = self.need_vm(name), runs()
+        begin = time.monotonic()
+        status, results = run_vm.run(kernel, job(table), BOOT_SECONDS + RUN_SECONDS * len(table))
+        with results:
+            results.extractall(self.directory)
+        print(f"\n{kernel.release}: {time.monotonic() - begin:.0f} s")
+        self.assertEqual(status, 0)
+        return {run.name: Record(self.path(run.name)) for run in table}
+
+    def report(self, name, record, bad, grades):
+        begin, end = map(float, record.read("seconds").split())
+        lacking = [hook for hook, serving in record.hooks.items() if not serving]
+        print(f"{name:<12} {end - begin:3.0f} s  {record.check['source']}"
+              f"{' without ' if lacking else ''}{' '.join(lacking)}: "
+              + ", ".join(f"{count} {grade}" for grade, count in sorted(grades.items())))
+        for case, grade, text in bad[:WORST]:
+            print(f"    {case:<28} {grade:<8} {text[:200]}")
+        if bad[WORST:]:
+            print(f"    and {len(bad) - WORST} more")
+
+    def judge(self, name, record):
+        if not record.read("seconds"):
+            return  # the same hooks as another run
+        self.assertEqual(record.read("status"), "0\n", record.read("log")[-2000:])
+        bad, grades = record.bad_cases()
+        self.report(name, record, bad, grades)
+        if bad:
+            self.fail(f"{len(bad)} cases, see above")
+        if record.check["source"] == "ebpf":
+            record.check_storm(self)
+
+    def check_words(self, records):
+        """What lastconnd says about each run."""
+        best = records["best"].hooks
+        if "unit" in records:
+            self.assertEqual(records["unit"].hooks, best, "as the unit runs it")
+        if "hidden" in records:
+            self.assertEqual(records["hidden"].hooks, best, "kptr_restrict, perf_event_paranoid")
+        for hook, programs in RUNGS.items():
+            last = f"{hook}-{len(programs)}"
+            if last in records:
+                self.assertIsNone(records[last].hooks[hook], "RUNGS does not know all rungs")
+        for run, word in (("user", "CAP_BPF"), ("lockdown", "locked down")):
+            if run in records:
+                self.assertIn(word, records[run].read("log"))
+
+    def check_kernel(self, kernel):
+        records = self.boot(kernel)
+        for name, record in records.items():
+            with self.subTest(kernel=kernel, run=name):
+                self.judge(name, record)
+        with self.subTest(kernel=kernel):
+            self.check_words(records)
+
+    def test_5_10(self):
+        self.check_kernel("5.10")
+
+    def test_6_1(self):
+        self.check_kernel("6.1")
+
+    def test_6_12(self):
+        self.check_kernel("6.12")
+
+    def test_newest(self):
+        self.check_kernel("newest")
+
+
+if __name__ == "__main__":
+    harness.main()
