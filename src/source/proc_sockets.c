@@ -175,12 +175,14 @@ static void tell_listener(
 	sockets->sink.listener(sockets->sink.ctx, &record, time_ns, gone);
 }
 
-/* A connection that its own counters leave open is incoming if somebody listens on its port. */
+/* Of what its own counters leave open: incoming if somebody listens on its port. A connected UDP
+ * socket asks rather than answers; for TCP that nobody listens (any more) proves nothing. */
 static enum flow_direction guess_direction(
 	const struct proc_sockets *sockets, const struct flow_key *key)
 {
-	return listener_table_accepts(sockets->listeners, key) ? FLOW_DIRECTION_IN
-							       : FLOW_DIRECTION_OUT;
+	if (listener_table_accepts(sockets->listeners, key))
+		return FLOW_DIRECTION_IN;
+	return key->protocol == IPPROTO_TCP ? FLOW_DIRECTION_UNKNOWN : FLOW_DIRECTION_OUT;
 }
 
 static void observe(const struct proc_sockets *sockets, const struct entry *entry,
