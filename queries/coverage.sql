@@ -1,9 +1,9 @@
 -- What could have been missed, and when: the window and its covered share, then the newest first.
 -- 'down' and its like: nothing was recorded. Losses and missing hooks: something may be missing.
--- Snapshots, clock steps and suspends: nothing is, but pasts or times are in doubt. What was
--- recorded is there too: each run of lastconnd, and each capture file that was read. Without 'since'
--- the window begins with the first of them; a history of capture files ends with its last packet, any
--- other one now. who, flows and top end with the one line that 'line=1' gives.
+-- Clock steps: when it was is in doubt. Snapshots and suspends: nothing is missing. What was recorded
+-- is there too: each run of lastconnd, and each capture file that was read. Without 'since' the window
+-- begins with the first of them. It ends with what is stored: with the last packet of capture files,
+-- some seconds ago while lastconnd runs. Where lastconnd does not run any more it ends now. who, flows and top end with the one line that 'line=1' gives.
 --
 -- param since: from this time on [time]
 -- param until: before this time [time]
@@ -22,11 +22,9 @@
 -- column share: of the window that is covered, in percent; null: another interval [wide]
 
 WITH
--- A run of lastconnd is alive if its heartbeat, at least every 15 s, is fresh.
 runs (from_us, until_us, what, means, detail) AS MATERIALIZED (
 	SELECT r.start_us,
-		max(r.start_us, coalesce(r.end_us,
-			iif(r.heartbeat_us >= :now_us - 30000000, :now_us, r.heartbeat_us))),
+		max(r.start_us, coalesce(r.end_us, r.heartbeat_us)),
 		'recorded', 'lastconnd ran', 'lastconnd ' || r.version || ', pid ' || r.pid || ', ' || r.host
 	FROM run AS r
 	JOIN boot AS b ON b.id = r.boot
@@ -43,13 +41,19 @@ spans (from_us, until_us, live) AS MATERIALIZED (
 	UNION ALL
 	SELECT from_us, until_us, FALSE FROM runs WHERE what = 'file'
 ),
-total (from_us, until_us, live) AS MATERIALIZED (
-	SELECT min(from_us), max(until_us), max(live) FROM spans
+-- Runs that were killed have no end either. A running lastconnd stores a heartbeat, the time up to
+-- which it has stored all, about every 15 s.
+total (from_us, until_us, live, runs, fresh) AS MATERIALIZED (
+	SELECT min(from_us), max(until_us), max(live), runs,
+		runs AND max(until_us) BETWEEN :now_us - 60000000 AND :now_us
+	FROM spans CROSS JOIN (
+		SELECT coalesce((SELECT r.end_us IS NULL FROM run AS r JOIN boot AS b ON b.id = r.boot
+			WHERE b.boot_uuid <> '' ORDER BY r.id DESC LIMIT 1), 0) AS runs
+	)
 ),
 asked (from_us, until_us, live, zone) AS MATERIALIZED (
 	SELECT coalesce(:since, from_us),
-		CASE WHEN :until IS NOT NULL THEN min(:until, :now_us)
-			WHEN live THEN :now_us ELSE until_us END,
+		min(coalesce(:until, :now_us), iif(fresh OR (NOT live AND :until IS NULL), until_us, :now_us)),
 		live, iif(:utc, '+0 seconds', 'localtime')
 	FROM total
 	WHERE from_us IS NOT NULL
@@ -63,11 +67,12 @@ holes (from_us, until_us, what) AS (
 	) AS s
 	CROSS JOIN asked AS a
 	UNION ALL
-	SELECT t.until_us, a.until_us, iif(a.live, 'down', 'not in the file')
+	SELECT t.until_us, a.until_us, iif(NOT a.live, 'not in the file', iif(t.runs, 'no sign of life', 'down'))
 	FROM total AS t CROSS JOIN asked AS a
 ),
 words (what, means) AS (VALUES
 	('down', 'lastconnd did not run: nothing was recorded'),
+	('no sign of life', 'lastconnd stored nothing since: it is dead, hangs or cannot write'),
 	('not begun', 'lastconnd had not run yet: nothing was recorded'),
 	('not in the file', 'no capture file that was read covers it'),
 	('ring full', 'the kernel had more to tell than lastconnd read in time'),
@@ -75,6 +80,7 @@ words (what, means) AS (VALUES
 	('table full', 'a table of lastconnd was full'),
 	('queue full', 'records were dropped, the disk was too slow, full or locked'),
 	('file truncated', 'the capture file ends within a packet, or is damaged'),
+	('packets skipped', 'packets of the capture file are cut off, malformed or of an unknown kind'),
 	('slot missing', 'the kernel refused a hook'),
 	('slot degraded', 'a hook sees less than on other kernels'),
 	('owners unsure', 'flows were seen, but less of whose they are'),
@@ -142,9 +148,12 @@ losses (text, some, owners) AS (
 				WHEN 'table full' THEN lost || 'losses in full tables'
 				WHEN 'queue full' THEN lost || 'records dropped before the disk'
 				WHEN 'unaccounted' THEN labels || ' in no flow'
-				WHEN 'slot missing' THEN 'without the hook ' || labels
-				WHEN 'slot degraded' THEN 'second best for the hook ' || labels
-				WHEN 'owners unsure' THEN 'owners less sure for the hook ' || labels
+				WHEN 'packets skipped' THEN 'packets of the file that could not be read: ' || CAST(lost AS INTEGER)
+				WHEN 'clock step' THEN
+					printf('the clock was set by %.4g s', CAST(lost AS INTEGER) / 1000.0)
+				WHEN 'slot missing' THEN 'hooks missing: ' || labels
+				WHEN 'slot degraded' THEN 'hooks that see less: ' || labels
+				WHEN 'owners unsure' THEN 'owners less sure: ' || labels
 				ELSE what END AS text
 		FROM (
 			-- Where nothing could be counted there is no number.
@@ -167,24 +176,28 @@ summary (from_us, until_us, share, line, evidence) AS MATERIALIZED (
 	SELECT from_us, until_us, share,
 		CASE WHEN until_us <= from_us AND :since IS NULL
 				THEN 'the window ends before the first record of all'
+			WHEN until_us <= from_us AND :since >= :now_us THEN 'the window is still to come'
+			WHEN until_us <= from_us AND fresh AND :until > :since IS NOT FALSE
+				THEN 'the window is not stored yet; ask again in half a minute'
 			WHEN until_us <= from_us THEN 'the window is empty'
+			WHEN ahead THEN 'the history goes on after now: the clock was set back, or is another machine''s'
 			WHEN gaps = 0 THEN iif(some, 'recorded ', 'complete ') || span
 				|| coalesce('; ' || losses, '')
 			ELSE printf('%.2f %% of the time ', share) || span
 				|| iif(gaps = 1, '; a gap of ', '; ' || gaps || ' gaps, the longest ')
 				|| (SELECT text FROM longest) || coalesce('; ' || losses, '') END,
-		iif(until_us > from_us AND gaps = 0 AND NOT some, 2 - owners, 0)
+		iif(until_us > from_us AND gaps = 0 AND NOT some AND NOT ahead, 2 - owners, 0)
 	FROM (
 		SELECT a.from_us, a.until_us,
 			-- Rounded down: 100 is all of it.
 			CAST(10000 * (1 - 1.0 * g.uncovered_us / max(1, a.until_us - a.from_us)) AS INTEGER)
 				/ 100.0 AS share,
 			g.gaps, l.text AS losses, l.some, l.owners,
-			iif(:until IS NULL AND a.live, 'since ', 'from ')
-				|| datetime(a.from_us / 1000000, 'unixepoch', a.zone)
-				|| iif(:until IS NULL AND a.live, '',
-					' to ' || datetime(a.until_us / 1000000, 'unixepoch', a.zone)) AS span
-		FROM asked AS a
+			t.fresh, t.live AND t.until_us > :now_us AS ahead,
+			'from ' || datetime(a.from_us / 1000000, 'unixepoch', a.zone)
+				|| ' to ' || datetime(a.until_us / 1000000, 'unixepoch', a.zone) AS span
+		FROM total AS t
+		CROSS JOIN asked AS a
 		CROSS JOIN gaps AS g
 		CROSS JOIN losses AS l
 	)

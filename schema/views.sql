@@ -265,15 +265,15 @@ SELECT
 	c.what AS what,
 	c.count AS count,               -- of what was lost; 0: not countable
 	nullif(c.detail, '') AS detail,
-	c.missed AS missed,             -- all; some; owners: of some flows; none: nothing, but
-	                                -- times or pasts are in doubt
+	c.missed AS missed,             -- all; some, or when is in doubt; owners: of some flows;
+	                                -- none: nothing
 	c.open AS open                  -- 1: it goes on as long as the last run; until_us: its heartbeat
 FROM (
 	SELECT i.from_us, coalesce(i.until_us, r.end_us, r.heartbeat_us) AS until_us, i.source,
 		i.what, i.count, i.detail, i.until_us IS NULL AS open,
 		CASE WHEN i.what = 'down' THEN 'all'
 			WHEN i.what = 'owners unsure' THEN 'owners'
-			WHEN i.what IN ('snapshot', 'clock step', 'suspend') THEN 'none'
+			WHEN i.what IN ('snapshot', 'suspend') THEN 'none'
 			ELSE 'some' END AS missed
 	FROM coverage_interval AS i
 	LEFT JOIN run AS r ON r.id = i.run

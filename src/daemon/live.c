@@ -76,9 +76,12 @@ static void sweep(struct live *live)
 
 	read_clock(live);
 	error = live->source->ops->sweep(live->source);
-	pipeline_losses_read(live->recorder.pipeline);
+	if (error >= 0)
+		pipeline_losses_read(live->recorder.pipeline);
 	if (error < 0 && !live->swept_badly)
-		log_warning("cannot read the counters of open sockets: %s", strerror(-error));
+		log_warning("cannot read the counters of open sockets: %s; until that works again "
+			    "nothing that is not found is evidence",
+			strerror(-error));
 	live->swept_badly = error < 0;
 }
 
@@ -170,7 +173,7 @@ static void on_flush(uv_timer_t *timer)
 {
 	struct live *live = timer->data;
 
-	read_clock(live); /* before the ring is read: up to then all is seen */
+	read_clock(live);
 	live->source->ops->consume(live->source);
 	pipeline_flush(live->recorder.pipeline);
 }
@@ -364,6 +367,21 @@ static void go_on(struct live *live)
 	log_info("goes on with the programs of the last run");
 }
 
+/* What the sockets from before the start do is not seen as theirs. */
+static void cover_no_snapshot(struct live *live, int error)
+{
+	struct coverage_record record = {
+		.from_us = live->begin_us,
+		.what = COVERAGE_SLOT_DEGRADED,
+		.source = live->source->ops->source,
+	};
+
+	snprintf(record.detail, sizeof(record.detail),
+		"snapshot: cannot see the sockets from before the start: %s", strerror(-error));
+	pipeline_cover(live->recorder.pipeline, &record);
+	log_warning("%s", record.detail);
+}
+
 /* From nothing to recording; the database is touched last. */
 static int start(struct live *live)
 {
@@ -390,9 +408,10 @@ static int start(struct live *live)
 		go_on(live);
 	snapshot = live->source->ops->snapshot(live->source);
 	if (snapshot < 0)
-		log_warning(
-			"cannot see the sockets from before the start: %s", strerror(-snapshot));
-	else if (live->sweeps)
+		cover_no_snapshot(live, snapshot);
+	else
+		pipeline_losses_read(live->recorder.pipeline);
+	if (snapshot >= 0 && live->sweeps)
 		pipeline_resumed(
 			live->recorder.pipeline, store_before(live->recorder.store)->last_us);
 	return 0;

@@ -18,7 +18,7 @@
 #include "util/clock.h"
 
 enum {
-	PENDING_MAX = 32, /* intervals of different kinds; past it the last ones grow together */
+	PENDING_MAX = 64, /* intervals of different kinds; past it the last ones grow together */
 	ATTRIBUTION_RECORDS_MAX = 2 * PROCESS_ANCESTORS_MAX + 1, /* of one flow */
 };
 static_assert((int)ATTRIBUTION_RECORDS_MAX < (int)WRITER_BATCH_RECORDS, "a flow fits a batch");
@@ -33,7 +33,8 @@ struct pipeline {
 	struct writer *writer;
 	struct batch *batch; /* being filled; NULL when there is no memory for one */
 	int64_t now_ns, wall_offset_ns;
-	int64_t losses_read_us; /* up to then losses are told */
+	int64_t losses_read_us; /* up to then all that was seen or lost is told */
+	int64_t batch_from_us;  /* what the batch tells of happened since, or is open in others */
 	uint64_t position;      /* of the source: what came before is in a batch */
 	uint64_t handed_over;   /* the same, of the batches that the writer has */
 	uint64_t flushed;       /* the same, of the last flush */
@@ -61,7 +62,7 @@ static void merge(struct coverage_record *into, const struct coverage_record *re
 {
 	if (record->from_us < into->from_us)
 		into->from_us = record->from_us;
-	if (record->until_us > into->until_us)
+	if (into->until_us && (!record->until_us || record->until_us > into->until_us))
 		into->until_us = record->until_us;
 	into->count += record->count;
 }
@@ -124,6 +125,7 @@ static int hand_over(struct pipeline *pipeline, int (*put)(struct writer *, stru
 	if (error)
 		return error;
 	pipeline->handed_over = pipeline->position;
+	pipeline->batch_from_us = pipeline->losses_read_us;
 	pipeline->batch = NULL;
 	writer_take(pipeline->writer, &pipeline->batch); /* if not now, then with the next record */
 	return 0;
@@ -249,6 +251,13 @@ static void take_position(void *ctx, uint64_t position)
 		pipeline_flush(pipeline);
 }
 
+/* What datagram sockets did, and what was lost, is known only by the sweep. */
+static void mark(struct pipeline *pipeline)
+{
+	if (!pipeline->options.wait_for_room) /* else the clock is that of a file */
+		writer_mark(pipeline->writer, pipeline->losses_read_us);
+}
+
 /* Life. */
 
 static int make_tables(struct pipeline *pipeline)
@@ -328,6 +337,8 @@ const struct source_sink *pipeline_sink(const struct pipeline *pipeline)
 int pipeline_connect(struct pipeline *pipeline, struct writer *writer)
 {
 	pipeline->writer = writer;
+	pipeline->batch_from_us = pipeline->losses_read_us;
+	mark(pipeline);
 	return writer_take(writer, &pipeline->batch);
 }
 
@@ -399,7 +410,7 @@ static void tell_no_room(struct pipeline *pipeline)
 {
 	if (pipeline->no_room == 0)
 		return;
-	lose(pipeline, COVERAGE_QUEUE_FULL, pipeline->losses_read_us, pipeline->no_room,
+	lose(pipeline, COVERAGE_QUEUE_FULL, pipeline->batch_from_us, pipeline->no_room,
 		"records dropped, the disk was too slow, full or locked: raise queue-memory");
 	pipeline->no_room = 0;
 }
@@ -411,8 +422,7 @@ static void flush(struct pipeline *pipeline, int (*put)(struct writer *, struct 
 	add_coverage(pipeline);
 	if (pipeline->batch && batch_count(pipeline->batch) > 0 && hand_over(pipeline, put))
 		return;
-	if (!pipeline->options.wait_for_room) /* else the clock is that of a file */
-		writer_mark(pipeline->writer, wall_us(pipeline));
+	mark(pipeline);
 }
 
 void pipeline_flush(struct pipeline *pipeline)

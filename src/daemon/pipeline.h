@@ -48,7 +48,7 @@ void pipeline_set_source(struct pipeline *pipeline, enum flow_source source);
 /* Where sources push; valid as long as the pipeline. */
 const struct source_sink *pipeline_sink(const struct pipeline *pipeline);
 
-/* writer: borrowed. Returns 0 or -ENOMEM. */
+/* After pipeline_set_clock. writer: borrowed. Returns 0 or -ENOMEM. */
 int pipeline_connect(struct pipeline *pipeline, struct writer *writer);
 
 /* Goes on with the flows and listeners in batch, which an earlier run left open. After
@@ -68,7 +68,7 @@ void pipeline_losses_since(struct pipeline *pipeline, int64_t since_us);
 /* The source's clock now, and wall clock minus source clock. */
 void pipeline_set_clock(struct pipeline *pipeline, int64_t now_ns, int64_t wall_offset_ns);
 
-/* The source has just told all that it lost until now. */
+/* The source has just told all that happened or was lost until pipeline_set_clock. */
 void pipeline_losses_read(struct pipeline *pipeline);
 
 /* Ends what timed out. Call about once a second, after pipeline_set_clock. */
@@ -77,7 +77,7 @@ void pipeline_expire(struct pipeline *pipeline);
 /* An interval in which something may have been missed. */
 void pipeline_cover(struct pipeline *pipeline, const struct coverage_record *record);
 
-/* Hands over what is there. What the source has told until pipeline_set_clock was last called
+/* Hands over what is there. Up to the clock of the last pipeline_losses_read all that happened
  * counts as stored from then on. */
 void pipeline_flush(struct pipeline *pipeline);
 

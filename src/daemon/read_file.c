@@ -110,6 +110,37 @@ static void cover_damage(struct reading *reading)
 	pipeline_cover(reading->recorder.pipeline, &record);
 }
 
+static void cover(
+	struct reading *reading, enum coverage_what what, uint64_t count, const char *detail)
+{
+	struct coverage_record record = {
+		.from_us = reading->recorder.file_from_us,
+		.until_us = reading->recorder.file_until_us,
+		.count = count,
+		.what = what,
+		.source = FLOW_SOURCE_FILE,
+	};
+
+	snprintf(record.detail, sizeof(record.detail), "%s", detail);
+	pipeline_cover(reading->recorder.pipeline, &record);
+}
+
+/* What a capture file cannot vouch for, good as it may be. */
+static void cover_file(struct reading *reading)
+{
+	struct source_pcap_counters counters;
+	uint64_t skipped;
+
+	source_pcap_counters(reading->source, &counters);
+	skipped = counters.truncated + counters.malformed + counters.unsupported;
+	if (counters.packets == 0)
+		return;
+	cover(reading, COVERAGE_OWNERS_UNSURE, 0,
+		"capture file: only PKTAP tells processes, and not of all packets");
+	if (skipped > 0)
+		cover(reading, COVERAGE_PACKETS_SKIPPED, skipped, "");
+}
+
 static void pump(struct reading *reading)
 {
 	int more;
@@ -119,6 +150,7 @@ static void pump(struct reading *reading)
 		after_slice(reading);
 	} while (more > 0 && !interrupted);
 	reading->cut = more > 0;
+	cover_file(reading);
 	if (more < 0)
 		cover_damage(reading);
 	else

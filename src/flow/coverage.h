@@ -23,6 +23,8 @@ enum coverage_what {
 	COVERAGE_SLOT_DEGRADED, /* a program that sees less serves a hook */
 	COVERAGE_OWNERS_UNSURE, /* flows are seen, but less of whose they are: detail names the hook
 				 */
+	COVERAGE_PACKETS_SKIPPED, /* of a capture file, count: cut off, malformed or not supported
+				   */
 	COVERAGE_COUNT,
 };
 

@@ -6,7 +6,7 @@
 #include "query/report_args.h"
 
 struct coverage_line {
-	char text[1024]; /* "complete since ..."; "" if there is none */
+	char text[1024]; /* "complete from ..."; "" if there is none */
 	bool evidence;   /* what was not found was not there */
 };
 

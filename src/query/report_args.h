@@ -38,7 +38,7 @@ struct report_args {
 	bool utc;     /* times without zone are UTC */
 	bool resolve; /* names of hosts are looked up now, too */
 	/* What came out. */
-	bool named_host; /* a host was given by name, and not resolved */
+	bool named_host; /* a host was given by name */
 	int64_t limit;   /* rows to print; 0: all */
 };
 

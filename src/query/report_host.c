@@ -141,7 +141,7 @@ static int set_name(struct report_args *args, const char *name, const char *valu
 	}
 	reverse_name(value, reversed);
 	result = set_part(args, name, "name", reversed);
-	args->named_host = !args->resolve;
+	args->named_host = true;
 	return result == 0 && args->resolve ? resolve(args, name, value, error) : result;
 }
 

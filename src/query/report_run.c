@@ -105,17 +105,21 @@ static void print_coverage(const char *text)
 	strbuf_done(&line);
 }
 
+/* Of what was sent to a host only part goes with its name. */
 static void say_nothing_found(const struct report_args *args, const struct coverage_line *line)
 {
 	if (!line->text[0])
 		message("nothing found");
-	else if (line->evidence)
+	else if (line->evidence && !args->named_host)
 		message("nothing found; the history is %s: that is evidence", line->text);
 	else
 		message("nothing found, but that is no evidence; coverage: %s", line->text);
 	if (args->named_host)
-		message("names are searched as recorded; --resolve asks the resolver now and "
-			"searches its addresses too");
+		message(args->resolve ? "names are searched as recorded, addresses as the resolver "
+					"knows them now; they may have been others then"
+				      : "names are searched as recorded, and not every connection "
+					"has one; --resolve asks the resolver now and searches its "
+					"addresses too");
 }
 
 int report_run(const struct options *options, const struct report *report, struct report_args *args)

@@ -44,7 +44,7 @@ int store_write_prepare(struct store *store)
 	if (sql_prepare(db, "BEGIN IMMEDIATE", &store->begin) < 0 ||
 		sql_prepare(db, "COMMIT", &store->commit) < 0 ||
 		sql_prepare(db, "ROLLBACK", &store->rollback) < 0 ||
-		sql_prepare(db, "UPDATE run SET heartbeat_us = max(?1, heartbeat_us) WHERE id = ?2",
+		sql_prepare(db, "UPDATE run SET heartbeat_us = ?1 WHERE id = ?2",
 			&store->beat) < 0 ||
 		sql_prepare(db, "UPDATE run SET ring_position = ?1 WHERE id = ?2",
 			&store->set_position) < 0 ||

@@ -4,10 +4,12 @@
 
 Clock steps and suspends are tested by unit_coverage_clock alone: a test cannot set the clock of the
 machine it runs on, and time namespaces do not have a wall clock of their own."""
+import contextlib
 import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -215,7 +217,7 @@ class Shown(harness.Case):
         history = History(self.path("history.db"))
         curl = history.process(7, "/usr/bin/curl")
         history.flow(curl, "192.0.2.1", T0 + HOUR, T0 + HOUR + SECOND)
-        last = now_us() if alive else until
+        last = self.last = now_us() - 20 * SECOND if alive else until
         history.db.execute("UPDATE run SET start_us = ?, heartbeat_us = ?, end_us = ?",
                            (T0, last, None if alive else last))
         for begin, end, what, count, detail in gaps:
@@ -224,13 +226,52 @@ class Shown(harness.Case):
                            detail=detail)
         history.close()
 
+    @staticmethod
+    def moment(time_us):
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(time_us // SECOND))
+
+    def set_run(self, **values):
+        with contextlib.closing(sqlite3.connect(self.path("history.db"))) as database, database:
+            for column, value in values.items():
+                database.execute(f"UPDATE run SET {column} = ?", (value,))
+
+    def test_a_window_ends_with_what_is_stored(self):
+        self.history(alive=True)
+        self.assertIn(f" to {self.moment(self.last)}: that is evidence",
+                      self.nothing("flows", "--since", "2025-11-20"))
+        self.assertIn("no evidence; coverage: the window is not stored yet",
+                      self.nothing("flows", "--since", self.moment(now_us() - 2 * SECOND)))
+        self.set_run(heartbeat_us=now_us() - 120 * SECOND)
+        error = self.nothing("flows", "--since", "2025-11-20")
+        self.assertIn("no evidence; coverage: ", error)
+        self.assertIn("a gap of 2m (no sign of life ", error)
+
+    def test_a_history_from_after_now_is_no_evidence(self):
+        self.history(alive=True)
+        for end in (None, now_us() + HOUR):
+            self.set_run(heartbeat_us=now_us() + HOUR, end_us=end)
+            self.assertIn("no evidence; coverage: the history goes on after now",
+                          self.nothing("flows", "--since", "2025-11-20"))
+
+    def test_times_in_doubt_and_names_are_no_evidence(self):
+        self.history((2 * HOUR, 3 * HOUR, "clock step", 3600000, "forward"), alive=True)
+        self.assertIn("no evidence; coverage: recorded from 2025-11-19 02:10:00 to 2025-11-19"
+                      " 02:20:00; the clock was set by 3600 s\n",
+                      self.nothing("flows", "--since", "2025-11-19 02:10",
+                                   "--until", "2025-11-19 02:20"))
+        good = ("--since", "2025-11-19 03:30", "--until", "2025-11-19 04:30")
+        for more in ((), ("--resolve",)):
+            done = self.lastconn("who", "localhost", *good, *more, status=1)
+            self.assertNotIn("that is evidence", done.stderr)
+
     def line(self, *arguments):
         return self.lastconn(*arguments).stdout.splitlines()[-1]
 
     def test_tables_end_with_the_coverage_of_their_window(self):
         self.history(alive=True)
         for command in (("who", "192.0.2.1"), ("flows",), ("top",)):
-            self.assertEqual(self.line(*command), "coverage: complete since 2025-11-19 00:00:00")
+            self.assertEqual(self.line(*command), "coverage: complete from 2025-11-19 00:00:00 to "
+                             + self.moment(self.last))
         self.assertEqual(self.line("flows", "--since", "2025-11-19 00:30", "--until", "2025-11-20"),
                          "coverage: complete from 2025-11-19 00:30:00 to 2025-11-20 00:00:00")
 
@@ -247,7 +288,7 @@ class Shown(harness.Case):
             self.line("flows", *day),
             "coverage: 95.72 % of the time from 2025-11-19 00:00:00 to 2025-11-20 00:00:00; 2 gaps,"
             " the longest 1h (down, killed 2025-11-19 02:00:00 - 2025-11-19 03:00:00); 145 events"
-            " lost in the ring; without the hook datagram; owners less sure for the hook use")
+            " lost in the ring; hooks missing: datagram; owners less sure: use")
         self.assertIn("; a gap of 1.5m (down, stopped 2025-11-19 05:00:00",
                       self.lastconn("flows", "--since", "2025-11-19 04:00", *day,
                                     status=1).stderr)
@@ -294,7 +335,7 @@ class Shown(harness.Case):
                              "--since", "2025-11-18 00:00:00")
         self.assertIn("0.00 % of the time", error)
         self.assertIn("(not begun 2025-11-18 00:00:00 - 2025-11-19 00:00:00)", error)
-        self.assertIn("the window is empty", self.nothing("flows", "--since", "2100-01-01"))
+        self.assertIn("still to come", self.nothing("flows", "--since", "2100-01-01"))
         self.assertIn("before the first record", self.nothing("flows", "--until", "2025-11-01"))
 
     def test_scripts_get_rows_and_no_line(self):
@@ -339,16 +380,31 @@ class Shown(harness.Case):
         database = self.read_capture(path)
         span = "from 2025-11-19 00:00:00 to 2025-11-19 00:01:30"
         done = self.lastconn("flows", database=database)
-        self.assertEqual(done.stdout.splitlines()[-1], f"coverage: complete {span}")
+        self.assertEqual(done.stdout.splitlines()[-1],
+                         f"coverage: complete {span}; owners less sure: capture file")
         done = self.lastconn("who", "203.0.113.9", database=database, status=1)
-        self.assertIn(f"the history is complete {span}: that is evidence", done.stderr)
+        self.assertIn(f"the history is complete {span}; owners less sure: capture file:"
+                      " that is evidence", done.stderr)
+        done = self.lastconn("who", "192.0.2.53", "--exe", "curl", database=database, status=1)
+        self.assertIn("no evidence; coverage: ", done.stderr)
         done = self.lastconn("who", "203.0.113.9", "--until", "2025-11-19 00:03",
                              database=database, status=1)
         self.assertIn("50.00 % of the time", done.stderr)
         self.assertIn("(not in the file 2025-11-19 00:01:30 - 2025-11-19 00:03:00)", done.stderr)
         rows = json.loads(self.lastconn("coverage", "--format", "json",
                                         database=database).stdout)
-        self.assertEqual([row["what"] for row in rows], ["window", "file"])
+        self.assertEqual([row["what"] for row in rows], ["window", "file", "owners unsure"])
+
+    def test_a_capture_file_with_packets_that_cannot_be_read_is_no_evidence(self):
+        datagram = capture_make.ip4("192.0.2.10", "192.0.2.53", 17, capture_make.udp(5000, 53, b"x"))
+        path = self.path("traffic.pcap")
+        with open(path, "wb") as file:
+            file.write(capture_make.pcap(1, [
+                (0, capture_make.ethernet(datagram)),
+                (SECOND, capture_make.ethernet(datagram[:21]))]))
+        done = self.lastconn("who", "203.0.113.9", database=self.read_capture(path), status=1)
+        self.assertIn("no evidence; coverage: recorded from ", done.stderr)
+        self.assertIn("; packets of the file that could not be read: 1;", done.stderr)
 
 
 def flood(kind):

@@ -48,8 +48,8 @@ static void start(struct fixture *fixture, uint64_t queue_octets)
 	writer_options.store = fixture->history.store;
 	assert_int_equal(writer_new(&writer_options, &fixture->writer), 0);
 	assert_int_equal(pipeline_new(&options, &fixture->pipeline), 0);
-	assert_int_equal(pipeline_connect(fixture->pipeline, fixture->writer), 0);
 	pipeline_set_clock(fixture->pipeline, START_NS, WALL_OFFSET_NS);
+	assert_int_equal(pipeline_connect(fixture->pipeline, fixture->writer), 0);
 	fixture->sink = pipeline_sink(fixture->pipeline);
 }
 
@@ -271,6 +271,8 @@ static void a_full_queue_loses_records_but_not_silently(void **state)
 	for (int i = 0; i < WRITER_BATCH_RECORDS; i++)
 		tell_end(&fixture);
 	pipeline_flush(fixture.pipeline);
+	pipeline_set_clock(fixture.pipeline, START_NS + (int64_t)300 * NS_PER_S, WALL_OFFSET_NS);
+	pipeline_losses_read(fixture.pipeline);
 	tell_process(&fixture, CLIENT_PID, 0, "/bin/client");
 	for (int i = WRITER_BATCH_RECORDS; i < FLOWS; i++)
 		tell_end(&fixture);
@@ -280,6 +282,10 @@ static void a_full_queue_loses_records_but_not_silently(void **state)
 	stored = number(&fixture, "SELECT count(*) FROM flows");
 	lost = number(&fixture, "SELECT count FROM coverage_interval WHERE what = 'queue full'");
 	assert_true(stored < FLOWS);
+	/* since the last batch that was taken, however often was swept since */
+	assert_int_equal(number(&fixture, "SELECT until_us - from_us FROM coverage_interval"
+					  " WHERE what = 'queue full'"),
+		300 * US_PER_S);
 	/* each dropped batch held the process record too */
 	assert_in_range(lost, FLOWS - stored, FLOWS - stored + 4);
 	assert_true(number(&fixture, "SELECT count(*) FROM flows WHERE exe = '/bin/client'") > 0);

@@ -479,6 +479,25 @@ static void a_clock_that_was_set_back_while_nobody_watched_leaves_a_gap(void **s
 		"stopped; the clock was set back|1|1");
 }
 
+static void after_the_clock_was_set_back_the_gap_begins_by_the_new_clock(void **state)
+{
+	struct store_fixture *fixture = *state;
+	int64_t now_us = clock_realtime_us(), minute_us = 60 * INT64_C(1000000);
+
+	store_fixture_open(fixture);
+	assert_int_equal(
+		store_heartbeat(fixture->store, now_us + 60 * minute_us, &fixture->error), 0);
+	assert_int_equal(store_heartbeat(fixture->store, now_us - minute_us, &fixture->error), 0);
+	store_fixture_close(fixture);
+	store_fixture_open(fixture);
+	assert_true(now_us - minute_us ==
+		    store_fixture_number(fixture, "SELECT from_us FROM coverage"));
+	assert_string_equal(store_fixture_sql(fixture,
+				    "SELECT what, detail, until_us = (SELECT start_us FROM run"
+				    " WHERE id = 2) FROM coverage"),
+		"down|stopped|1");
+}
+
 static void reading_capture_files_watches_nothing(void **state)
 {
 	struct store_fixture *fixture = *state;
@@ -555,6 +574,7 @@ int main(void)
 		TEST(the_time_in_which_nobody_watched_is_in_the_coverage),
 		TEST(over_a_reboot_nobody_watched_before_and_after_it),
 		TEST(a_clock_that_was_set_back_while_nobody_watched_leaves_a_gap),
+		TEST(after_the_clock_was_set_back_the_gap_begins_by_the_new_clock),
 		TEST(reading_capture_files_watches_nothing),
 		TEST(a_lock_file_left_behind_is_no_obstacle),
 		TEST(heartbeats_are_kept),
