@@ -229,8 +229,7 @@ static void end_run(struct store *store)
 	int64_t values[2] = {store->seen_us, store->run};
 	sqlite3_stmt *stmt = NULL;
 
-	if (sql_prepare(store->db,
-		    "UPDATE run SET end_us = ?1, heartbeat_us = ?1 WHERE id = ?2",
+	if (sql_prepare(store->db, "UPDATE run SET end_us = ?1, heartbeat_us = ?1 WHERE id = ?2",
 		    &stmt) == 0) {
 		sql_bind_integers(stmt, 1, values, 2);
 		sql_run(stmt); /* if it fails, the next start takes the run for killed */

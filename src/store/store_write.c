@@ -44,8 +44,8 @@ int store_write_prepare(struct store *store)
 	if (sql_prepare(db, "BEGIN IMMEDIATE", &store->begin) < 0 ||
 		sql_prepare(db, "COMMIT", &store->commit) < 0 ||
 		sql_prepare(db, "ROLLBACK", &store->rollback) < 0 ||
-		sql_prepare(db, "UPDATE run SET heartbeat_us = ?1 WHERE id = ?2",
-			&store->beat) < 0 ||
+		sql_prepare(db, "UPDATE run SET heartbeat_us = ?1 WHERE id = ?2", &store->beat) <
+			0 ||
 		sql_prepare(db, "UPDATE run SET ring_position = ?1 WHERE id = ?2",
 			&store->set_position) < 0 ||
 		sql_prepare(db, put_listener_text, &store->put_listener) < 0 ||
