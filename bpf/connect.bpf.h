@@ -116,12 +116,21 @@ static __always_inline void settle_connect(
 	state->connecting = false;
 }
 
+static __always_inline void begin_datagrams(struct bpf_sock *sk, struct socket_state *state)
+{
+	struct first_peer *first = bpf_sk_storage_get(&first_peers, sk, 0, 0);
+
+	if (!state->user.pid)
+		note_maker(state);
+	if (first)
+		first->ask_state = true;
+}
+
 static __always_inline void connect_begins(
 	struct bpf_sock_addr *ctx, const __u8 *remote, __u16 remote_port)
 {
 	struct bpf_sock *sk = ctx->sk;
 	struct socket_state *state;
-	struct first_peer *first;
 
 	if (!sk || ctx->protocol == IPPROTO_MPTCP) /* its first subflow does so, too */
 		return;
@@ -132,15 +141,13 @@ static __always_inline void connect_begins(
 		settle_connect(state, kernel_address(sk), bpf_get_socket_cookie(ctx));
 	if (ctx->protocol == IPPROTO_TCP)
 		begin_state(state, EVENT_DIRECTION_OUT);
-	else if (!state->user.pid)
-		note_maker(state);
-	state->connect_ns = bpf_ktime_get_boot_ns();
+	else
+		begin_datagrams(sk, state);
+	state->connect_ns =
+		ctx->protocol == IPPROTO_TCP ? state->start_ns : bpf_ktime_get_boot_ns();
 	state->connect_port = remote_port;
 	__builtin_memcpy(state->connect_address, remote, sizeof(state->connect_address));
 	state->connecting = true;
-	first = bpf_sk_storage_get(&first_peers, sk, 0, 0);
-	if (first)
-		first->ask_state = true;
 }
 
 static __always_inline void connect_begins_v4(struct bpf_sock_addr *ctx)

@@ -87,7 +87,10 @@ static __always_inline void socket_used(struct sock *sk, int result)
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(socket_send, struct sock *sk, int result, int flags)
 {
-	socket_used(sk, result);
+	if (sk->__sk_common.skc_family == AF_PACKET)
+		packet_sent_blind(sk, result);
+	else
+		socket_used(sk, result);
 	return 0;
 }
 
@@ -163,7 +166,7 @@ int BPF_PROG(socket_error_default, struct sock *sk)
 	return 0;
 }
 
-/* Slot packet: who sends frames, and who hears them. */
+/* Slot packet: who sends what frames, and who hears them. */
 SEC("fexit/packet_create")
 int BPF_PROG(
 	packet_open, struct net *net, struct socket *socket, int protocol, int kern, int result)
@@ -186,14 +189,6 @@ int BPF_PROG(packet_gone, struct socket *socket)
 {
 	if (socket->sk)
 		packet_released(socket->sk);
-	return 0;
-}
-
-SEC("tp_btf/sock_send_length")
-int BPF_PROG(packet_send_length, struct sock *sk, int result, int flags)
-{
-	if (result > 0 && sk->__sk_common.skc_family == AF_PACKET)
-		packet_sent_blind(sk, result);
 	return 0;
 }
 

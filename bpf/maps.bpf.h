@@ -8,7 +8,8 @@
 /* Set by source_ebpf before loading. */
 const volatile __u64 ring_wakeup_octets = 0; /* wake the reader when so much is waiting */
 const volatile __u64 datagram_idle_ns = 0;
-const volatile __u16 start_number = 0; /* of this daemon, among those that shared the maps */
+const volatile bool packet_ends_seen = false; /* slot packet is served */
+const volatile __u16 start_number = 0;        /* of this daemon, among those that shared the maps */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -43,7 +44,8 @@ struct socket_state {
 	bool connect_failed; /* connect(2) is failing, and an event told it already */
 	__u16 connect_port;  /* with connecting: to there, then */
 	__u16 swept;         /* start_number of the daemon whose sweep last told of this listener */
-	__u8 zero[4];
+	bool frames_read;    /* of AF_PACKET: slot packet accounts for it */
+	__u8 zero[3];
 	__u8 connect_address[16];
 	__u64 connect_ns;
 };

@@ -142,9 +142,12 @@ static __always_inline void account_frame(struct sock *sk, struct datagram *data
 
 static __always_inline void packet_sent(struct sock *sk, const struct msghdr *message, int size)
 {
+	struct socket_state *state = packet_state(sk);
 	const void *frame = frame_of(message, size);
 	struct datagram datagram = {};
 
+	if (state)
+		state->frames_read = true; /* before sock_send_length comes */
 	if (!frame || !read_frame(sk, frame, size, &datagram)) {
 		__builtin_memset(&datagram, 0, sizeof(datagram));
 		datagram.peer.protocol = PROTOCOL_PACKET;
@@ -153,12 +156,14 @@ static __always_inline void packet_sent(struct sock *sk, const struct msghdr *me
 	account_frame(sk, &datagram);
 }
 
-/* Without a look at the frame. */
+/* Without a look at the frame, where nothing better serves. */
 static __always_inline void packet_sent_blind(struct sock *sk, int size)
 {
 	struct datagram datagram = {.peer.protocol = PROTOCOL_PACKET, .octets = size};
+	struct socket_state *state = socket_state_get(sk, 0);
 
-	account_frame(sk, &datagram);
+	if (size > 0 && !(state && state->frames_read))
+		account_frame(sk, &datagram);
 }
 
 static __always_inline void packet_opened(struct sock *sk)
@@ -196,11 +201,8 @@ static __always_inline void sweep_packet(
 	fill_owner(event, state);
 	event->protocol = PROTOCOL_PACKET;
 	event->time_ns = state->start_ns;
-	if (!state->listen_reported && hears_frames(sk)) {
-		event->type = EVENT_LISTEN;
-		if (bpf_seq_write(seq, event, sizeof(*event)) == 0)
-			state->listen_reported = true;
-	}
+	if (packet_ends_seen && !is_told(state) && hears_frames(sk))
+		tell_listener(seq, state, event);
 	event->type = EVENT_SOCKET;
 	if (state->has_peers)
 		bpf_seq_write(seq, event, sizeof(*event));

@@ -42,10 +42,8 @@ static __always_inline bool waits_for_datagrams(
 static __always_inline void sweep_listener(
 	struct seq_file *seq, struct sock *sk, struct socket_state *state, struct event_flow *event)
 {
-	/* each daemon is told once, so that it knows what is still there */
-	if (state->listen_reported && state->swept == start_number)
+	if (is_told(state))
 		return;
-	event->type = EVENT_LISTEN;
 	event->protocol = sk->sk_protocol;
 	fill_owner(event, state);
 	event->netns = socket_netns(sk);
@@ -53,10 +51,7 @@ static __always_inline void sweep_listener(
 	read_addresses(event, sk);
 	event->local_port = bpf_ntohs(BPF_CORE_READ((const struct inet_sock *)sk, inet_sport));
 	state->listen_port = event->local_port;
-	if (bpf_seq_write(seq, event, sizeof(*event)))
-		return;
-	state->swept = start_number;
-	state->listen_reported = true;
+	tell_listener(seq, state, event);
 }
 
 static __always_inline void sweep_first_peer(struct seq_file *seq, struct sock *sk,

@@ -115,6 +115,22 @@ static __always_inline void fill_peer(struct event_flow *event, const struct pee
 	event->error = peer->error;
 }
 
+/* Of a listener each daemon is told once, so that it knows what is still there. */
+static __always_inline bool is_told(const struct socket_state *state)
+{
+	return state->listen_reported && state->swept == start_number;
+}
+
+static __always_inline void tell_listener(
+	struct seq_file *seq, struct socket_state *state, struct event_flow *event)
+{
+	event->type = EVENT_LISTEN;
+	if (bpf_seq_write(seq, event, sizeof(*event)))
+		return;
+	state->swept = start_number;
+	state->listen_reported = true;
+}
+
 static __always_inline void send_event(struct event_flow *event)
 {
 	if (bpf_ringbuf_output(&ring, event, sizeof(*event), wakeup_flags()))

@@ -51,6 +51,7 @@ static struct flow_bpf *open_object(const struct ebpf_ladder *ladder)
 		return NULL;
 	object->rodata->ring_wakeup_octets = options->ring_octets / 2;
 	object->rodata->start_number = start_number(ladder);
+	object->rodata->packet_ends_seen = ladder->slots[EBPF_SLOT_PACKET].serving >= 0;
 	object->rodata->datagram_idle_ns = (uint64_t)options->idle_timeout_ns;
 	bpf_map__set_max_entries(object->maps.ring, (uint32_t)options->ring_octets);
 	bpf_map__set_max_entries(object->maps.peers, options->max_peers);

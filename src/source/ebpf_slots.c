@@ -54,12 +54,9 @@ static const struct ebpf_slot all_slots[EBPF_SLOT_COUNT] = {
 	},
 	[EBPF_SLOT_PACKET] = {
 		.name = "packet",
-		.loss = "frames of AF_PACKET sockets are not recorded, nor who hears them",
-		.rungs = {{"fexit", NULL, {"packet_open", "packet_send", "packet_gone"}},
-			{"tp_btf", /* since Linux 6.3 */
-				"frames of AF_PACKET sockets are recorded without their ends, and those "
-				"who hear frames only if they did at the start or send themselves",
-				{"packet_send_length"}}},
+		.loss = "frames of AF_PACKET sockets are recorded without their ends, before Linux 6.3 "
+			"not at all; who hears frames is not recorded",
+		.rungs = {{"fexit", NULL, {"packet_open", "packet_send", "packet_gone"}}},
 	},
 	[EBPF_SLOT_BIND] = {
 		.name = "bind",
