@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include <linux/bpf.h>
+#include <linux/ptrace.h>
 #include <linux/types.h>
 
 #include <bpf/bpf_helpers.h>
@@ -31,6 +32,8 @@
 #define SO_EE_ORIGIN_ICMP  2
 #define SO_EE_ORIGIN_ICMP6 3
 #define SOCK_DONE          1 /* bit of sock.sk_flags: the peer's FIN was received */
+#define S_IFMT             0170000
+#define S_IFSOCK           0140000
 #define OVERFLOW_UID       0xffffffff
 #define EADDRNOTAVAIL      99
 
@@ -72,6 +75,10 @@ typedef struct {
 	__s64 counter;
 } atomic64_t;
 
+struct hlist_node {
+	struct hlist_node **pprev;
+};
+
 struct sock_common {
 	__be32 skc_daddr;
 	__be32 skc_rcv_saddr;
@@ -84,6 +91,7 @@ struct sock_common {
 	struct in6_addr skc_v6_rcv_saddr;
 	unsigned long skc_flags;
 	atomic64_t skc_cookie;
+	struct hlist_node skc_bind_node;
 };
 
 struct sk_buff {
@@ -203,8 +211,14 @@ struct path {
 	struct dentry *dentry;
 };
 
+struct inode {
+	unsigned short i_mode;
+};
+
 struct file {
 	struct path f_path;
+	struct inode *f_inode;
+	void *private_data;
 };
 
 struct fs_struct {
@@ -302,6 +316,13 @@ struct bpf_iter__task_file {
 	struct task_struct *task;
 	__u32 fd;
 	struct file *file;
+};
+
+struct bpf_iter__bpf_map_elem {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
+	void *key;
+	void *value;
 };
 
 struct bpf_iter__bpf_sk_storage_map {

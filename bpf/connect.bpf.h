@@ -13,16 +13,6 @@
 
 #define CONNECT_SETTLED_NS 1000000000ULL /* connect(2) on another processor is past the route */
 
-/* The verifier allows no arithmetic, so no probe reads, on the sockets that it knows from a cgroup
- * program's context. */
-static __always_inline const struct sock *kernel_address(const void *known)
-{
-	const struct sock *sk = NULL;
-
-	bpf_probe_read_kernel(&sk, sizeof(sk), &known);
-	return sk;
-}
-
 /* Everything but the owner. */
 static __always_inline void fill_failed(struct event_flow *event, const struct sock *sk)
 {
@@ -72,7 +62,7 @@ static __always_inline void connect_done(struct sock *sk, const void *address, i
 	take_current(&event.user);
 	event.opener = state && state->opener.pid ? state->opener : event.user;
 	event.flags = EVENT_OWNER_EXACT;
-	event.cookie = bpf_get_socket_cookie(sk);
+	event.cookie = socket_cookie(sk, state);
 	event.time_ns = event.start_ns = bpf_ktime_get_boot_ns();
 	event.error = -result;
 	fill_failed(&event, sk);
@@ -118,7 +108,7 @@ static __always_inline void settle_connect(
 
 static __always_inline void begin_datagrams(struct bpf_sock *sk, struct socket_state *state)
 {
-	struct first_peer *first = bpf_sk_storage_get(&first_peers, sk, 0, 0);
+	struct first_peer *first = first_peer_get(sk);
 
 	if (!state->user.pid)
 		note_maker(state);

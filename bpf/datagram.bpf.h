@@ -221,8 +221,8 @@ static __always_inline void account_datagram(struct __sk_buff *skb, bool out)
 {
 	struct bpf_sock *sk = skb->sk;
 	struct datagram datagram = {.out = out};
-	struct socket_state *state;
 	struct first_peer *first;
+	struct socket_state *state;
 
 	if (!sk)
 		return;
@@ -231,7 +231,9 @@ static __always_inline void account_datagram(struct __sk_buff *skb, bool out)
 		return;
 	if (parse_datagram(skb, &datagram))
 		return;
-	first = bpf_sk_storage_get(&first_peers, sk, 0, 0);
+	first = first_peer_get(sk);
+	if (!has_storage) /* the state shall have it */
+		datagram.peer.cookie = bpf_get_socket_cookie(skb);
 	if (first && !first->ask_state && is_first(first, &datagram)) {
 		add_to_peer(&first->peer, &datagram);
 		return;
@@ -243,13 +245,14 @@ static __always_inline void account_datagram(struct __sk_buff *skb, bool out)
 		state->connecting = false; /* past telling whether it failed */
 	if (first && !state->connecting)
 		first->ask_state = false;
-	if (!first && !state->has_peers && datagram.begins)
+	if (has_storage && !first && !state->has_peers && datagram.begins)
 		first = make_first_peer(sk, &datagram);
 	if (first && is_first(first, &datagram)) {
 		add_to_peer(&first->peer, &datagram);
 		return;
 	}
-	datagram.peer.cookie = bpf_get_socket_cookie(skb);
+	if (has_storage)
+		datagram.peer.cookie = bpf_get_socket_cookie(skb);
 	add_to_map(state, &datagram);
 }
 
@@ -273,10 +276,12 @@ static __always_inline void datagram_release(struct bpf_sock *sk)
 		return;
 	if (!state->user.pid)
 		note_user(state);
+	if (!state->netns)
+		state->netns = BPF_CORE_READ(kernel_address(sk), __sk_common.skc_net.net, ns.inum);
 	/* the socket and its storage live on for an RCU grace period: the sweep must not see it */
 	state->ended = true;
 	event.cookie = bpf_get_socket_cookie(sk);
-	first = bpf_sk_storage_get(&first_peers, sk, 0, 0);
+	first = first_peer_get(sk);
 	if (first)
 		first->ask_state = true;
 	if (first && first->peer.last_ns) {
@@ -293,15 +298,21 @@ static __always_inline void datagram_release(struct bpf_sock *sk)
 		event.type = EVENT_LISTEN_GONE;
 		event.protocol = sk->protocol;
 		event.local_port = state->listen_port;
+		if (!has_storage)
+			event.cookie = ((const struct hashed_socket *)state)->cookie;
 		send_event(&event);
 	}
+	hashed_state_delete(sk);
 }
 
 /* bind(2): who opened the socket, though another may use it. */
 static __always_inline void note_bind(struct bpf_sock *sk)
 {
-	struct socket_state *state = socket_state_get(sk, BPF_SK_STORAGE_GET_F_CREATE);
+	struct socket_state *state;
 
+	if (!has_storage) /* the state shall have it */
+		bpf_get_socket_cookie(sk);
+	state = socket_state_get(sk, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!state || state->opener.pid)
 		return;
 	take_current(&state->opener);

@@ -53,13 +53,13 @@ static __always_inline void note_error(struct sock *sk)
 
 	if (!error || !is_inet(sk) || sk->sk_protocol == IPPROTO_TCP || !find_concerned(sk, &peer))
 		return;
-	first = bpf_sk_storage_get(&first_peers, sk, 0, 0);
+	first = first_peer_get(sk);
 	if (first && first->remote_port == peer.remote_port &&
 		same_address(first->remote, peer.remote)) {
 		first->peer.error = error;
 		return;
 	}
-	peer.cookie = bpf_get_socket_cookie(sk);
+	peer.cookie = has_storage ? bpf_get_socket_cookie(sk) : kernel_cookie(sk);
 	other = bpf_map_lookup_elem(&peers, &peer);
 	if (other)
 		other->error = error;

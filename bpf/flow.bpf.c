@@ -74,9 +74,9 @@ static __always_inline void socket_used(struct sock *sk, int result)
 
 	if (result < 0 || !is_inet(sk))
 		return;
-	if (sk->sk_protocol == IPPROTO_MPTCP)
+	if (READ_SOCK(sk, sk_protocol) == IPPROTO_MPTCP)
 		note_multipath_user(sk);
-	state = bpf_sk_storage_get(&sockets, sk, 0, 0);
+	state = socket_state_get(sk, 0);
 	if (!state)
 		return;
 	if (!state->netns)
@@ -101,30 +101,64 @@ int BPF_PROG(socket_receive, struct sock *sk, int result, int flags)
 	return 0;
 }
 
-/* Before Linux 6.3: every protocol's way into and out of its sockets, all in process context. */
-static __always_inline void socket_called(void *ctx, const struct socket *socket)
-{
-	struct sock *sk = socket->sk;
-	__u64 result = 0;
-
-	if (sk && bpf_get_func_ret(ctx, &result) == 0)
-		socket_used(sk, (int)result);
-}
-
-#define SOCKET_CALL(name, function)                     \
-	SEC("fexit/" function)                          \
-	int BPF_PROG(name, const struct socket *socket) \
-	{                                               \
-		socket_called(ctx, socket);             \
-		return 0;                               \
+/* Before Linux 6.3: every inet protocol's way into and out of its sockets, all in process context.
+ * The result stands behind the parameters, whose number never changed. */
+#define CALL_DONE(name, function, parameters)                          \
+	SEC("fexit/" function)                                         \
+	int BPF_PROG(name, const struct socket *socket)                \
+	{                                                              \
+		if (socket->sk)                                        \
+			socket_used(socket->sk, (int)ctx[parameters]); \
+		return 0;                                              \
 	}
 
-SOCKET_CALL(inet_send, "inet_sendmsg")
-SOCKET_CALL(inet6_send, "inet6_sendmsg")
-SOCKET_CALL(inet_send_page, "inet_sendpage") /* sendfile, splice; until 6.4 */
-SOCKET_CALL(inet_receive, "inet_recvmsg")
-SOCKET_CALL(inet6_receive, "inet6_recvmsg")
-SOCKET_CALL(tcp_splice, "tcp_splice_read")
+CALL_DONE(inet_send, "inet_sendmsg", 3)
+CALL_DONE(inet6_send, "inet6_sendmsg", 3)
+CALL_DONE(inet_send_page, "inet_sendpage", 5) /* sendfile, splice; until 6.4 */
+CALL_DONE(inet_receive, "inet_recvmsg", 4)
+CALL_DONE(inet6_receive, "inet6_recvmsg", 4)
+CALL_DONE(tcp_splice, "tcp_splice_read", 5)
+
+/* Where functions have probes only (arm64 before 6.4). Not when a call begins: another process may
+ * be the one that gets the data, and a socket's first send finds no state yet. */
+#define PROBE_CALL(name, function)                        \
+	SEC("kprobe/" function)                           \
+	int BPF_KPROBE(name, const struct socket *socket) \
+	{                                                 \
+		call_begins(BPF_CORE_READ(socket, sk));   \
+		return 0;                                 \
+	}                                                 \
+                                                          \
+	SEC("kretprobe/" function)                        \
+	int BPF_KRETPROBE(name##_done, int result)        \
+	{                                                 \
+		call_ends(result);                        \
+		return 0;                                 \
+	}
+
+static __always_inline void call_begins(const struct sock *sk)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+
+	bpf_map_update_elem(&calls, &thread, &sk, BPF_ANY);
+}
+
+static __always_inline void call_ends(int result)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+	struct sock **sk = bpf_map_lookup_elem(&calls, &thread);
+
+	if (sk)
+		socket_used(*sk, result);
+	bpf_map_delete_elem(&calls, &thread);
+}
+
+PROBE_CALL(probe_send, "inet_sendmsg")
+PROBE_CALL(probe_send6, "inet6_sendmsg")
+PROBE_CALL(probe_send_page, "inet_sendpage")
+PROBE_CALL(probe_receive, "inet_recvmsg")
+PROBE_CALL(probe_receive6, "inet6_recvmsg")
+PROBE_CALL(probe_splice, "tcp_splice_read")
 
 /* Slot accept. The new socket has no sock if accept failed: no need for the result, whose place
  * among the arguments changed in 6.10. */
@@ -133,6 +167,16 @@ int BPF_PROG(socket_accept, const struct socket *listener, const struct socket *
 {
 	if (listener->sk && accepted->sk)
 		tcp_accept(listener->sk, accepted->sk);
+	return 0;
+}
+
+/* Called by accept(2) when it has the connection. A return probe on accept would be lost where
+ * many threads wait in it, and there is no other that knows the listener. */
+SEC("kprobe/security_sock_graft")
+int BPF_KPROBE(probe_accept, struct sock *sk)
+{
+	if (is_inet(sk))
+		tcp_accept(NULL, sk);
 	return 0;
 }
 
@@ -213,6 +257,8 @@ int socket_release(struct bpf_sock *sk)
 {
 	if (sk->protocol != IPPROTO_TCP && sk->protocol != IPPROTO_MPTCP)
 		datagram_release(sk);
+	else if (sk->state == TCP_CLOSE)
+		hashed_state_delete(sk); /* bound, but never more */
 	return 1;
 }
 
@@ -287,21 +333,31 @@ int snapshot_processes(struct bpf_iter__task *ctx)
 	return 0;
 }
 
+static __always_inline struct sock *file_sock(struct file *file)
+{
+	struct socket *socket;
+
+	if (has_storage) {
+		socket = bpf_sock_from_file(file);
+		return socket ? socket->sk : NULL;
+	}
+	if ((BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return NULL;
+	socket = BPF_CORE_READ(file, private_data);
+	return BPF_CORE_READ(socket, sk);
+}
+
 SEC("iter/task_file")
 int snapshot_sockets(struct bpf_iter__task_file *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
-	struct socket *socket;
 	struct sock *sk;
 
 	if (!task || !file)
 		return 0;
-	socket = bpf_sock_from_file(file);
-	if (!socket)
-		return 0;
-	sk = socket->sk;
-	if (sk && (is_inet(sk) || sk->__sk_common.skc_family == AF_PACKET))
+	sk = file_sock(file);
+	if (sk && (is_inet(sk) || READ_SOCK(sk, __sk_common.skc_family) == AF_PACKET))
 		snapshot_socket(task, sk);
 	return 0;
 }
@@ -315,5 +371,23 @@ int sweep_sockets(struct bpf_iter__bpf_sk_storage_map *ctx)
 
 	if (sk && state)
 		sweep_socket(ctx->meta->seq, sk, state);
+	return 0;
+}
+
+SEC("iter/bpf_map_elem")
+int sweep_hash(struct bpf_iter__bpf_map_elem *ctx)
+{
+	__u64 *key = ctx->key;
+	struct socket_state *state;
+	struct sock *sk;
+
+	if (!key)
+		return 0;
+	sk = (struct sock *)*key;
+	state = socket_state_get(sk, 0);
+	if (state)
+		sweep_socket(ctx->meta->seq, sk, state);
+	else
+		hashed_state_delete(sk);
 	return 0;
 }

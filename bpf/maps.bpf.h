@@ -10,6 +10,14 @@ const volatile __u64 ring_wakeup_octets = 0; /* wake the reader when so much is 
 const volatile __u64 datagram_idle_ns = 0;
 const volatile bool packet_ends_seen = false; /* slot packet is served */
 const volatile __u16 start_number = 0;        /* of this daemon, among those that shared the maps */
+/* Tracing programs can use the storage of sockets (since 5.11, commit 8e4597c627fb) and their
+ * cookies (5.12, c5dbb89fc2ac). Else everybody uses socket_hash. */
+const volatile bool has_storage = true;
+/* Slot use is served. Else who opens, accepts or closes a socket is taken for its user, and no
+ * owner is called exact: it may have been somebody else's to use. */
+const volatile bool has_use = true;
+/* Programs of all types know bpf_get_current_task_btf (tracing ones since 5.11). */
+const volatile bool has_task_btf = true;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -56,6 +64,29 @@ struct {
 	__type(key, int);
 	__type(value, struct socket_state);
 } sockets SEC(".maps");
+
+/* In place of the storage, by the address of the sock: an entry goes with its socket. */
+struct hashed_socket {
+	struct socket_state state;
+	__u64 cookie; /* told in events; with OWN_COOKIE where the kernel had given none yet */
+};
+
+#define OWN_COOKIE (1ULL << 62)
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__type(key, __u64);
+	__type(value, struct hashed_socket);
+} socket_hash SEC(".maps");
+
+/* Without the storage: the sock that a thread sends to or receives from. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u64);
+	__type(value, const struct sock *);
+} calls SEC(".maps");
 
 /* The first peer of a datagram socket, apart from socket_state: TCP sockets, which are made and
  * cloned for each connection, shall stay small. */

@@ -18,10 +18,10 @@ struct {
 /* The current process sends or receives: the first one is the user. */
 static __always_inline void note_multipath_user(struct sock *sk)
 {
-	__u64 cookie = bpf_get_socket_cookie(sk);
+	__u64 cookie = has_storage ? bpf_get_socket_cookie(sk) : kernel_cookie(sk);
 	struct event_ref user;
 
-	if (bpf_map_lookup_elem(&multipath_users, &cookie))
+	if (!cookie || bpf_map_lookup_elem(&multipath_users, &cookie))
 		return;
 	take_current(&user);
 	bpf_map_update_elem(&multipath_users, &cookie, &user, BPF_NOEXIST);
@@ -29,9 +29,9 @@ static __always_inline void note_multipath_user(struct sock *sk)
 
 static __always_inline bool is_path(struct sock *sk)
 {
-	const struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	const struct tcp_sock *tp = tcp_sock_of(sk);
 
-	return tp && bpf_core_field_exists(tp->is_mptcp) && tp->is_mptcp;
+	return tp && bpf_core_field_exists(tp->is_mptcp) && READ_SOCK(tp, is_mptcp);
 }
 
 static __always_inline void adopt_user(struct sock *sk, struct socket_state *state)

@@ -118,7 +118,7 @@ static __always_inline void send_socket(
 
 	fill_owner(&event, state);
 	event.type = type;
-	event.cookie = bpf_get_socket_cookie(sk);
+	event.cookie = socket_cookie(sk, state);
 	event.time_ns = type == EVENT_LISTEN ? state->start_ns : bpf_ktime_get_boot_ns();
 	event.protocol = PROTOCOL_PACKET;
 	send_event(&event);
@@ -134,7 +134,7 @@ static __always_inline void account_frame(struct sock *sk, struct datagram *data
 	note_user(state);
 	datagram->out = datagram->begins = true;
 	datagram->packets = 1;
-	datagram->peer.cookie = bpf_get_socket_cookie(sk);
+	datagram->peer.cookie = socket_cookie(sk, state);
 	if (!state->has_peers)
 		send_socket(sk, state, EVENT_SOCKET); /* it may be gone before the next sweep */
 	add_to_map(state, datagram);
@@ -188,11 +188,11 @@ static __always_inline void packet_released(struct sock *sk)
 	state->ended = true;
 	if (state->has_peers)
 		send_socket(sk, state, EVENT_SOCKET_GONE);
-	if (!state->listen_reported && !hears_frames(sk))
-		return;
-	if (!state->listen_reported)
+	if (!state->listen_reported && hears_frames(sk))
 		send_socket(sk, state, EVENT_LISTEN);
-	send_socket(sk, state, EVENT_LISTEN_GONE);
+	if (state->listen_reported || hears_frames(sk))
+		send_socket(sk, state, EVENT_LISTEN_GONE);
+	hashed_state_delete(sk);
 }
 
 static __always_inline void sweep_packet(

@@ -306,24 +306,37 @@ static __always_inline bool is_seen(const struct event_ref *ref, __u32 uid)
 
 static __always_inline void current_ref(struct event_ref *ref)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	if (has_task_btf) {
+		struct task_struct *task = bpf_get_current_task_btf();
 
-	ref->start_ns = task->group_leader->start_boottime;
-	ref->pid = task->tgid;
-	ref->exec_id = task->self_exec_id;
+		ref->start_ns = task->group_leader->start_boottime;
+		ref->pid = task->tgid;
+		ref->exec_id = task->self_exec_id;
+	} else {
+		task_ref((void *)bpf_get_current_task(), ref);
+	}
+}
+
+static __always_inline __u32 current_uid(void)
+{
+	if (has_task_btf)
+		return bpf_get_current_task_btf()->cred->uid.val;
+	return BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), cred, uid.val);
 }
 
 /* Whoever runs now becomes *ref, and is reported unless it was. */
 static __always_inline void take_current(struct event_ref *ref)
 {
 	current_ref(ref);
-	if (!is_seen(ref, bpf_get_current_task_btf()->cred->uid.val))
+	if (!is_seen(ref, current_uid()))
 		note_process();
 }
 
 static __always_inline bool current_is_kthread(void)
 {
-	return bpf_get_current_task_btf()->flags & PF_KTHREAD;
+	if (has_task_btf)
+		return bpf_get_current_task_btf()->flags & PF_KTHREAD;
+	return BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), flags) & PF_KTHREAD;
 }
 
 #endif

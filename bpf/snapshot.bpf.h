@@ -10,8 +10,8 @@
 /* A socket in the file table of task, from before the programs were attached. */
 static __always_inline void snapshot_socket(struct task_struct *task, struct sock *sk)
 {
-	__u8 tcp_state = sk->__sk_common.skc_state;
-	bool tcp = sk->sk_protocol == IPPROTO_TCP;
+	__u8 tcp_state = READ_SOCK(sk, __sk_common.skc_state);
+	bool tcp = READ_SOCK(sk, sk_protocol) == IPPROTO_TCP;
 	struct socket_state *state;
 
 	if (tcp && tcp_state == TCP_CLOSE)
@@ -36,7 +36,8 @@ static __always_inline void snapshot_socket(struct task_struct *task, struct soc
 static __always_inline bool waits_for_datagrams(
 	const struct sock *sk, const struct socket_state *state)
 {
-	return state->bound && !sk->__sk_common.skc_dport && sk->sk_protocol != IPPROTO_TCP;
+	return state->bound && !READ_SOCK(sk, __sk_common.skc_dport) &&
+	       READ_SOCK(sk, sk_protocol) != IPPROTO_TCP;
 }
 
 static __always_inline void sweep_listener(
@@ -44,7 +45,7 @@ static __always_inline void sweep_listener(
 {
 	if (is_told(state))
 		return;
-	event->protocol = sk->sk_protocol;
+	event->protocol = READ_SOCK(sk, sk_protocol);
 	fill_owner(event, state);
 	event->netns = socket_netns(sk);
 	event->time_ns = state->start_ns;
@@ -57,7 +58,7 @@ static __always_inline void sweep_listener(
 static __always_inline void sweep_first_peer(struct seq_file *seq, struct sock *sk,
 	const struct socket_state *state, struct event_flow *event)
 {
-	struct first_peer *first = bpf_sk_storage_get(&first_peers, sk, 0, 0);
+	struct first_peer *first = first_peer_get(sk);
 
 	if (!first || !first->peer.last_ns)
 		return;
@@ -78,6 +79,8 @@ static __always_inline void sweep_datagram(
 	sweep_first_peer(seq, sk, state, event);
 	if (state->has_peers) {
 		event->type = EVENT_SOCKET;
+		if (!has_storage)
+			event->cookie = kernel_cookie(sk);
 		fill_owner(event, state);
 		bpf_seq_write(seq, event, sizeof(*event));
 	}
@@ -86,7 +89,7 @@ static __always_inline void sweep_datagram(
 static __always_inline void sweep_tcp(
 	struct seq_file *seq, struct sock *sk, struct socket_state *state, struct event_flow *event)
 {
-	__u8 tcp_state = sk->__sk_common.skc_state;
+	__u8 tcp_state = READ_SOCK(sk, __sk_common.skc_state);
 
 	if (tcp_state == TCP_CLOSE || tcp_state == TCP_LISTEN)
 		return;
@@ -95,6 +98,8 @@ static __always_inline void sweep_tcp(
 	if (!event->local_port)
 		return; /* connect(2) is still looking for one */
 	event->old_state = tcp_state;
+	if (!has_storage && socket_state_get(sk, 0) != state)
+		return; /* gone meanwhile: what was read may be anything */
 	bpf_seq_write(seq, event, sizeof(*event));
 }
 
@@ -102,10 +107,11 @@ static __always_inline void sweep_tcp(
  * are such is visible here, not in cgroup_skb. */
 static __always_inline bool ignore_kernel_socket(struct sock *sk, struct socket_state *state)
 {
-	if (sk->sk_type != SOCK_RAW || !BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock))
+	if (READ_SOCK(sk, sk_type) != SOCK_RAW || !BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock))
 		return false;
 	state->ignored = true;
-	bpf_sk_storage_delete(&first_peers, sk);
+	if (has_storage)
+		bpf_sk_storage_delete(&first_peers, sk);
 	return true;
 }
 
@@ -114,12 +120,12 @@ static __always_inline void sweep_socket(
 {
 	struct event_flow event = {};
 
-	if (state->ended || sk->sk_protocol == IPPROTO_MPTCP)
+	if (state->ended || READ_SOCK(sk, sk_protocol) == IPPROTO_MPTCP)
 		return;
 	if (ignore_kernel_socket(sk, state))
 		return;
-	event.cookie = bpf_get_socket_cookie(sk);
-	if (sk->__sk_common.skc_family == AF_PACKET) {
+	event.cookie = socket_cookie(sk, state);
+	if (READ_SOCK(sk, __sk_common.skc_family) == AF_PACKET) {
 		sweep_packet(seq, sk, state, &event);
 		return;
 	}
@@ -127,7 +133,7 @@ static __always_inline void sweep_socket(
 		return;
 	if (state->listens || waits_for_datagrams(sk, state))
 		sweep_listener(seq, sk, state, &event);
-	if (sk->sk_protocol == IPPROTO_TCP)
+	if (READ_SOCK(sk, sk_protocol) == IPPROTO_TCP)
 		sweep_tcp(seq, sk, state, &event);
 	else
 		sweep_datagram(seq, sk, state, &event);

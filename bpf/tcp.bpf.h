@@ -8,22 +8,22 @@
 static __always_inline void read_tcp_counters(
 	struct event_flow *event, const struct sock *sk, const struct tcp_sock *tp)
 {
-	event->octets_out = tp->bytes_sent - tp->bytes_retrans;
-	event->octets_in = tp->bytes_received;
-	event->packets_out = tp->segs_out;
-	event->packets_in = tp->segs_in;
-	event->retransmits = tp->total_retrans;
-	event->srtt_us = tp->srtt_us >> 3;
-	if (sk->sk_err)
-		event->error = sk->sk_err;
-	if (sk->__sk_common.skc_flags & (1UL << SOCK_DONE))
+	event->octets_out = READ_SOCK(tp, bytes_sent) - READ_SOCK(tp, bytes_retrans);
+	event->octets_in = READ_SOCK(tp, bytes_received);
+	event->packets_out = READ_SOCK(tp, segs_out);
+	event->packets_in = READ_SOCK(tp, segs_in);
+	event->retransmits = READ_SOCK(tp, total_retrans);
+	event->srtt_us = READ_SOCK(tp, srtt_us) >> 3;
+	if (READ_SOCK(sk, sk_err))
+		event->error = READ_SOCK(sk, sk_err);
+	if (READ_SOCK(sk, __sk_common.skc_flags) & (1UL << SOCK_DONE))
 		event->flags |= EVENT_PEER_FIN;
 }
 
 static __always_inline void fill_tcp(
 	struct event_flow *event, struct sock *sk, __u32 type, const struct socket_state *state)
 {
-	const struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	const struct tcp_sock *tp = tcp_sock_of(sk);
 
 	event->type = type;
 	event->time_ns = bpf_ktime_get_boot_ns();
@@ -36,7 +36,7 @@ static __always_inline void fill_tcp(
 	if (!tp)
 		return;
 	/* skc_num is 0 already when a socket closes, inet_sport is not */
-	event->local_port = bpf_ntohs(tp->inet_conn.icsk_inet.inet_sport);
+	event->local_port = bpf_ntohs(READ_SOCK(tp, inet_conn.icsk_inet.inet_sport));
 	if (type != EVENT_LISTEN && type != EVENT_LISTEN_GONE)
 		read_tcp_counters(event, sk, tp);
 }
@@ -60,8 +60,11 @@ static __always_inline void tcp_begin(struct sock *sk, __u8 flags)
 /* A connection came out of a listener, in softirq: the state is the clone of the listener's. */
 static __always_inline void tcp_accepted(struct sock *sk)
 {
-	struct socket_state *state = socket_state_get(sk, BPF_SK_STORAGE_GET_F_CREATE);
+	struct socket_state *state;
 
+	if (!has_storage)
+		hashed_state_clone(sk);
+	state = socket_state_get(sk, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!state)
 		return;
 	state->start_ns = bpf_ktime_get_boot_ns();
@@ -77,7 +80,7 @@ static __always_inline void tcp_accepted(struct sock *sk)
 static __always_inline void tcp_accept(struct sock *listener, struct sock *sk)
 {
 	struct socket_state *state = socket_state_get(sk, 0);
-	struct socket_state *listening = socket_state_get(listener, 0);
+	struct socket_state *listening = listener ? socket_state_get(listener, 0) : NULL;
 
 	if (!state || state->exact)
 		return;
@@ -104,7 +107,7 @@ static __always_inline bool send_tcp(
 		return false;
 	}
 	__builtin_memset(event, 0, sizeof(*event));
-	event->cookie = bpf_get_socket_cookie(sk);
+	event->cookie = socket_cookie(sk, state);
 	event->old_state = old_state;
 	event->error = error;
 	fill_tcp(event, sk, type, state);
@@ -131,6 +134,8 @@ static __always_inline void tcp_end(struct sock *sk, __u8 old_state)
 		state->ended = true;
 	if (state && failed)
 		state->connect_failed = true;
+	else
+		hashed_state_delete(sk);
 }
 
 static __always_inline void tcp_listen(struct sock *sk)

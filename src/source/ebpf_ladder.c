@@ -8,6 +8,7 @@
 #include <mntent.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include "flow.skel.h"
@@ -18,7 +19,10 @@ struct ebpf_ladder {
 	struct ebpf_pin *pin;  /* NULL: nothing is pinned */
 	bool adopted;          /* the maps, and what links there are, were pinned before */
 	struct flow_bpf *maps; /* an object without programs */
-	int cgroup_fd;         /* negative errno: there is no cgroup v2 to attach to */
+	bool has_storage;      /* else the hash: see maps.bpf.h */
+	bool has_use;          /* slot use is served */
+	bool has_task_btf;
+	int cgroup_fd; /* negative errno: there is no cgroup v2 to attach to */
 	struct source_slot slots[EBPF_SLOT_COUNT];
 	struct bpf_link *links[EBPF_SLOT_COUNT][EBPF_RUNG_PROGRAMS_MAX];
 };
@@ -53,9 +57,16 @@ static struct flow_bpf *open_object(const struct ebpf_ladder *ladder)
 	object->rodata->start_number = start_number(ladder);
 	object->rodata->packet_ends_seen = ladder->slots[EBPF_SLOT_PACKET].serving >= 0;
 	object->rodata->datagram_idle_ns = (uint64_t)options->idle_timeout_ns;
+	object->rodata->has_storage = ladder->has_storage;
+	object->rodata->has_use = ladder->has_use;
+	object->rodata->has_task_btf = ladder->has_task_btf;
 	bpf_map__set_max_entries(object->maps.ring, (uint32_t)options->ring_octets);
 	bpf_map__set_max_entries(object->maps.peers, options->max_peers);
 	bpf_map__set_max_entries(object->maps.seen, options->max_processes);
+	bpf_map__set_autocreate(object->maps.sockets, ladder->has_storage);
+	bpf_map__set_autocreate(object->maps.first_peers, ladder->has_storage);
+	bpf_map__set_autocreate(object->maps.socket_hash, !ladder->has_storage);
+	bpf_map__set_autocreate(object->maps.calls, !ladder->has_storage);
 	bpf_object__for_each_program(program, object->obj)
 		bpf_program__set_autoload(program, false);
 	return object;
@@ -66,9 +77,23 @@ static int share_maps(const struct ebpf_ladder *ladder, struct flow_bpf *object)
 	struct bpf_map *map;
 	int error = 0;
 
-	bpf_object__for_each_map(map, object->obj) if (!bpf_map__is_internal(map) && error == 0)
+	bpf_object__for_each_map(map, object->obj) if (!bpf_map__is_internal(map) &&
+						       bpf_map__autocreate(map) && error == 0)
 		error = bpf_map__reuse_fd(map, ebpf_ladder_map(ladder, bpf_map__name(map)));
 	return error;
+}
+
+/* A mount of our own, that nobody sees. The kernel has the hierarchy anyway, and every process is
+ * in it. Needs CAP_SYS_ADMIN. */
+static int mount_cgroup_root(void)
+{
+	int context = fsopen("cgroup2", FSOPEN_CLOEXEC), fd = -1;
+
+	if (context >= 0 && fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
+		fd = fsmount(context, FSMOUNT_CLOEXEC, 0);
+	if (context >= 0)
+		close(context);
+	return fd < 0 ? -ENOENT : fd; /* said as what it is: not mounted */
 }
 
 static int open_cgroup_root(void)
@@ -83,7 +108,9 @@ static int open_cgroup_root(void)
 		if (strcmp(mount->mnt_type, "cgroup2") == 0)
 			fd = open(mount->mnt_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	endmntent(mounts);
-	return fd < 0 && fd != -ENOENT ? -errno : fd;
+	if (fd == -ENOENT)
+		return mount_cgroup_root();
+	return fd < 0 ? -errno : fd;
 }
 
 /* Stands for all that a daemon must share with the one whose programs it takes over. */
@@ -111,7 +138,7 @@ static struct bpf_map *next_map(const struct ebpf_ladder *ladder, struct bpf_map
 {
 	do
 		map = bpf_object__next_map(ladder->maps->obj, map);
-	while (map && bpf_map__is_internal(map));
+	while (map && (bpf_map__is_internal(map) || !bpf_map__autocreate(map)));
 	return map;
 }
 
@@ -143,8 +170,13 @@ static int load_maps(struct ebpf_ladder *ladder)
 
 static bool adopt_maps(struct ebpf_ladder *ladder)
 {
+	char path[EBPF_PIN_PATH_MAX];
+
 	if (!ladder->pin || !ebpf_pin_adopt(ladder->pin, layout_of(ladder->options)))
 		return false;
+	ladder->has_storage =
+		access(ebpf_pin_path(ladder->pin, EBPF_PIN_MAP, "socket_hash", path), F_OK) < 0;
+	ladder->has_use = ebpf_pin_state(ladder->pin)->slots[EBPF_SLOT_USE].serving >= 0;
 	ladder->maps = open_object(ladder);
 	ladder->adopted = ladder->maps && maps_are_pinned(ladder) && load_maps(ladder) == 0;
 	if (!ladder->adopted) {
@@ -163,29 +195,6 @@ static int make_maps(struct ebpf_ladder *ladder)
 		return error;
 	ladder->maps = open_object(ladder);
 	return ladder->maps ? load_maps(ladder) : -errno;
-}
-
-int ebpf_ladder_new(const struct source_ebpf_options *options, struct ebpf_pin *pin,
-	struct ebpf_ladder **ret_ladder)
-{
-	struct ebpf_ladder *ladder = calloc(1, sizeof(*ladder));
-	int error;
-
-	if (!ladder)
-		return -ENOMEM;
-	libbpf_set_print(be_quiet);
-	ladder->options = options;
-	ladder->pin = pin;
-	for (size_t i = 0; i < EBPF_SLOT_COUNT; i++)
-		ladder->slots[i] = ebpf_slots_public(ebpf_slots_at(i));
-	ladder->cgroup_fd = open_cgroup_root();
-	error = adopt_maps(ladder) ? 0 : make_maps(ladder);
-	if (error) {
-		ebpf_ladder_free(ladder);
-		return error;
-	}
-	*ret_ladder = ladder;
-	return 0;
 }
 
 static void detach(struct bpf_link **links)
@@ -210,15 +219,28 @@ void ebpf_ladder_free(struct ebpf_ladder *ladder)
 	free(ladder);
 }
 
-/* Iterators over a map are told which one; there is only this. */
+/* The map that the program is an iterator over; NULL none. */
+static const char *iterated_map(const struct bpf_program *program)
+{
+	if (strcmp(bpf_program__section_name(program), "iter/bpf_sk_storage_map") == 0)
+		return "sockets";
+	return strcmp(bpf_program__section_name(program), "iter/bpf_map_elem") == 0 ? "socket_hash"
+										    : NULL;
+}
+
 static struct bpf_link *attach_iterator(
 	const struct ebpf_ladder *ladder, const struct bpf_program *program)
 {
 	LIBBPF_OPTS(bpf_iter_attach_opts, options);
-	union bpf_iter_link_info info = {
-		.map.map_fd = (uint32_t)ebpf_ladder_map(ladder, "sockets")};
+	const char *map = iterated_map(program);
+	int fd = map ? ebpf_ladder_map(ladder, map) : 0;
+	union bpf_iter_link_info info = {.map.map_fd = (uint32_t)fd};
 
-	if (strcmp(bpf_program__section_name(program), "iter/bpf_sk_storage_map") == 0) {
+	if (fd < 0) { /* the sockets' state is elsewhere */
+		errno = EOPNOTSUPP;
+		return NULL;
+	}
+	if (map) {
 		options.link_info = &info;
 		options.link_info_len = sizeof(info);
 	}
@@ -240,34 +262,46 @@ static struct bpf_link *attach_program(
 	return NULL;
 }
 
-/* Has the kernel the function that its section names? */
-static bool function_exists(struct bpf_program *program)
+/* Is there the function that the section names? Of a probe's the kernel says so when it is
+ * attached. */
+static bool has_target(struct bpf_program *program)
 {
-	const char *slash = strchr(bpf_program__section_name(program), '/');
+	return bpf_program__type(program) != BPF_PROG_TYPE_TRACING ||
+	       bpf_program__set_attach_target(
+		       program, 0, strchr(bpf_program__section_name(program), '/') + 1) == 0;
+}
 
-	return bpf_program__set_attach_target(program, 0, slash + 1) == 0;
+static int attach_rung(const struct ebpf_ladder *ladder, const struct ebpf_rung *rung,
+	const struct flow_bpf *object, struct bpf_link **links)
+{
+	for (size_t i = 0; i < EBPF_RUNG_PROGRAMS_MAX && rung->programs[i]; i++) {
+		const struct bpf_program *program =
+			bpf_object__find_program_by_name(object->obj, ebpf_slots_program(rung, i));
+
+		if (bpf_program__autoload(program))
+			links[i] = attach_program(ladder, program);
+		if (!links[i] && !ebpf_slots_is_optional(rung, i))
+			return -errno;
+	}
+	return 0;
 }
 
 static int load_rung(const struct ebpf_ladder *ladder, const struct ebpf_rung *rung,
 	struct flow_bpf *object, struct bpf_link **links)
 {
-	struct bpf_program *programs[EBPF_RUNG_PROGRAMS_MAX] = {0};
 	int error = share_maps(ladder, object);
 
 	for (size_t i = 0; i < EBPF_RUNG_PROGRAMS_MAX && rung->programs[i]; i++) {
-		programs[i] =
+		struct bpf_program *program =
 			bpf_object__find_program_by_name(object->obj, ebpf_slots_program(rung, i));
-		bpf_program__set_autoload(programs[i],
-			!ebpf_slots_is_optional(rung, i) || function_exists(programs[i]));
+
+		bpf_program__set_autoload(
+			program, !ebpf_slots_is_optional(rung, i) || has_target(program));
 	}
 	if (!error)
 		error = flow_bpf__load(object);
-	for (size_t i = 0; error == 0 && i < EBPF_RUNG_PROGRAMS_MAX && programs[i]; i++) {
-		if (!bpf_program__autoload(programs[i]))
-			continue;
-		links[i] = attach_program(ladder, programs[i]);
-		error = links[i] ? 0 : -errno;
-	}
+	if (!error)
+		error = attach_rung(ladder, rung, object, links);
 	if (error)
 		detach(links);
 	return error;
@@ -297,6 +331,7 @@ static int serve(struct ebpf_ladder *ladder, size_t index)
 	bool disabled = ebpf_slots_listed(ladder->options->disable_slots, slot->name);
 	int error = -ENOENT;
 
+	slot->serving = -1;
 	for (size_t i = 0; i < slot->rung_count; i++) {
 		error = disabled ? -ECANCELED
 				 : try_rung(ladder, &ebpf_slots_at(index)->rungs[i],
@@ -400,18 +435,87 @@ static void leave_state(const struct ebpf_ladder *ladder)
 	state->layout = layout_of(ladder->options);
 }
 
+/* The maps, and the two slots that tell which ones they must be. */
+static int begin(struct ebpf_ladder *ladder, bool has_storage, int *ret_use_error)
+{
+	int error;
+
+	detach(ladder->links[EBPF_SLOT_TCP]);
+	detach(ladder->links[EBPF_SLOT_USE]);
+	if (ladder->maps && ladder->pin)
+		ebpf_pin_remove(ladder->pin);
+	flow_bpf__destroy(ladder->maps);
+	ladder->has_storage = has_storage;
+	error = make_maps(ladder);
+	if (error)
+		return error;
+	*ret_use_error = serve(ladder, EBPF_SLOT_USE); /* the others must know */
+	ladder->has_use = *ret_use_error == 0;
+	return serve(ladder, EBPF_SLOT_TCP);
+}
+
+/* The storage of the sockets, if the kernel lets slot tcp use it. Not if only probes would serve
+ * slot use: they never may. */
+static int choose_store(struct ebpf_ladder *ladder)
+{
+	bool may_store = !ebpf_slots_listed(ladder->options->disable_programs, "sweep_sockets");
+	int use_error = 0;
+	int error = begin(ladder, may_store, &use_error);
+
+	if (!may_store || (!error && (!use_error || use_error == -ECANCELED)))
+		return error;
+	if (begin(ladder, false, &use_error) == 0 && (error || !use_error))
+		return 0;
+	return error ? error : begin(ladder, true, &use_error);
+}
+
+int ebpf_ladder_new(const struct source_ebpf_options *options, struct ebpf_pin *pin,
+	struct ebpf_ladder **ret_ladder)
+{
+	struct ebpf_ladder *ladder = calloc(1, sizeof(*ladder));
+	int error;
+
+	if (!ladder)
+		return -ENOMEM;
+	libbpf_set_print(be_quiet);
+	ladder->options = options;
+	ladder->pin = pin;
+	for (size_t i = 0; i < EBPF_SLOT_COUNT; i++)
+		ladder->slots[i] = ebpf_slots_public(ebpf_slots_at(i));
+	ladder->cgroup_fd = open_cgroup_root();
+	ladder->has_task_btf = libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SOCK,
+				       BPF_FUNC_get_current_task_btf, NULL) == 1;
+	error = adopt_maps(ladder) ? 0 : choose_store(ladder);
+	if (error) {
+		ebpf_ladder_free(ladder);
+		return error;
+	}
+	*ret_ladder = ladder;
+	return 0;
+}
+
+/* Returns 0, or negative errno if nothing serves the slot. */
+static int climb_slot(struct ebpf_ladder *ladder, size_t index)
+{
+	bool begun = !ladder->adopted && (index == EBPF_SLOT_TCP || index == EBPF_SLOT_USE);
+	int error = 0;
+
+	if (ladder->adopted && adopt_slot(ladder, index))
+		return 0;
+	if (!begun)
+		error = serve(ladder, index);
+	if (ladder->pin && ladder->slots[index].serving >= 0)
+		pin_slot(ladder, index);
+	return error;
+}
+
 int ebpf_ladder_climb(struct ebpf_ladder *ladder)
 {
 	for (size_t i = 0; i < EBPF_SLOT_COUNT; i++) {
-		int error = 0;
+		int error = climb_slot(ladder, i);
 
-		if (ladder->adopted && adopt_slot(ladder, i))
-			continue;
-		error = serve(ladder, i);
 		if (error && ebpf_slots_at(i)->required)
 			return error;
-		if (ladder->pin && !error)
-			pin_slot(ladder, i);
 	}
 	if (ladder->pin)
 		leave_state(ladder);

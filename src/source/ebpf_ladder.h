@@ -13,16 +13,17 @@
 
 struct ebpf_ladder;
 
-/* Makes the maps, or takes over those in pin. Returns 0 or negative errno. options and pin are
- * borrowed for good; pin may be NULL. */
+/* Makes the maps and serves the slots tcp and use, which tell what maps the kernel lets us have; or
+ * takes over the maps in pin. Returns 0 or negative errno. options and pin are borrowed for good;
+ * pin may be NULL. */
 int ebpf_ladder_new(const struct source_ebpf_options *options, struct ebpf_pin *pin,
 	struct ebpf_ladder **ret_ladder);
 void ebpf_ladder_free(struct ebpf_ladder *ladder); /* detaches everything that is not pinned */
 
 bool ebpf_ladder_adopted(const struct ebpf_ladder *ladder); /* the maps were there before */
 
-/* Tries the slots in order. Returns 0, or negative errno of the first required slot that no rung
- * serves. */
+/* Serves the other slots, in order. Returns 0, or negative errno of the first required slot that no
+ * rung serves. */
 int ebpf_ladder_climb(struct ebpf_ladder *ladder);
 
 const struct source_slot *ebpf_ladder_slots(const struct ebpf_ladder *ladder);

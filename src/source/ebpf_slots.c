@@ -26,20 +26,28 @@ static const struct ebpf_slot all_slots[EBPF_SLOT_COUNT] = {
 	},
 	[EBPF_SLOT_USE] = {
 		.name = "use",
-		.loss = "accepted connections are given to the listener's owner, UDP sockets to who "
-			"bound or closed them",
+		.loss = "who opens, accepts or closes a socket is taken for its user, so no owner is "
+			"exact",
 		.owners_only = true,
 		.rungs = {{"tp_btf", NULL, {"socket_send", "socket_receive"}}, /* since Linux 6.3 */
 			{"fexit", NULL,
 				{"inet_send", "inet_receive", "?inet6_send", "?inet6_receive",
-					"?inet_send_page", "?tcp_splice"}}},
+					"?inet_send_page", "?tcp_splice"}},
+			{"kprobe", "of very many threads that wait for data at the same time some "
+				   "uses are missed",
+				{"probe_send", "probe_send_done", "probe_receive", "probe_receive_done",
+					"?probe_send6", "?probe_send6_done", "?probe_receive6",
+					"?probe_receive6_done", "?probe_send_page",
+					"?probe_send_page_done", "?probe_splice",
+					"?probe_splice_done"}}},
 	},
 	[EBPF_SLOT_ACCEPT] = {
 		.name = "accept",
 		.loss = "connections that end before anybody sends, receives or closes are given to the "
 			"listener's owner",
 		.owners_only = true,
-		.rungs = {{"fexit", NULL, {"socket_accept"}}},
+		.rungs = {{"fexit", NULL, {"socket_accept"}},
+			{"kprobe", "listeners do not tell who accepts", {"probe_accept"}}},
 	},
 	[EBPF_SLOT_DATAGRAM] = {
 		.name = "datagram",
@@ -85,7 +93,9 @@ static const struct ebpf_slot all_slots[EBPF_SLOT_COUNT] = {
 	[EBPF_SLOT_SWEEP] = {
 		.name = "sweep",
 		.loss = "connections show up only when they end",
-		.rungs = {{"iter", NULL, {"sweep_sockets"}}},
+		.rungs = {{"iter", NULL, {"sweep_sockets"}}, /* since Linux 5.12 */
+			{"iter", "of more than 65536 sockets at a time some have no owner",
+				{"sweep_hash"}}},
 	},
 };
 /* clang-format on */

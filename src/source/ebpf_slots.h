@@ -8,7 +8,7 @@
 
 #include "source/source.h"
 
-enum { EBPF_RUNG_PROGRAMS_MAX = 6 };
+enum { EBPF_RUNG_PROGRAMS_MAX = 12 };
 
 struct ebpf_rung {
 	const char *name;

@@ -94,10 +94,10 @@ static void explain(struct source_ebpf_error *error, int number)
 	else if (number == ENOENT || number == ESRCH)
 		set_error(error, number,
 			"the kernel has no BTF type information: it needs CONFIG_DEBUG_INFO_BTF "
-			"(and Linux 5.12 or newer)");
+			"(and Linux 5.8 or newer)");
 	else
 		set_error(error, number,
-			"the kernel refuses the TCP program: %s; it needs Linux 5.12 or newer with "
+			"the kernel refuses the TCP program: %s; it needs Linux 5.8 or newer with "
 			"CONFIG_DEBUG_INFO_BTF",
 			strerror(number));
 }
