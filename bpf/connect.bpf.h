@@ -124,6 +124,9 @@ static __always_inline void connect_begins(
 
 	if (!sk || ctx->protocol == IPPROTO_MPTCP) /* its first subflow does so, too */
 		return;
+	/* nobody tells of the release of the kernel's own sockets: an entry would stay */
+	if (!has_storage && BPF_CORE_READ_BITFIELD_PROBED(kernel_address(sk), sk_kern_sock))
+		return;
 	state = socket_state_get(sk, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!state)
 		return;
