@@ -117,7 +117,6 @@ CALL_DONE(inet6_send, "inet6_sendmsg", 3)
 CALL_DONE(inet_send_page, "inet_sendpage", 5) /* sendfile, splice; until 6.4 */
 CALL_DONE(inet_receive, "inet_recvmsg", 4)
 CALL_DONE(inet6_receive, "inet6_recvmsg", 4)
-CALL_DONE(tcp_splice, "tcp_splice_read", 5)
 
 /* Where functions have probes only (arm64 before 6.4). Not when a call begins: another process may
  * be the one that gets the data, and a socket's first send finds no state yet. */
@@ -158,6 +157,9 @@ PROBE_CALL(probe_send6, "inet6_sendmsg")
 PROBE_CALL(probe_send_page, "inet_sendpage")
 PROBE_CALL(probe_receive, "inet_recvmsg")
 PROBE_CALL(probe_receive6, "inet6_recvmsg")
+
+/* Slot splice: Linux has no tracepoint of it, and since 6.5 it calls no recvmsg. */
+CALL_DONE(tcp_splice, "tcp_splice_read", 5)
 PROBE_CALL(probe_splice, "tcp_splice_read")
 
 /* Slot accept. The new socket has no sock if accept failed: no need for the result, whose place

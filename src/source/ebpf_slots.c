@@ -32,14 +32,20 @@ static const struct ebpf_slot all_slots[EBPF_SLOT_COUNT] = {
 		.rungs = {{"tp_btf", NULL, {"socket_send", "socket_receive"}}, /* since Linux 6.3 */
 			{"fexit", NULL,
 				{"inet_send", "inet_receive", "?inet6_send", "?inet6_receive",
-					"?inet_send_page", "?tcp_splice"}},
+					"?inet_send_page"}},
 			{"kprobe", "of very many threads that wait for data at the same time some "
 				   "uses are missed",
 				{"probe_send", "probe_send_done", "probe_receive", "probe_receive_done",
 					"?probe_send6", "?probe_send6_done", "?probe_receive6",
 					"?probe_receive6_done", "?probe_send_page",
-					"?probe_send_page_done", "?probe_splice",
-					"?probe_splice_done"}}},
+					"?probe_send_page_done"}}},
+	},
+	[EBPF_SLOT_SPLICE] = {
+		.name = "splice",
+		.loss = "a TCP socket that is read by splice(2) alone is given to who closes it",
+		.owners_only = true,
+		.rungs = {{"fexit", NULL, {"tcp_splice"}},
+			{"kprobe", NULL, {"probe_splice", "probe_splice_done"}}},
 	},
 	[EBPF_SLOT_ACCEPT] = {
 		.name = "accept",

@@ -8,7 +8,7 @@
 
 #include "source/source.h"
 
-enum { EBPF_RUNG_PROGRAMS_MAX = 12 };
+enum { EBPF_RUNG_PROGRAMS_MAX = 10 };
 
 struct ebpf_rung {
 	const char *name;
@@ -22,6 +22,7 @@ enum ebpf_slot_index {
 	EBPF_SLOT_TCP,
 	EBPF_SLOT_CONNECT,
 	EBPF_SLOT_USE,
+	EBPF_SLOT_SPLICE,
 	EBPF_SLOT_ACCEPT,
 	EBPF_SLOT_DATAGRAM,
 	EBPF_SLOT_ERROR,
