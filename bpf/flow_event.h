@@ -124,6 +124,7 @@ struct peer_state {
 	uint8_t zero;
 	uint16_t error; /* errno that ICMP told of, 0 none */
 	uint16_t tick;  /* of last_ns, in jiffies; the kernel side's own */
+	uint64_t told;  /* the user side's own: position of the source when it told the end; 0 no */
 };
 
 struct peer_key {
@@ -147,7 +148,7 @@ _Static_assert(sizeof(struct event_ref) == 16, "layout");
 _Static_assert(sizeof(struct event_flow) == 152, "layout");
 _Static_assert(sizeof(struct event_process) == 80, "layout");
 _Static_assert(sizeof(struct event_fork) == 40, "layout");
-_Static_assert(sizeof(struct peer_state) == 72, "layout");
+_Static_assert(sizeof(struct peer_state) == 80, "layout");
 _Static_assert(sizeof(struct peer_key) == 32, "layout");
 
 #endif

@@ -36,7 +36,7 @@ struct pipeline {
 	int64_t losses_read_us; /* up to then all that was seen or lost is told */
 	int64_t batch_from_us;  /* what the batch tells of happened since, or is open in others */
 	uint64_t position;      /* of the source: what came before is in a batch */
-	uint64_t handed_over;   /* the same, of the batches that the writer has */
+	uint64_t put;           /* the same, of the last batch that the writer has */
 	uint64_t flushed;       /* the same, of the last flush */
 	struct coverage_record pending[PENDING_MAX];
 	size_t pending_count;
@@ -124,8 +124,8 @@ static int hand_over(struct pipeline *pipeline, int (*put)(struct writer *, stru
 	error = put(pipeline->writer, pipeline->batch);
 	if (error)
 		return error;
-	pipeline->handed_over = pipeline->position;
 	pipeline->batch_from_us = pipeline->losses_read_us;
+	pipeline->put = pipeline->position;
 	pipeline->batch = NULL;
 	writer_take(pipeline->writer, &pipeline->batch); /* if not now, then with the next record */
 	return 0;
@@ -433,10 +433,9 @@ void pipeline_flush(struct pipeline *pipeline)
 
 uint64_t pipeline_stored(struct pipeline *pipeline)
 {
-	uint64_t stored = writer_position(pipeline->writer);
 	bool waits = pipeline->batch && batch_count(pipeline->batch) > 0;
 
-	return stored == pipeline->handed_over && !waits ? pipeline->position : stored;
+	return writer_stored(pipeline->writer, waits ? pipeline->put : pipeline->position);
 }
 
 void pipeline_resume(struct pipeline *pipeline, const struct batch *batch)

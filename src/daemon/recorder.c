@@ -38,7 +38,7 @@ int recorder_init(struct recorder *recorder, const struct config *config, enum f
 				   LOST_AFTER_S * (int64_t)NS_PER_S,
 		.source = source,
 		.netns = own_netns(),
-		.flush_octets = source == FLOW_SOURCE_EBPF ? config->ring_octets / 16 : 0,
+		.flush_octets = config->pin_path ? config->ring_octets / 16 : 0,
 		.wait_for_room = source == FLOW_SOURCE_FILE,
 	};
 

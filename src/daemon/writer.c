@@ -379,12 +379,11 @@ void writer_mark(struct writer *writer, int64_t seen_us)
 	uv_mutex_unlock(&writer->mutex);
 }
 
-uint64_t writer_position(struct writer *writer)
+uint64_t writer_stored(struct writer *writer, uint64_t position)
 {
-	uint64_t position;
-
 	uv_mutex_lock(&writer->mutex);
-	position = writer->position;
+	if (writer->queue_octets > 0 || writer->state == WRITER_FAILED)
+		position = writer->position;
 	uv_mutex_unlock(&writer->mutex);
 	return position;
 }

@@ -61,8 +61,9 @@ int writer_put_last(struct writer *writer, struct batch *batch);
  * says it, heartbeats tell the time. */
 void writer_mark(struct writer *writer, int64_t seen_us);
 
-/* The batch_position of the last batch that was written. */
-uint64_t writer_position(struct writer *writer);
+/* Up to which position of the source all is written: position, if every batch that was put is,
+ * else the batch_position of the last that is. */
+uint64_t writer_stored(struct writer *writer, uint64_t position);
 
 /* Has the thread shown a sign of life within the last within_ms? */
 bool writer_is_alive(struct writer *writer, int64_t within_ms);

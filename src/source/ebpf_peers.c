@@ -16,9 +16,17 @@ struct ebpf_peers {
 	int64_t idle_timeout_ns;
 	struct event_flow *sockets;
 	size_t count, room;
-	bool pending; /* a socket was noted since the map was last seen empty */
+	bool pending;    /* a socket was noted since the map was last seen empty */
+	bool swept;      /* what is marked as told was so by this daemon */
+	uint64_t stored; /* what was told up to this position */
 	struct peer_key keys[CHUNK];
 	struct peer_state states[CHUNK];
+};
+
+struct sweeping {
+	int64_t now_ns;
+	uint64_t position; /* of the source, 0 none */
+	const struct source_sink *sink;
 };
 
 int ebpf_peers_new(int map_fd, int64_t idle_timeout_ns, struct ebpf_peers **ret_peers)
@@ -29,6 +37,7 @@ int ebpf_peers_new(int map_fd, int64_t idle_timeout_ns, struct ebpf_peers **ret_
 		return -ENOMEM;
 	peers->map_fd = map_fd;
 	peers->idle_timeout_ns = idle_timeout_ns;
+	peers->pending = true; /* the map may be older than this daemon */
 	*ret_peers = peers;
 	return 0;
 }
@@ -109,29 +118,59 @@ static void fill_event(struct event_flow *event, const struct peer_key *key,
 	event->old_state = 0;
 }
 
-static void report_peer(struct ebpf_peers *peers, const struct peer_key *key,
-	const struct peer_state *state, int64_t now_ns, const struct source_sink *sink)
+/* Nobody writes to the peers of a socket that is gone. Returns whether the peer stays. */
+static bool keep_told(struct ebpf_peers *peers, const struct peer_key *key,
+	const struct peer_state *state, uint64_t position)
+{
+	struct peer_state told = *state;
+
+	told.told = position;
+	return position && bpf_map_update_elem(peers->map_fd, key, &told, BPF_EXIST) == 0;
+}
+
+static bool report_peer(struct ebpf_peers *peers, const struct peer_key *key,
+	const struct peer_state *state, const struct sweeping *sweeping)
 {
 	const struct event_flow *socket = find_socket(peers, key->cookie);
 	bool gone = socket && socket->type == EVENT_SOCKET_GONE;
-	bool idle = now_ns - (int64_t)state->last_ns > peers->idle_timeout_ns;
+	bool idle = sweeping->now_ns - (int64_t)state->last_ns > peers->idle_timeout_ns;
 	struct event_flow event;
+	bool stays = false;
 
 	if (state->start_ns == 0)
-		return; /* just being made */
+		return false; /* just being made */
 	fill_event(&event, key, state, socket);
 	event.type = gone || idle ? EVENT_FLOW_END : EVENT_FLOW_SIGHTING;
 	event.old_state = !gone && idle;
-	ebpf_event_dispatch(&event, sizeof(event), sink);
-	if (gone || idle)
+	if (gone)
+		stays = keep_told(peers, key, state, sweeping->position);
+	ebpf_event_dispatch(&event, sizeof(event), sweeping->sink);
+	if ((gone || idle) && !stays)
 		bpf_map_delete_elem(peers->map_fd, key);
+	return stays;
 }
 
-static int read_map(struct ebpf_peers *peers, int64_t now_ns, const struct source_sink *sink)
+/* The same for a peer that may have been told before. What a daemon told that was killed before it
+ * was stored is told again. */
+static bool sweep_peer(struct ebpf_peers *peers, const struct peer_key *key,
+	const struct peer_state *state, const struct sweeping *sweeping)
+{
+	bool is_stored = state->told && state->told <= peers->stored;
+
+	if (!is_stored && (!state->told || !peers->swept))
+		return report_peer(peers, key, state, sweeping);
+	if (is_stored)
+		bpf_map_delete_elem(peers->map_fd, key);
+	return false;
+}
+
+/* Returns how many stay as told, or negative errno. */
+static int read_map(struct ebpf_peers *peers, const struct sweeping *sweeping)
 {
 	LIBBPF_OPTS(bpf_map_batch_opts, options);
 	uint64_t position = 0;
 	bool first = true, found = false;
+	int stay = 0;
 
 	for (;;) {
 		uint32_t count = CHUNK;
@@ -141,24 +180,32 @@ static int read_map(struct ebpf_peers *peers, int64_t now_ns, const struct sourc
 		if (error && error != -ENOENT)
 			return error;
 		for (uint32_t i = 0; i < count; i++)
-			report_peer(peers, &peers->keys[i], &peers->states[i], now_ns, sink);
+			stay += sweep_peer(peers, &peers->keys[i], &peers->states[i], sweeping);
 		found = found || count > 0;
 		first = false;
 		if (error == -ENOENT)
 			break;
 	}
 	peers->pending = found;
-	return 0;
+	return stay;
 }
 
-int ebpf_peers_sweep(struct ebpf_peers *peers, int64_t now_ns, const struct source_sink *sink)
+int ebpf_peers_sweep(
+	struct ebpf_peers *peers, int64_t now_ns, uint64_t position, const struct source_sink *sink)
 {
-	int error = 0;
+	const struct sweeping sweeping = {now_ns, position, sink};
+	int stay = 0;
 
 	if (peers->count > 1)
 		qsort(peers->sockets, peers->count, sizeof(peers->sockets[0]), compare_sockets);
 	if (peers->pending)
-		error = read_map(peers, now_ns, sink);
+		stay = read_map(peers, &sweeping);
 	peers->count = 0;
-	return error;
+	peers->swept = true;
+	return stay;
+}
+
+void ebpf_peers_stored(struct ebpf_peers *peers, uint64_t position)
+{
+	peers->stored = position;
 }

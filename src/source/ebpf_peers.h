@@ -17,7 +17,13 @@ void ebpf_peers_free(struct ebpf_peers *peers);
 void ebpf_peers_note(struct ebpf_peers *peers, const struct event_flow *socket);
 
 /* Reports every peer: the end of those whose socket is gone or that are idle, a sighting of the
- * others; forgets the noted sockets. Returns 0 or negative errno. */
-int ebpf_peers_sweep(struct ebpf_peers *peers, int64_t now_ns, const struct source_sink *sink);
+ * others; forgets the noted sockets. Those whose socket is gone stay in the map, marked as told at
+ * this position of the source, until that is stored; 0: they do not. Returns how many stay more
+ * than before, or negative errno. */
+int ebpf_peers_sweep(struct ebpf_peers *peers, int64_t now_ns, uint64_t position,
+	const struct source_sink *sink);
+
+/* What was told up to this position is stored. */
+void ebpf_peers_stored(struct ebpf_peers *peers, uint64_t position);
 
 #endif

@@ -33,9 +33,10 @@ struct source_ebpf {
 	struct ebpf_peers *peers;
 	struct source_sink sink;
 	uint64_t losses[LOSS_COUNT]; /* as last read */
-	uint64_t resume; /* position in the ring: what came before an earlier daemon stored */
-	uint64_t stored; /* what came before is stored */
-	uint64_t stored_at_sweep;
+	/* Positions: what came before was stored by an earlier daemon, is told, is stored. */
+	uint64_t resume, told, stored;
+	uint64_t releasable; /* what came before can be given back, once needed is stored */
+	uint64_t needed;
 };
 
 static void __attribute__((format(printf, 3, 4)))
@@ -47,6 +48,12 @@ set_error(struct source_ebpf_error *error, int number, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(error->text, sizeof(error->text), format, args);
 	va_end(args);
+}
+
+static void tell_position(struct source_ebpf *source, uint64_t position)
+{
+	source->told = position;
+	source->sink.position(source->sink.ctx, position);
 }
 
 /* What an earlier daemon stored is not told again, but the processes and the owners of sockets that
@@ -63,7 +70,7 @@ static void on_event(void *ctx, const void *data, size_t size, uint64_t end)
 	else if (!is_stored || ebpf_event_is_process(data, size))
 		ebpf_event_dispatch(data, size, &source->sink);
 	if (!is_stored)
-		source->sink.position(source->sink.ctx, end);
+		tell_position(source, end);
 }
 
 /* Then helpers that read the kernel's memory do not exist, and programs with them are invalid. */
@@ -205,12 +212,31 @@ static int read_losses(struct source_ebpf *source)
 	return 0;
 }
 
-/* What is stored stays readable for one sweep more: a daemon that is killed leaves to the next one
- * the processes of flows that are still to end, and the owners of sockets that were not swept. */
+/* What is stored stays readable until what the sweep after it told is stored, too: a daemon that is
+ * killed leaves to the next one the processes of flows that are still to end, and the owners of
+ * sockets whose peers are still to be told. */
 static void release_stored(struct source_ebpf *source)
 {
-	ebpf_ring_release(&source->ring, source->stored_at_sweep);
-	source->stored_at_sweep = source->stored;
+	if (source->stored < source->needed)
+		return;
+	ebpf_ring_release(&source->ring, source->releasable & ~UINT64_C(7));
+	source->releasable = source->stored;
+	source->needed = UINT64_MAX;
+}
+
+/* Between two events of the ring, whose positions are multiples of 8, there are 7 more for what
+ * sweeps tell. */
+static int sweep_peers(struct source_ebpf *source, int64_t now_ns)
+{
+	uint64_t next = source->told + 1;
+	int stay;
+
+	ebpf_peers_stored(source->peers, source->stored);
+	stay = ebpf_peers_sweep(
+		source->peers, now_ns, source->pin && next % 8 ? next : 0, &source->sink);
+	if (stay > 0)
+		tell_position(source, next);
+	return stay < 0 ? stay : 0;
 }
 
 static int sweep(struct source *base)
@@ -223,7 +249,9 @@ static int sweep(struct source *base)
 	release_stored(source);
 	error = run_iterators(source, EBPF_SLOT_SWEEP);
 	if (error == 0)
-		error = ebpf_peers_sweep(source->peers, now_ns, &source->sink);
+		error = sweep_peers(source, now_ns);
+	if (source->needed == UINT64_MAX)
+		source->needed = source->told;
 	return error ? error : read_losses(source);
 }
 
@@ -270,15 +298,17 @@ static void resume(struct source *base, uint64_t position)
 	struct source_ebpf *source = (struct source_ebpf *)base;
 	uint64_t end = __atomic_load_n(source->ring.producer, __ATOMIC_ACQUIRE);
 
-	source->resume = source->stored = position < end ? position : end;
-	source->sink.position(source->sink.ctx, source->resume);
+	/* those of sweeps lie up to 7 behind their event */
+	source->resume = source->stored = position <= end + 7 ? position : end;
+	tell_position(source, source->resume);
 }
 
 static void stored(struct source *base, uint64_t position)
 {
 	struct source_ebpf *source = (struct source_ebpf *)base;
 
-	source->stored = position;
+	if (position > source->stored) /* the writer knows nothing of earlier daemons */
+		source->stored = position;
 }
 
 /* Then the kernel describes each process anew that acts while nobody reads: its description of
@@ -357,8 +387,8 @@ static int build(struct source_ebpf *source)
 		source->options.idle_timeout_ns, &source->peers);
 	if (error)
 		return error;
-	error = ebpf_ring_init(
-		&source->ring, ebpf_ladder_map(source->ladder, "ring"), size, size / KEPT_PART);
+	error = ebpf_ring_init(&source->ring, ebpf_ladder_map(source->ladder, "ring"), size,
+		source->pin ? size / KEPT_PART : 0);
 	if (error)
 		return error;
 	if (ebpf_ladder_adopted(source->ladder))

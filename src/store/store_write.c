@@ -11,11 +11,14 @@
 
 enum { WAL_PAGES_MAX = 24576 }; /* of 2 KB; rewriting them seldom is what saves writes */
 
+/* What a snapshot tells of a listener does not replace what an earlier run saw for itself. */
 static const char put_listener_text[] =
 	"INSERT INTO listener (run, socket, process, local, local_port, protocol_id, protocol,"
 	" method, from_us, until_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
-	" ON CONFLICT (run, socket) WHERE until_us IS NULL DO UPDATE SET process = ?3, local = ?4,"
-	" local_port = ?5, method = ?8, from_us = min(from_us, ?9)";
+	" ON CONFLICT (run, socket) WHERE until_us IS NULL DO UPDATE SET local = ?4,"
+	" local_port = ?5, from_us = min(from_us, ?9),"
+	" process = iif(?8 = 'snapshot', coalesce(process, ?3), ?3),"
+	" method = iif(?8 = 'snapshot' AND process IS NOT NULL, method, ?8)";
 
 static const char close_listener_text[] = "UPDATE listener SET until_us = max(from_us, ?3)"
 					  " WHERE run = ?1 AND socket = ?2 AND until_us IS NULL";

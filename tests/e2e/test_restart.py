@@ -62,9 +62,17 @@ class Restart(harness.Case):
         return daemon.rows("SELECT count(*) AS n FROM flow WHERE local_port = ?1"
                            " OR remote_port = ?1", port)[0]["n"]
 
+    @staticmethod
+    def wait_for(count, wanted):
+        """Until so many are there, or in vain: the comparison that follows says which are not."""
+        try:
+            harness.wait_until("all", lambda: count() >= wanted, 10)
+        except AssertionError:
+            pass
+
     def test_a_storm_over_three_restarts_and_a_kill_is_recorded_exactly_once(self):
         """Each part of the storm goes on while the daemon ends and the next one starts."""
-        quick = ("--flush-interval", "300ms", "--sweep-interval", "1s")
+        quick = ("--flush-interval", "300ms", "--sweep-interval", "1s", "--ring-size", "32M")
         parts, part_count = ("stop", "kill", "stop", "stop"), COUNT // 4
         daemon = self.start(*quick)
         truth = [self.path("server.tsv"), self.path("clients.tsv")]
@@ -81,11 +89,7 @@ class Restart(harness.Case):
             self.assertIn("goes on with the programs of the last run", daemon.log())
             self.finish(spawner, 300)
         self.finish(server)
-        try:
-            harness.wait_until(
-                "all flows", lambda: self.recorded(daemon, port) >= 8 * part_count, 10)
-        except AssertionError:
-            pass  # the comparison says which
+        self.wait_for(lambda: self.recorded(daemon, port), 8 * part_count)
         daemon.stop()
         storm.check(self, daemon, port, truth, 4 * part_count)
         self.assertEqual(self.lost(daemon), [])
@@ -147,6 +151,31 @@ class Restart(harness.Case):
                                     "protocol": protocol, "outcome": "closed", "pid": os.getpid(),
                                     "method": "exact", "open": 0})
         self.assertEqual(self.down(daemon), [])
+
+    def test_the_peers_of_a_socket_that_closes_around_a_kill_are_recorded_once(self):
+        peers = [("127.0.0.1", self.free_port()) for _ in range(20)]
+        daemon = self.start()
+        expected = []
+        for round_number in range(4):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+                sender.bind(("127.0.0.1", 0))
+                port = sender.getsockname()[1]
+                for peer in peers:
+                    sender.sendto(b"x" * (1 + round_number), peer)
+            expected += [(port, peer[1], 1 + round_number) for peer in peers]
+            if round_number % 2:
+                daemon.wait_flows(port, 1)
+            daemon.kill()
+            daemon = self.start()
+        ports = {port for port, _, _ in expected}
+
+        def found():
+            return sorted((flow["local_port"], flow["remote_port"], flow["octets_out"])
+                          for port in ports for flow in daemon.flows(port, "open = 0")
+                          if flow["direction"] == "out" and flow["pid"] == os.getpid())
+        self.wait_for(lambda: len(found()), len(expected))
+        daemon.stop()
+        self.assertEqual(found(), sorted(expected))
 
     def test_what_ended_while_nobody_recorded_is_lost_at_its_last_sighting(self):
         daemon = self.start_daemon("--active-timeout", "500ms")  # nothing pinned
