@@ -415,12 +415,22 @@ static void tell_no_room(struct pipeline *pipeline)
 	pipeline->no_room = 0;
 }
 
+/* The position alone is worth a batch when what the source told left nothing to store for so long.
+ */
+static bool is_worth_a_batch(const struct pipeline *pipeline)
+{
+	uint64_t moved = pipeline->position - pipeline->put;
+
+	return batch_count(pipeline->batch) > 0 ||
+	       (pipeline->options.flush_octets && moved >= pipeline->options.flush_octets);
+}
+
 /* What is refused stays until the batch is full. */
 static void flush(struct pipeline *pipeline, int (*put)(struct writer *, struct batch *))
 {
 	tell_no_room(pipeline);
 	add_coverage(pipeline);
-	if (pipeline->batch && batch_count(pipeline->batch) > 0 && hand_over(pipeline, put))
+	if (pipeline->batch && is_worth_a_batch(pipeline) && hand_over(pipeline, put))
 		return;
 	mark(pipeline);
 }
@@ -433,9 +443,7 @@ void pipeline_flush(struct pipeline *pipeline)
 
 uint64_t pipeline_stored(struct pipeline *pipeline)
 {
-	bool waits = pipeline->batch && batch_count(pipeline->batch) > 0;
-
-	return writer_stored(pipeline->writer, waits ? pipeline->put : pipeline->position);
+	return writer_stored(pipeline->writer, pipeline->put);
 }
 
 void pipeline_resume(struct pipeline *pipeline, const struct batch *batch)

@@ -59,7 +59,7 @@ void pipeline_resume(struct pipeline *pipeline, const struct batch *batch);
  * them ended by last_us, when it was last alive. */
 void pipeline_resumed(struct pipeline *pipeline, int64_t last_us);
 
-/* What the source told before this position of its own is stored, or was nothing to store. */
+/* What the source told before this position of its own is stored, and so is the position. */
 uint64_t pipeline_stored(struct pipeline *pipeline);
 
 /* What the source loses was last asked for at since_us, by an earlier run. */

@@ -19,10 +19,9 @@ enum { EBPF_PIN_PATH_MAX = 512 };
 
 /* The value of the map "state": memory that lives on when the daemon is killed. */
 struct ebpf_pin_state {
-	uint64_t layout;  /* stands for programs, maps and options; 0: not complete */
-	uint64_t ring;    /* random, tells this ring from others; never 0 */
-	uint64_t starts;  /* of daemons that used it */
-	uint64_t dropped; /* position in the ring: what came before was given back unstored */
+	uint64_t layout;             /* stands for programs, maps and options; 0: not complete */
+	uint64_t ring;               /* random, tells this ring from others; never 0 */
+	uint64_t starts;             /* of daemons that used it */
 	uint64_t losses[LOSS_COUNT]; /* as told by a daemon whose word is stored */
 	struct {
 		int32_t serving; /* rung, -1 none */

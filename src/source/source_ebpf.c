@@ -114,8 +114,6 @@ static int consume(struct source *base)
 	struct source_ebpf *source = (struct source_ebpf *)base;
 
 	ebpf_ring_read(&source->ring, on_event, source);
-	if (source->pin && ebpf_ring_released(&source->ring) > source->stored)
-		ebpf_pin_state(source->pin)->dropped = ebpf_ring_released(&source->ring);
 	return 0;
 }
 
@@ -288,7 +286,7 @@ static struct source_kept kept(const struct source *base)
 		return (struct source_kept){0};
 	return (struct source_kept){
 		.id = ebpf_pin_state(source->pin)->ring,
-		.dropped = ebpf_pin_state(source->pin)->dropped,
+		.dropped = ebpf_ring_released(&source->ring),
 		.adopted = ebpf_ladder_adopted(source->ladder),
 	};
 }
@@ -300,6 +298,8 @@ static void resume(struct source *base, uint64_t position)
 
 	/* those of sweeps lie up to 7 behind their event */
 	source->resume = source->stored = position <= end + 7 ? position : end;
+	if (position == SOURCE_ALL)
+		source->releasable = end; /* not for the database of before */
 	tell_position(source, source->resume);
 }
 

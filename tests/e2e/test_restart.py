@@ -5,6 +5,7 @@ before it, whether that was stopped or killed, and every connection is recorded 
 LASTCONN_STORM: how many connections (default 10000)."""
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -52,6 +53,11 @@ class Restart(harness.Case):
     def down(self, daemon):
         return daemon.rows("SELECT * FROM coverage WHERE what = 'down'")
 
+    def assert_no_hole(self, daemon):
+        holes = self.down(daemon)
+        if holes:
+            self.fail("%s\n%s\n%s" % (holes, daemon.rows("SELECT * FROM run"), daemon.log()))
+
     def lost(self, daemon):
         return daemon.rows("SELECT what, count, detail FROM coverage"
                            " WHERE what IN ('ring full', 'map full', 'table full', 'queue full')")
@@ -93,7 +99,7 @@ class Restart(harness.Case):
         daemon.stop()
         storm.check(self, daemon, port, truth, 4 * part_count)
         self.assertEqual(self.lost(daemon), [])
-        self.assertEqual(self.down(daemon), [])
+        self.assert_no_hole(daemon)
 
 
     # -- what is open goes on
@@ -150,7 +156,7 @@ class Restart(harness.Case):
             self.assert_flow(flow, {"octets_out": 222 if out else 0, "octets_in": 0 if out else 222,
                                     "protocol": protocol, "outcome": "closed", "pid": os.getpid(),
                                     "method": "exact", "open": 0})
-        self.assertEqual(self.down(daemon), [])
+        self.assert_no_hole(daemon)
 
     def test_the_peers_of_a_socket_that_closes_around_a_kill_are_recorded_once(self):
         peers = [("127.0.0.1", self.free_port()) for _ in range(20)]
@@ -195,6 +201,53 @@ class Restart(harness.Case):
                          [7, 7])
         self.assertEqual(len(self.down(daemon)), 1)
         self.assertEqual(len(before), 2)
+
+    # -- when the database is another one
+
+    def talk(self, port):
+        """One short connection to the server at port."""
+        with socket.create_connection(("127.0.0.1", port)):
+            pass
+
+    def serve_and_record(self, server, database):
+        """A daemon that sees one connection, and lives long enough to give back what it stored."""
+        daemon = self.start("--sweep-interval", "200ms", "--flush-interval", "100ms",
+                            database=self.path(database))
+        port = server.getsockname()[1]
+        known = self.recorded(daemon, port)
+        for n in range(1, 16):
+            self.talk(port)
+            server.accept()[0].close()
+            harness.wait_until("the connection", lambda: self.recorded(daemon, port) >= known + n)
+        daemon.stop()
+        return daemon
+
+    def test_what_another_database_has_is_a_hole_in_this_one(self):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            self.serve_and_record(server, "first.db")
+            self.serve_and_record(server, "second.db")
+            daemon = self.serve_and_record(server, "first.db")
+        self.assertEqual(len(self.down(daemon)), 1)
+
+    def test_an_older_copy_of_the_database_has_a_hole(self):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            self.serve_and_record(server, "now.db")
+            shutil.copy(self.path("now.db"), self.path("copy.db"))
+            daemon = self.serve_and_record(server, "now.db")
+            self.assert_no_hole(daemon)
+            daemon = self.serve_and_record(server, "copy.db")
+        self.assertEqual(len(self.down(daemon)), 1)
+
+    def test_events_that_leave_nothing_to_store_leave_no_hole(self):
+        """Processes that use no network push out of the ring what was kept of it."""
+        small = ("--ring-size", "64K")
+        daemon = self.start(*small)
+        for _ in range(300):
+            self.run_program("/bin/true")
+        harness.wait_until("the position", lambda: daemon.rows(
+            "SELECT 1 FROM run WHERE ring_position > 65536"))
+        daemon.kill()
+        self.assert_no_hole(self.start(*small))
 
     # -- when the programs cannot be taken over
 
