@@ -48,13 +48,15 @@ enum flow_outcome {
 
 /* How the process was found, best first. Stored with every flow. */
 enum flow_method {
-	FLOW_METHOD_UNKNOWN,   /* no process known */
-	FLOW_METHOD_EXACT,     /* the kernel said so in that process's own context */
-	FLOW_METHOD_INHERITED, /* accepted socket that nobody used: the listener's last owner */
-	FLOW_METHOD_LISTENER,  /* same, the listener itself known from a snapshot only */
-	FLOW_METHOD_SNAPSHOT,  /* who held the socket when lastconnd started */
-	FLOW_METHOD_PKTAP,     /* the capture file carried it */
-	FLOW_METHOD_PROCFS,    /* polled: sock_diag and /proc */
+	FLOW_METHOD_UNKNOWN, /* no process known */
+	FLOW_METHOD_EXACT,   /* the kernel said so in that process's own context */
+	/* accepted socket that nobody used: the listener's last owner; where the kernel does not
+	 * tell who uses sockets (no slot use): who made, accepted or closed it */
+	FLOW_METHOD_INHERITED,
+	FLOW_METHOD_LISTENER, /* same, the listener itself known from a snapshot only */
+	FLOW_METHOD_SNAPSHOT, /* who held the socket when lastconnd started */
+	FLOW_METHOD_PKTAP,    /* the capture file carried it */
+	FLOW_METHOD_PROCFS,   /* polled: sock_diag and /proc */
 	FLOW_METHOD_COUNT,
 };
 
