@@ -16,6 +16,10 @@ import storm
 COUNT = int(os.environ.get("LASTCONN_STORM", "10000"))
 
 
+def lines_in(path):
+    return sum(1 for _ in harness.lines(path)) if os.path.exists(path) else 0
+
+
 class Restart(harness.Case):
 
     def setUp(self):
@@ -85,10 +89,10 @@ class Restart(harness.Case):
         server = self.start_program(harness.STORM, "serve", str(4 * part_count), truth[0])
         port = int(self.read_line(server))
         for part, end in enumerate(parts):
-            wanted = 2 * part_count * part + part_count // 8
+            wanted = part_count * part + part_count // 8
             spawner = self.start_program(harness.STORM, "spawn", "tcp", "127.0.0.1", str(port),
                                          str(part_count), "8", truth[1], harness.STORM_CLIENT)
-            harness.wait_until("the storm", lambda: self.recorded(daemon, port) > wanted)
+            harness.wait_until("the storm", lambda: lines_in(truth[1]) > wanted)
             self.assertIsNone(spawner.poll(), "the storm was over before the restart")
             getattr(daemon, end)()
             daemon = self.start(*quick)
@@ -316,9 +320,9 @@ class Restart(harness.Case):
                          harness.STORM_CLIENT)
         self.finish(server)
         daemon = self.start("--ring-size", "64K")
-        lost = harness.wait_until("the loss", lambda: self.lost(daemon))
+        harness.wait_until("the loss", lambda: sum(r["count"] for r in self.lost(daemon)) > count)
+        lost = self.lost(daemon)
         self.assertEqual([row["what"] for row in lost], ["ring full"])
-        self.assertGreater(lost[0]["count"], count)
         self.assertGreater(self.recorded(daemon, int(port)), 10, "what the ring kept")
         daemon.stop()
         daemon = self.start("--ring-size", "64K")
