@@ -152,7 +152,16 @@ static __always_inline void tcp_listen(struct sock *sk)
 		state->listen_reported = reported; /* else the sweep does it */
 }
 
-/* close(2) or shutdown(2) by whoever holds the socket: the last chance to learn the user. */
+static __always_inline bool moved_octets(struct sock *sk)
+{
+	const struct tcp_sock *tp = tcp_sock_of(sk);
+	bool fin = READ_SOCK(sk, __sk_common.skc_flags) & (1UL << SOCK_DONE);
+
+	return tp && (READ_SOCK(tp, bytes_sent) || READ_SOCK(tp, bytes_received) > fin);
+}
+
+/* close(2) or shutdown(2) by whoever holds the socket: the last chance to learn the user. But not
+ * if somebody used it whom no hook saw: splice(2), TCP_ZEROCOPY_RECEIVE. */
 static __always_inline void tcp_local_close(struct sock *sk)
 {
 	struct socket_state *state = socket_state_get(sk, 0);
@@ -160,7 +169,8 @@ static __always_inline void tcp_local_close(struct sock *sk)
 	if (!state)
 		return;
 	adopt_user(sk, state);
-	note_user(state);
+	if (!has_use || (!state->exact && !moved_octets(sk)))
+		note_user(state);
 }
 
 static __always_inline void tcp_set_state(struct sock *sk, int old_state, int new_state)

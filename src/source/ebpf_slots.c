@@ -42,7 +42,8 @@ static const struct ebpf_slot all_slots[EBPF_SLOT_COUNT] = {
 	},
 	[EBPF_SLOT_SPLICE] = {
 		.name = "splice",
-		.loss = "a TCP socket that is read by splice(2) alone is given to who closes it",
+		.loss = "an accepted connection that is read by splice(2) alone is given to the "
+			"listener's owner",
 		.owners_only = true,
 		.rungs = {{"fexit", NULL, {"tcp_splice"}},
 			{"kprobe", NULL, {"probe_splice", "probe_splice_done"}}},

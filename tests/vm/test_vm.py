@@ -34,20 +34,18 @@ WORST = 8  # so many cases of a run are printed
 
 # Of each hook: a program of each of its rungs, from the best on; and the traffic that only it sees.
 RUNGS = {
-    "use": ("socket_send", "inet_send"),
-    "accept": ("socket_accept",),
+    "use": ("socket_send", "inet_send", "probe_send"),
+    "splice": ("tcp_splice", "probe_splice"),
+    "accept": ("socket_accept", "probe_accept"),
     "datagram": ("datagram_out",),
     "bind": ("bind_v4",),
     "release": ("socket_release",),
     "process": ("process_exec",),
     "snapshot": ("snapshot_processes",),
-    "sweep": ("sweep_sockets",),
+    "sweep": ("sweep_sockets", "sweep_hash"),
 }
 SEES = {"datagram": lambda line: line["protocol"] != "tcp",
         "release": lambda line: line["protocol"] != "tcp"}
-
-# Known defects: cases that are wrong without this hook.
-AWAITED = {"use": ("raw_header_included", "raw_protocol", "udp_parent_and_child")}
 
 USER = "setpriv --reuid nobody --regid nogroup --clear-groups --no-new-privs"
 Run = collections.namedtuple("Run", "name options prefix before after how",
@@ -133,15 +131,11 @@ class Record:
             sees(line) for sees in blind for line in self.lines
             if line["case"] == case and "protocol" in line)
 
-    def is_awaited(self, case):
-        return any(case in names for hook, names in AWAITED.items() if not self.hooks.get(hook))
-
     def bad_cases(self):
         """(case, grade, text) of what is not as it must be, and the number of each grade."""
         verdicts = cases.by_case(cases.judge(self.lines, self.flows(), self.degraded))
         bad = [(case, grade, texts[0]) for case, (grade, texts) in sorted(verdicts.items())
-               if grade in cases.BAD and not self.is_awaited(case) and
-               not (grade == "missing" and self.may_miss(case))]
+               if grade in cases.BAD and not (grade == "missing" and self.may_miss(case))]
         return bad, collections.Counter(grade for grade, _ in verdicts.values())
 
     def check_storm(self, case):
