@@ -61,6 +61,36 @@ static void run_pre_fork(void)
 	net_reap(client);
 }
 
+/* Reset before anybody sent or received: who accepted it. */
+static void run_reset_after_accept(void)
+{
+	int listener = net_listen("127.0.0.1", 8), sock;
+	struct net_gate gate = net_gate();
+	pid_t parent = getpid(), worker = net_fork();
+	struct truth *truth;
+
+	if (worker == 0) {
+		sock = net_accept(listener);
+		truth = truth_flow("server", sock, NULL, "in");
+		truth_octets(truth, 0, 0);
+		truth->opener = parent;
+		truth->outcome = "reset";
+		truth->error = ECONNRESET;
+		net_gate_open(&gate);
+		poll(&(struct pollfd){.fd = sock}, 1, -1);
+		_exit(0);
+	}
+	sock = net_connect("127.0.0.1", net_port(listener));
+	truth = truth_flow("client", sock, NULL, "out");
+	truth_octets(truth, 0, 0);
+	truth->outcome = "reset";
+	truth->error = TRUTH_UNKNOWN; /* the state changes before or after sk_err */
+	net_gate_wait(&gate);
+	net_abort_on_close(sock);
+	close(sock);
+	net_reap(worker);
+}
+
 static void read_all(int sock)
 {
 	net_receive_all(sock);
@@ -294,6 +324,7 @@ static void run_splice_in_child(void)
 static const struct case_entry entries[] = {
 	{"owner_fork_server", run_fork_server},
 	{"owner_pre_fork", run_pre_fork},
+	{"owner_reset_after_accept", run_reset_after_accept},
 	{"owner_accept_and_close", run_accept_and_close},
 	{"owner_pass_accepted", run_pass_accepted},
 	{"owner_pass_connected", run_pass_connected},
