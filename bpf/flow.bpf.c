@@ -4,14 +4,50 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* Slot tcp: birth and death. Often in softirq, where "current" is a stranger. */
+/* Slot tcp: birth and death. Often in softirq, where "current" is a stranger. The kernel skips a
+ * tracing program that is already running on this processor: while it is interrupted, or since
+ * Linux 7.0 preempted, changes of other sockets would be lost. So two of them hang there, and who
+ * comes first handles the change. */
+static __always_inline int tcp_changed(struct sock *sk, int old_state, int new_state, bool again)
+{
+	if (sk->sk_protocol == IPPROTO_TCP)
+		tcp_set_state(sk, old_state, new_state, again);
+	else if (sk->sk_protocol == IPPROTO_SCTP && !again)
+		sctp_set_state(sk, new_state);
+	return 0;
+}
+
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(tcp_state, struct sock *sk, int old_state, int new_state)
 {
-	if (sk->sk_protocol == IPPROTO_TCP)
-		tcp_set_state(sk, old_state, new_state);
-	else if (sk->sk_protocol == IPPROTO_SCTP)
-		sctp_set_state(sk, new_state);
+	return tcp_changed(sk, old_state, new_state, false);
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(tcp_state_again, struct sock *sk, int old_state, int new_state)
+{
+	return tcp_changed(sk, old_state, new_state, true);
+}
+
+/* The same without preemption: since Linux 6.15, which lets it call global functions so. */
+extern void bpf_preempt_disable(void) __weak __ksym;
+extern void bpf_preempt_enable(void) __weak __ksym;
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(tcp_state_calm, struct sock *sk, int old_state, int new_state)
+{
+	bpf_preempt_disable();
+	tcp_changed(sk, old_state, new_state, false);
+	bpf_preempt_enable();
+	return 0;
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(tcp_state_calm_again, struct sock *sk, int old_state, int new_state)
+{
+	bpf_preempt_disable();
+	tcp_changed(sk, old_state, new_state, true);
+	bpf_preempt_enable();
 	return 0;
 }
 

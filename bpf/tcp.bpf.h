@@ -173,8 +173,41 @@ static __always_inline void tcp_local_close(struct sock *sk)
 		note_user(state);
 }
 
-static __always_inline void tcp_set_state(struct sock *sk, int old_state, int new_state)
+static __always_inline bool matters(int old_state, int new_state)
 {
+	switch (new_state) {
+	case TCP_SYN_SENT:
+	case TCP_LISTEN:
+	case TCP_FIN_WAIT1:
+	case TCP_LAST_ACK:
+	case TCP_CLOSE:
+		return true;
+	case TCP_SYN_RECV:
+		return old_state == TCP_LISTEN; /* else both ends connect at once */
+	default:
+		return false;
+	}
+}
+
+/* Whether the other of the two programs of slot tcp has handled this change already, or was the
+ * only one who could tell. */
+static __always_inline bool is_handled(struct sock *sk, int new_state, bool again)
+{
+	struct socket_state *state = socket_state_get(sk, 0);
+
+	if (state)
+		return state->tcp_state == new_state;
+	return again && new_state != TCP_SYN_SENT && new_state != TCP_LISTEN &&
+	       new_state != TCP_SYN_RECV;
+}
+
+/* Two changes in a row that are handled are never to the same state: see is_handled(). */
+static __always_inline void tcp_set_state(struct sock *sk, int old_state, int new_state, bool again)
+{
+	struct socket_state *state;
+
+	if (!matters(old_state, new_state) || is_handled(sk, new_state, again))
+		return;
 	switch (new_state) {
 	case TCP_SYN_SENT:
 		tcp_begin(sk, EVENT_DIRECTION_OUT);
@@ -183,8 +216,7 @@ static __always_inline void tcp_set_state(struct sock *sk, int old_state, int ne
 		tcp_listen(sk);
 		break;
 	case TCP_SYN_RECV:
-		if (old_state == TCP_LISTEN)
-			tcp_accepted(sk);
+		tcp_accepted(sk);
 		break;
 	case TCP_FIN_WAIT1:
 	case TCP_LAST_ACK:
@@ -194,6 +226,9 @@ static __always_inline void tcp_set_state(struct sock *sk, int old_state, int ne
 		tcp_end(sk, old_state);
 		break;
 	}
+	state = socket_state_get(sk, 0);
+	if (state)
+		state->tcp_state = new_state;
 }
 
 /* SCTP has no state between CLOSE and ESTABLISHED. Its flows are counted like those of datagrams,
