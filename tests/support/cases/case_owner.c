@@ -300,10 +300,12 @@ static void send_request(int sock)
 	net_send(sock, PAIR_ASKED);
 }
 
-/* Accepted by the parent, read by splice(2) in the child, which also closes it last. */
+/* Accepted by the parent, read by splice(2) in the child. No tracepoint tells of
+ * that: it is known because the child is also the last one to close it. */
 static void run_splice_in_child(void)
 {
 	int listener = net_listen("127.0.0.1", 8), sock;
+	struct net_gate closed = net_gate();
 	pid_t client, child, parent = getpid();
 
 	client = pair_start_client(
@@ -312,11 +314,13 @@ static void run_splice_in_child(void)
 	child = net_fork();
 	if (child == 0) {
 		truth_octets(note_server(sock, parent), 0, PAIR_ASKED);
+		net_gate_wait(&closed);
 		net_splice_all(sock);
 		close(sock);
 		_exit(0);
 	}
 	close(sock);
+	net_gate_open(&closed);
 	net_reap(child);
 	net_reap(client);
 }
