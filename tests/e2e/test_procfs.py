@@ -52,6 +52,7 @@ if child:
     os.write(told, b"x")
     os.waitpid(child, 0)
     sys.exit()
+os.close(told)  # so that the parent's end is one, too
 os.read(go, 1)
 """
 # In a namespace of its own, where it is root: what the kernel would say of a connection of another
@@ -87,7 +88,9 @@ SILENT = {"outcome": ("lost", "closed"), "direction": ("unknown",), "error": (0,
 class Procfs(harness.Case):
 
     def start(self, *options, **more):
-        return self.start_daemon("--source", "procfs", *options, kernel=False, **more)
+        # an owner that is found late shows with the next counters
+        return self.start_daemon("--source", "procfs", "--active-timeout", "1s", *options,
+                                 kernel=False, **more)
 
     def start_talker(self, text, *arguments, prefix=()):
         return self.start_program(*prefix, PYTHON, "-c", text, *map(str, arguments),

@@ -276,8 +276,8 @@ class Restart(harness.Case):
                          "type", "array", "key", "4", "value", "4", "entries", "1", "name", "x")
         daemon = self.start()
         self.assertIn("goes on", daemon.log())
-        self.assertTrue(daemon.rows("SELECT 1 FROM coverage WHERE what = 'slot missing'"
-                                    " AND detail LIKE 'tcp:%'"), "the hole of one hook")
+        harness.wait_until("the hole of one hook", lambda: daemon.rows(
+            "SELECT 1 FROM coverage WHERE what = 'slot missing' AND detail LIKE 'tcp:%'"))
         daemon.stop()
         for name in ("map_ring", "state"):
             os.unlink(os.path.join(self.pin, name))
