@@ -29,28 +29,6 @@ int BPF_PROG(tcp_state_again, struct sock *sk, int old_state, int new_state)
 	return tcp_changed(sk, old_state, new_state, true);
 }
 
-/* The same without preemption: since Linux 6.15, which lets it call global functions so. */
-extern void bpf_preempt_disable(void) __weak __ksym;
-extern void bpf_preempt_enable(void) __weak __ksym;
-
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(tcp_state_calm, struct sock *sk, int old_state, int new_state)
-{
-	bpf_preempt_disable();
-	tcp_changed(sk, old_state, new_state, false);
-	bpf_preempt_enable();
-	return 0;
-}
-
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(tcp_state_calm_again, struct sock *sk, int old_state, int new_state)
-{
-	bpf_preempt_disable();
-	tcp_changed(sk, old_state, new_state, true);
-	bpf_preempt_enable();
-	return 0;
-}
-
 /* Slot connect: connects that fail before slot tcp sees anything. */
 SEC("fexit/tcp_v4_connect")
 int BPF_PROG(connect_tcp4_done, struct sock *sk, void *address, int size, int result)

@@ -9,9 +9,7 @@ static const struct ebpf_slot all_slots[EBPF_SLOT_COUNT] = {
 		.name = "tcp",
 		.loss = "no TCP connection is recorded",
 		.required = true,
-		.rungs = {{"tp_btf, not preempted", NULL,
-				  {"tcp_state_calm", "tcp_state_calm_again"}},
-			{"tp_btf", NULL, {"tcp_state", "tcp_state_again"}}},
+		.rungs = {{"tp_btf", NULL, {"tcp_state", "tcp_state_again"}}},
 	},
 	[EBPF_SLOT_CONNECT] = {
 		.name = "connect",
