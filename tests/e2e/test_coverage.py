@@ -87,7 +87,7 @@ class Recorded(harness.Case):
         ready = now_us()
         daemon.stop()
         stopped = now_us()
-        gap = harness.one(self, self.gaps(daemon, "what = 'slot missing'"))
+        gap = harness.one(self, self.gaps(daemon, "what = 'slot missing' AND detail LIKE 'datagram:%'"))
         self.assertTrue(begin <= gap["from_us"] <= ready, gap)
         self.assertTrue(ready <= gap["until_us"] <= stopped, gap)
         self.assertTrue(gap["detail"].startswith("datagram: "), gap)
