@@ -16,6 +16,8 @@ import harness
 
 # no UTF-8, line feed, escape sequences, quotes, what CSV and shells care for
 EVIL = b"\xff\n\x1b[31m\"',;$("
+NO_CGROUP2 = ("while read -r _ where kind _; do\n"
+              "  [ $kind != cgroup2 ] || umount -l $where\ndone < /proc/mounts")
 SETTINGS = {"/proc/sys/kernel/kptr_restrict": "2", "/proc/sys/kernel/perf_event_paranoid": "3"}
 
 CHILDREN = """
@@ -273,20 +275,39 @@ class Lacking(Hostile):
             self.check_talk(daemon)
             daemon.stop()
 
-    def test_without_cgroup_v2_tcp_is_right_and_the_rest_is_said_to_be_missing(self):
+    def test_without_cgroup_v2_it_mounts_one_that_nobody_sees(self):
+        daemon = self.start_without(NO_CGROUP2)
+        self.check_talk(daemon)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server, \
+                socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            server.bind(("127.0.0.1", 0))
+            port = server.getsockname()[1]
+            client.sendto(b"datagram", server.getsockname())
+        flow = daemon.wait_flows(port, 1, "direction = 'out'")[0]
+        self.assert_flow(flow, {"protocol": "udp", "octets_out": 8, "pid": os.getpid()})
+        self.assertFalse(self.cgroup_gaps(daemon), daemon.log())
+        with open(f"/proc/{daemon.process.pid}/mounts", encoding="ascii") as mounts:
+            self.assertNotIn("cgroup2", mounts.read())
+        daemon.stop()
+
+    def test_without_cgroup_v2_and_the_right_to_mount_one_udp_is_said_to_be_missing(self):
         started = time.time_ns() // 1000
         daemon = self.start_without(
-            "while read -r _ where kind _; do\n"
-            "  [ $kind != cgroup2 ] || umount -l $where\ndone < /proc/mounts")
+            NO_CGROUP2 + "\nset -- setpriv --bounding-set -sys_admin --inh-caps -sys_admin \"$@\"")
         self.check_talk(daemon)
-        told = [line for line in daemon.log().splitlines()
-                if "'datagram'" in line and "cgroup v2 is not mounted" in line]
+        told = self.cgroup_gaps(daemon)
         self.assertEqual(len(told), 1, daemon.log())
         self.assertIn("UDP", told[0])
         missing = harness.one(self, daemon.rows(
             "SELECT * FROM coverage WHERE what = 'slot missing' AND detail LIKE 'datagram:%'"))
         self.assertGreaterEqual(missing["from_us"], started)
         daemon.stop()
+
+    @staticmethod
+    def cgroup_gaps(daemon):
+        """What it says of datagrams that it cannot see."""
+        return [line for line in daemon.log().splitlines()
+                if "'datagram'" in line and "cgroup v2 is not mounted" in line]
 
     def test_without_bpffs_and_tracefs(self):
         daemon = self.start_without(
