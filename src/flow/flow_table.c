@@ -179,10 +179,19 @@ static unsigned method_rank(unsigned method)
 	return method == FLOW_METHOD_UNKNOWN ? FLOW_METHOD_COUNT : method;
 }
 
+/* Who made the socket was exact until octets went that nobody was seen to move. */
+static bool is_in_doubt(const struct flow_entry *entry, const struct observation *observation)
+{
+	return entry->method == FLOW_METHOD_EXACT &&
+	       observation->method == FLOW_METHOD_INHERITED &&
+	       process_ref_equal(&entry->user, &observation->user);
+}
+
 /* What is known stays unless something at least as well known comes. */
 static void merge_owner(struct flow_entry *entry, const struct observation *observation)
 {
-	bool as_good = method_rank(observation->method) <= method_rank(entry->method);
+	bool as_good = method_rank(observation->method) <= method_rank(entry->method) ||
+		       is_in_doubt(entry, observation);
 	const struct process_ref *user = &observation->user, *opener = &observation->opener;
 
 	if (process_ref_known(user) && (as_good || !process_ref_known(&entry->user))) {

@@ -18,6 +18,24 @@ static struct process_ref to_ref(const struct event_ref *ref)
 		.start_ns = ref->start_ns, .pid = ref->pid, .exec_id = ref->exec_id};
 }
 
+static bool is_tcp(const struct event_flow *event)
+{
+	return event->protocol == IPPROTO_TCP && !(event->flags & EVENT_DATAGRAMS);
+}
+
+static uint64_t octets_in_of(const struct event_flow *event)
+{
+	bool fin = event->flags & EVENT_PEER_FIN && event->octets_in > 0;
+
+	return event->octets_in - fin;
+}
+
+/* Octets went, and no hook saw by whom: by splice(2) where slot splice is not served, say. */
+static bool is_used_unseen(const struct event_flow *event)
+{
+	return is_tcp(event) && (event->octets_out > 0 || octets_in_of(event) > 0);
+}
+
 static enum flow_method method_of(const struct event_flow *event)
 {
 	if (event->flags & EVENT_OWNER_EXACT)
@@ -27,7 +45,9 @@ static enum flow_method method_of(const struct event_flow *event)
 							   : FLOW_METHOD_INHERITED;
 	if (event->flags & EVENT_OWNER_SNAPSHOT)
 		return FLOW_METHOD_SNAPSHOT;
-	return event->opener.pid ? FLOW_METHOD_EXACT : FLOW_METHOD_UNKNOWN;
+	if (!event->opener.pid)
+		return FLOW_METHOD_UNKNOWN;
+	return is_used_unseen(event) ? FLOW_METHOD_INHERITED : FLOW_METHOD_EXACT;
 }
 
 static enum flow_direction direction_of(const struct event_flow *event)
@@ -102,7 +122,7 @@ static enum flow_outcome outcome_of(const struct event_flow *event)
 		return FLOW_OUTCOME_OPEN;
 	if (event->flags & EVENT_FAILED)
 		return event->error ? connect_outcome(event->error) : FLOW_OUTCOME_UNREACHABLE;
-	if (event->protocol == IPPROTO_TCP && !(event->flags & EVENT_DATAGRAMS))
+	if (is_tcp(event))
 		return tcp_outcome(event);
 	return datagram_outcome(event);
 }
@@ -127,14 +147,12 @@ void ebpf_event_observation(const struct event_flow *event, struct observation *
 	fill_key(event, &seen->key);
 	seen->counters = (struct flow_counters){
 		.octets_out = event->octets_out,
-		.octets_in = event->octets_in,
+		.octets_in = octets_in_of(event),
 		.packets_out = event->packets_out,
 		.packets_in = event->packets_in,
 		.retransmits = event->retransmits,
 		.rtt_us = event->srtt_us,
 	};
-	if (event->flags & EVENT_PEER_FIN && seen->counters.octets_in > 0)
-		seen->counters.octets_in--;
 	seen->user = to_ref(&event->user);
 	seen->opener = to_ref(&event->opener);
 	seen->time_ns = (int64_t)event->time_ns;

@@ -22,8 +22,10 @@ PROCESS = ("pid", "inner_pid", "uid", "process_start_us", "comm", "exe", "cmdlin
            "opener_exe")
 COUNTERS = ("octets_out", "octets_in", "packets_out", "packets_in")
 START_TOLERANCE_US = 50000  # /proc tells ticks of 10 ms, and the wall clock is adjusted
-# slots that cost nothing else than what is_less() and the lines of truth allow for
-NARROW = {"accept", "connect", "packet"}
+# slots that cost nothing else than what is_less() and unseen() say of them
+NARROW = {"accept", "connect", "packet", "release"}
+# slots that tell of owners only: never of what was sent
+OWNERS = {"use", "splice", "accept", "bind", "process", "snapshot"}
 # cases of which only the best program of a slot sees anything
 NEEDS = {"no_route_multipath": "connect"}
 BAD = ("wrong", "missing", "failed")
@@ -88,17 +90,27 @@ def speaks_of(flow, line):
     return all(flow[column] == line[column] for column in ENDS if column in line)
 
 
+def is_less_owner(column, found, flow, degraded):
+    """The same of the columns that tell whose the flow is."""
+    if degraded <= NARROW:
+        return "accept" in degraded and flow["method"] != "exact" and \
+            not any(flow[octets] for octets in ("octets_out", "octets_in"))
+    if column in ("opener_pid", "opener_exe") and found is None:
+        return True
+    return flow["method"] != "exact"
+
+
 def is_less(column, pair, flow, degraded):
     """Whether a degraded source may have put this into a record."""
     wanted, found = pair
     if "connect" in degraded and column in ("error", "outcome") and not flow["error"]:
         return flow["outcome"] == "unreachable"
-    if set(degraded) <= NARROW:
-        return False
-    if column in ("opener_pid", "opener_exe") and found is None:
-        return True
+    if "release" in degraded and flow["protocol"] != "tcp" and flow["outcome"] == "open":
+        return column in ("open", "outcome", "error")  # until the idle timeout
     if column in PROCESS or column == "method":
-        return flow["method"] != "exact"
+        return is_less_owner(column, found, flow, degraded)
+    if degraded <= OWNERS | NARROW:
+        return False
     if column in COUNTERS:
         return found is None or found < wanted
     if column == "netns":
@@ -156,6 +168,7 @@ def is_extra(flow, lines):
 
 def judge(truth, flows, degraded=()):
     """A list of verdicts: one for each line of truth, and one for each record too many."""
+    degraded = set(degraded)
     verdicts = [Verdict(line["case"], "skipped" if "skip" in line else "failed",
                         line.get("skip") or line.get("fail"))
                 for line in truth if "skip" in line or "fail" in line]
@@ -178,12 +191,13 @@ def judge(truth, flows, degraded=()):
 
 
 def by_case(verdicts):
-    """{case: (its worst grade, the texts that tell why)}"""
+    """{case: (its worst grade, the texts that tell why, the worst ones first)}"""
     order = ("right", "skipped", "degraded", "missing", "failed", "wrong")
     cases = {}
-    for case, grade, text in verdicts:
-        worst, texts = cases.get(case, ("right", []))
-        cases[case] = (max(worst, grade, key=order.index), texts + [text] if text else texts)
+    for case, grade, text in sorted(verdicts, key=lambda verdict: -order.index(verdict.grade)):
+        texts = cases.setdefault(case, (grade, []))[1]
+        if text:
+            texts.append(f"{grade}: {text}")
     return cases
 
 

@@ -92,10 +92,14 @@ class Judge(unittest.TestCase):
     def test_a_degraded_record_knows_less_but_is_never_wrong_and_exact(self):
         for column, value, grade in (("octets_out", 4, "degraded"), ("octets_out", 6, "wrong"),
                                      ("pid", 4, "wrong")):
-            self.assertEqual(self.grade({**self.FLOW, column: value}, degraded=["use"]), grade)
-        self.assertEqual(self.grade({**self.FLOW, "octets_out": 4}, degraded=["connect"]), "wrong")
+            self.assertEqual(self.grade({**self.FLOW, column: value}, degraded=["sweep"]), grade)
+        for slot in ("connect", "use", "accept"):
+            self.assertEqual(self.grade({**self.FLOW, "octets_out": 4}, degraded=[slot]), "wrong")
         other = {**self.FLOW, "pid": 4, "method": "inherited"}
         self.assertEqual(self.grade(other, degraded=["use"]), "degraded")
+        self.assertEqual(self.grade(other, degraded=["accept"]), "wrong")
+        silent = {"octets_out": 0, "octets_in": 0}
+        self.assertEqual(self.grade({**other, **silent}, degraded=["accept"], octets_out=0), "degraded")
         self.assertEqual(self.grade(other), "wrong")
 
     def test_octets_that_are_no_text(self):

@@ -101,6 +101,30 @@ static void methods_come_from_what_is_known_of_the_owner(void **state)
 	assert_int_equal(method(EVENT_OWNER_SNAPSHOT), FLOW_METHOD_SNAPSHOT);
 }
 
+/* Of a connection whose maker is known, and nobody who used it. */
+static enum flow_method method_after(uint64_t octets_out, uint64_t octets_in, uint32_t flags)
+{
+	struct event_flow event = tcp_end(TCP_LAST_ACK, 0);
+
+	event.flags = EVENT_DIRECTION_IN | flags;
+	event.opener.pid = event.user.pid = 7;
+	event.octets_out = octets_out;
+	event.octets_in = octets_in;
+	ebpf_event_dispatch(&event, sizeof(event), &sink);
+	return seen.method;
+}
+
+static void who_made_a_socket_is_exact_until_somebody_unseen_used_it(void **state)
+{
+	(void)state;
+	assert_int_equal(method_after(0, 0, 0), FLOW_METHOD_EXACT);
+	assert_int_equal(method_after(0, 1, EVENT_PEER_FIN), FLOW_METHOD_EXACT);
+	assert_int_equal(method_after(0, 1, 0), FLOW_METHOD_INHERITED);
+	assert_int_equal(method_after(1, 0, 0), FLOW_METHOD_INHERITED);
+	assert_int_equal(method_after(1, 1, EVENT_OWNER_EXACT), FLOW_METHOD_EXACT);
+	assert_int_equal(method_after(1, 1, EVENT_DATAGRAMS), FLOW_METHOD_EXACT);
+}
+
 static void the_peers_fin_is_no_octet(void **state)
 {
 	struct event_flow event = tcp_end(TCP_LAST_ACK, 0);
@@ -269,6 +293,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(outcomes_come_from_state_and_error),
 		cmocka_unit_test(methods_come_from_what_is_known_of_the_owner),
+		cmocka_unit_test(who_made_a_socket_is_exact_until_somebody_unseen_used_it),
 		cmocka_unit_test(the_peers_fin_is_no_octet),
 		cmocka_unit_test(an_idle_datagram_flow_is_not_closed),
 		cmocka_unit_test(a_connect_that_failed_at_once_may_lack_its_errno),

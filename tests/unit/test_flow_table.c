@@ -363,6 +363,22 @@ static void owners_are_merged_by_how_well_they_are_known(void **state)
 	assert_int_equal(bench->records[1].direction, FLOW_DIRECTION_IN);
 }
 
+static void an_exact_maker_is_in_doubt_when_nobody_was_seen_to_use_it(void **state)
+{
+	struct bench *bench = *state;
+	struct observation observation = socket_observation(OBSERVATION_SIGHTING, 1, SECONDS(5), 0);
+
+	observation.method = FLOW_METHOD_EXACT;
+	observation.opener = observation.user = (struct process_ref){.pid = 10};
+	flow_table_observe(bench->table, &observation);
+
+	observation.kind = OBSERVATION_END;
+	observation.method = FLOW_METHOD_INHERITED;
+	flow_table_observe(bench->table, &observation);
+	assert_int_equal(bench->records[1].user.pid, 10);
+	assert_int_equal(bench->records[1].method, FLOW_METHOD_INHERITED);
+}
+
 static void an_unknown_owner_is_replaced_by_any_known_one(void **state)
 {
 	struct bench *bench = *state;
@@ -602,6 +618,7 @@ int main(void)
 		TEST(an_end_alone_needs_no_entry),
 		TEST(a_socket_without_sightings_is_lost),
 		TEST(owners_are_merged_by_how_well_they_are_known),
+		TEST(an_exact_maker_is_in_doubt_when_nobody_was_seen_to_use_it),
 		TEST(an_unknown_owner_is_replaced_by_any_known_one),
 		TEST(a_whole_connection_is_one_record),
 		TEST(late_segments_make_no_phantom_flow),
