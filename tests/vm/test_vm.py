@@ -5,7 +5,10 @@ traffic and its truth are made inside (suite.sh), the judgement here, by what ju
 this machine's own kernel.
 
 Prints a line for each run, and one for each case that is not as it must be. A case that a run's
-hooks cannot see may be missing, what they see less of may be degraded; nothing may be wrong.
+hooks cannot see may be missing, what they see less of may be degraded; nothing may be wrong. Runs
+that are not as they must be are made once more: emulation is so slow that tasks are preempted in the
+middle of a hook now and then, which the kernel skips then for others. No case may be bad twice, and
+no more than AGAIN_MAX of a run once.
 
 LASTCONN_VM: the kernels to test, names of the file "kernels" or "all" (default: 6.1 newest).
 LASTCONN_VM_RUNS: only these runs (default: all).
@@ -31,6 +34,7 @@ LASTCONND = os.path.join(BUILD, "src", "daemon", "lastconnd")
 STORM_COUNT = 60
 BOOT_SECONDS, RUN_SECONDS = 60, 60
 WORST = 8  # so many cases of a run are printed
+AGAIN_MAX = 3
 
 # Of each hook: a program of each of its rungs, from the best on; and the traffic that only it sees.
 RUNGS = {
@@ -42,7 +46,7 @@ RUNGS = {
     "release": ("socket_release",),
     "process": ("process_exec",),
     "snapshot": ("snapshot_processes",),
-    "sweep": ("sweep_sockets", "sweep_hash"),
+    "sweep": ("sweep_sockets", "sweep_hash", "sweep_files"),
 }
 SEES = {"datagram": lambda line: line["protocol"] != "tcp",
         "release": lambda line: line["protocol"] != "tcp"}
@@ -138,6 +142,12 @@ class Record:
                if grade in cases.BAD and not (grade == "missing" and self.may_miss(case))]
         return bad, collections.Counter(grade for grade, _ in verdicts.values())
 
+    def skips(self):
+        """What the history says of hooks that the kernel ran past."""
+        return harness.rows(os.path.join(self.directory, "history.db"),
+                            "SELECT what, detail, count FROM coverage WHERE detail LIKE ?",
+                            "%: skipped while it was interrupted")
+
     def check_storm(self, case):
         """Every connection of it, with its process: a hook that is missing changes nothing here."""
         truth = [os.path.join(self.directory, name) for name in ("server.tsv", "clients.tsv")]
@@ -167,16 +177,16 @@ class Vm(harness.Case):
         except run_vm.VmError as error:
             return self.lack(str(error))
 
-    def boot(self, name):
-        """All runs on this kernel, as {run: its record}."""
-        kernel, table = self.need_vm(name), runs()
+    def boot(self, kernel, table, folder):
+        """These runs on this kernel, as {run: its record}."""
+        os.mkdir(self.path(folder))
         begin = time.monotonic()
         status, results = run_vm.run(kernel, job(table), BOOT_SECONDS + RUN_SECONDS * len(table))
-        with results:
-            results.extractall(self.directory)
+        with results.fileobj, results:
+            results.extractall(self.path(folder))
         print(f"\n{kernel.release}: {time.monotonic() - begin:.0f} s")
         self.assertEqual(status, 0)
-        return {run.name: Record(self.path(run.name)) for run in table}
+        return {run.name: Record(self.path(os.path.join(folder, run.name))) for run in table}
 
     def report(self, name, record, bad, grades):
         begin, end = map(float, record.read("seconds").split())
@@ -188,17 +198,30 @@ class Vm(harness.Case):
             print(f"    {case:<28} {grade:<8} {text[:200]}")
         if bad[WORST:]:
             print(f"    and {len(bad) - WORST} more")
+        for skip in record.skips():
+            print(f"    {skip['what']}: {skip['count']} {skip['detail']}")
 
     def judge(self, name, record):
+        """The cases that are not as they must be; the storm is one of them."""
         if not record.read("seconds"):
-            return  # the same hooks as another run
+            return set()  # the same hooks as another run
         self.assertEqual(record.read("status"), "0\n", record.read("log")[-2000:])
         bad, grades = record.bad_cases()
-        self.report(name, record, bad, grades)
-        if bad:
-            self.fail(f"{len(bad)} cases, see above")
         if record.check["source"] == "ebpf":
-            record.check_storm(self)
+            try:
+                record.check_storm(self)
+            except AssertionError as error:
+                bad.append(("storm", "wrong", str(error)))
+        self.report(name, record, bad, grades)
+        return {case for case, _, _ in bad}
+
+    def judge_all(self, records):
+        """{run: its bad cases}, without those that are as they must be."""
+        verdicts = {}
+        for name, record in records.items():
+            with self.subTest(run=name):
+                verdicts[name] = self.judge(name, record)
+        return {name: bad for name, bad in verdicts.items() if bad}
 
     def check_words(self, records):
         """What lastconnd says about each run."""
@@ -215,13 +238,18 @@ class Vm(harness.Case):
             if run in records:
                 self.assertIn(word, records[run].read("log"))
 
-    def check_kernel(self, kernel):
-        records = self.boot(kernel)
-        for name, record in records.items():
-            with self.subTest(kernel=kernel, run=name):
-                self.judge(name, record)
-        with self.subTest(kernel=kernel):
-            self.check_words(records)
+    def check_kernel(self, name):
+        kernel = self.need_vm(name)
+        records = self.boot(kernel, runs(), "first")
+        bad = self.judge_all(records)
+        if bad:
+            table = [run for run in runs() if run.name in bad]
+            again = self.judge_all(self.boot(kernel, table, "again"))
+            for run, cases_once in bad.items():
+                with self.subTest(kernel=name, run=run):
+                    self.assertEqual(cases_once & again.get(run, set()), set(), "twice")
+                    self.assertLessEqual(len(cases_once), AGAIN_MAX, "at once")
+        self.check_words(records)
 
     def test_5_10(self):
         self.check_kernel("5.10")
