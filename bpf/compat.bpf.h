@@ -302,8 +302,14 @@ struct task_struct {
 	struct css_set *cgroups;
 };
 
+struct seq_file {
+	__u64 size;  /* size_t */
+	__u64 count; /* size: what was written did not fit */
+};
+
 struct bpf_iter_meta {
 	struct seq_file *seq;
+	__u64 session_id; /* of this run of the iterator */
 };
 
 struct bpf_iter__task {

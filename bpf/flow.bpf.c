@@ -363,6 +363,12 @@ static __always_inline struct sock *file_sock(struct file *file)
 	return BPF_CORE_READ(socket, sk);
 }
 
+static __always_inline bool is_watched(const struct sock *sk)
+{
+	return is_inet(sk) || ((has_storage || packet_ends_seen) &&
+				      READ_SOCK(sk, __sk_common.skc_family) == AF_PACKET);
+}
+
 SEC("iter/task_file")
 int snapshot_sockets(struct bpf_iter__task_file *ctx)
 {
@@ -373,7 +379,7 @@ int snapshot_sockets(struct bpf_iter__task_file *ctx)
 	if (!task || !file)
 		return 0;
 	sk = file_sock(file);
-	if (sk && (is_inet(sk) || READ_SOCK(sk, __sk_common.skc_family) == AF_PACKET))
+	if (sk && is_watched(sk))
 		snapshot_socket(task, sk);
 	return 0;
 }
@@ -405,5 +411,28 @@ int sweep_hash(struct bpf_iter__bpf_map_elem *ctx)
 		sweep_socket(ctx->meta->seq, sk, state);
 	else
 		hashed_state_delete(sk);
+	return 0;
+}
+
+/* Where the kernel lets nobody walk over maps: the sockets that some process has a file of, each
+ * once a run. One that did not fit into the reader's buffer comes again. */
+SEC("iter/task_file")
+int sweep_files(struct bpf_iter__task_file *ctx)
+{
+	__u16 session = ctx->meta->session_id;
+	struct seq_file *seq = ctx->meta->seq;
+	struct file *file = ctx->file;
+	struct socket_state *state;
+	struct sock *sk;
+
+	sk = file ? file_sock(file) : NULL;
+	if (!sk || !is_watched(sk))
+		return 0;
+	state = socket_state_get(sk, 0);
+	if (!state || state->swept_session == session)
+		return 0;
+	sweep_socket(seq, sk, state);
+	if (BPF_CORE_READ(seq, count) < BPF_CORE_READ(seq, size))
+		state->swept_session = session;
 	return 0;
 }

@@ -54,7 +54,7 @@ struct socket_state {
 	__u16 swept;         /* start_number of the daemon whose sweep last told of this listener */
 	bool frames_read;    /* of AF_PACKET: slot packet accounts for it */
 	__u8 tcp_state;      /* the last one that tcp_set_state() handled */
-	__u8 zero[2];
+	__u16 swept_session; /* of the last run of sweep_files that showed it */
 	__u8 connect_address[16];
 	__u64 connect_ns;
 };

@@ -156,12 +156,16 @@ static __always_inline void packet_sent(struct sock *sk, const struct msghdr *me
 	account_frame(sk, &datagram);
 }
 
-/* Without a look at the frame, where nothing better serves. */
+/* Without a look at the frame, where nothing better serves. Nobody tells of the socket's release,
+ * so the hash would take the next socket at its address for the same one. */
 static __always_inline void packet_sent_blind(struct sock *sk, int size)
 {
 	struct datagram datagram = {.peer.protocol = PROTOCOL_PACKET, .octets = size};
-	struct socket_state *state = socket_state_get(sk, 0);
+	struct socket_state *state;
 
+	if (!has_storage)
+		return;
+	state = socket_state_get(sk, 0);
 	if (size > 0 && !(state && state->frames_read))
 		account_frame(sk, &datagram);
 }

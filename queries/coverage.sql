@@ -81,6 +81,7 @@ words (what, means) AS (VALUES
 	('queue full', 'records were dropped, the disk was too slow, full or locked'),
 	('file truncated', 'the capture file ends within a packet, or is damaged'),
 	('packets skipped', 'packets of the capture file are cut off, malformed or of an unknown kind'),
+	('hook skipped', 'the kernel ran past a hook that it had interrupted, that many times'),
 	('slot missing', 'the kernel refused a hook'),
 	('slot degraded', 'a hook sees less than on other kernels'),
 	('owners unsure', 'flows were seen, but less of whose they are'),
@@ -151,6 +152,7 @@ losses (text, some, owners) AS (
 				WHEN 'packets skipped' THEN 'packets of the file that could not be read: ' || CAST(lost AS INTEGER)
 				WHEN 'clock step' THEN
 					printf('the clock was set by %.4g s', CAST(lost AS INTEGER) / 1000.0)
+				WHEN 'hook skipped' THEN 'hooks skipped: ' || labels
 				WHEN 'slot missing' THEN 'hooks missing: ' || labels
 				WHEN 'slot degraded' THEN 'hooks that see less: ' || labels
 				WHEN 'owners unsure' THEN 'owners less sure: ' || labels

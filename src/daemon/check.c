@@ -12,20 +12,12 @@
 /* The smallest tables: nothing is read from them. */
 enum { RING_OCTETS = 1 << 16, TABLE_ENTRIES = 16 };
 
-static bool is_second_best(const struct source_slot *slot)
-{
-	for (int i = 1; i <= slot->serving; i++)
-		if (slot->rungs[i].loss)
-			return true;
-	return slot->serving < 0;
-}
-
 static enum check_status judge(const struct check_result *result)
 {
 	if (!result->source)
 		return CHECK_NONE;
 	for (size_t i = 0; i < result->slot_count; i++)
-		if (is_second_best(&result->slots[i]))
+		if (source_loss(&result->slots[i], 0))
 			return CHECK_DEGRADED;
 	return CHECK_FULL;
 }

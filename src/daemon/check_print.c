@@ -29,11 +29,10 @@ static size_t refused_count(const struct source_slot *slot)
 static void each_cost(const struct source_slot *slot, struct strbuf *out,
 	void (*add)(struct strbuf *out, const char *cost))
 {
-	if (slot->serving < 0)
-		add(out, slot->loss);
-	for (int i = 1; i <= slot->serving; i++)
-		if (slot->rungs[i].loss)
-			add(out, slot->rungs[i].loss);
+	const char *cost;
+
+	for (size_t i = 0; (cost = source_loss(slot, i)); i++)
+		add(out, cost);
 }
 
 /* For people. */
@@ -50,7 +49,8 @@ static void add_slot_text(struct strbuf *out, const struct source_slot *slot)
 	strbuf_printf(out, "  %-11s  %s\n", slot->name,
 		slot->serving < 0 ? "nothing serves it" : slot->rungs[slot->serving].name);
 	for (size_t i = 0; i < refused; i++)
-		strbuf_printf(out, "               refused: %s (%s)\n", slot->rungs[i].name,
+		if (!slot->rungs[i].unfit)
+			strbuf_printf(out, "               refused: %s (%s)\n", slot->rungs[i].name,
 			source_refusal(&slot->rungs[i]));
 	each_cost(slot, out, add_cost_line);
 }
@@ -151,6 +151,8 @@ static void add_slot_json(struct strbuf *out, const struct source_slot *slot)
 	for (size_t i = 0; i < refused_count(slot); i++) {
 		const struct source_rung *rung = &slot->rungs[i];
 
+		if (rung->unfit)
+			continue;
 		separate(out);
 		strbuf_add_char(out, '{');
 		add_string(out, "program", rung->name);

@@ -98,11 +98,10 @@ void coverage_watch_slots(struct pipeline *pipeline, const struct source *source
 	const struct source_slot *slots = source->ops->slots(source, &count);
 
 	for (size_t i = 0; i < count; i++) {
-		if (slots[i].serving < 0)
-			cover_slot(pipeline, &slots[i], slots[i].loss, &record);
-		for (int rung = 1; rung <= slots[i].serving; rung++)
-			if (slots[i].rungs[rung].loss)
-				cover_slot(pipeline, &slots[i], slots[i].rungs[rung].loss, &record);
+		const char *loss;
+
+		for (size_t j = 0; (loss = source_loss(&slots[i], j)); j++)
+			cover_slot(pipeline, &slots[i], loss, &record);
 	}
 }
 

@@ -303,11 +303,29 @@ static void close_handles(struct live *live)
 	uv_run(&live->loop, UV_RUN_DEFAULT);
 }
 
+/* Until then the kernel is done with a connection that nobody has a file of: tcp_fin_timeout,
+ * tcp_orphan_retries. */
+enum { LOST_UNSEEN_S = 15 * 60 };
+
+static void read_slots(struct live *live)
+{
+	size_t count;
+	const struct source_slot *slots = live->source->ops->slots(live->source, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(slots[i].name, "sweep") != 0)
+			continue;
+		live->sweeps = slots[i].serving >= 0;
+		if (slots[i].partial)
+			pipeline_set_lost_timeout(live->recorder.pipeline,
+				LOST_UNSEEN_S * (int64_t)NS_PER_S);
+	}
+	live->counts = live->sweeps && live->source->ops->source == FLOW_SOURCE_EBPF;
+}
+
 static int open_source(struct live *live)
 {
 	char why[LIVE_SOURCE_TEXT_SIZE];
-	const struct source_slot *slots;
-	size_t count;
 
 	if (live_source_open(
 		    live->config, pipeline_sink(live->recorder.pipeline), &live->source, why)) {
@@ -319,11 +337,7 @@ static int open_source(struct live *live)
 		log_warning("%s; polling instead: short connections are missing or lack their "
 			    "process, and datagrams are not counted",
 			why);
-	slots = live->source->ops->slots(live->source, &count);
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(slots[i].name, "sweep") == 0)
-			live->sweeps = slots[i].serving >= 0;
-	live->counts = live->sweeps && live->source->ops->source == FLOW_SOURCE_EBPF;
+	read_slots(live);
 	return 0;
 }
 

@@ -25,6 +25,7 @@ enum coverage_what {
 				 */
 	COVERAGE_PACKETS_SKIPPED, /* of a capture file, count: cut off, malformed or not supported
 				   */
+	COVERAGE_HOOK_SKIPPED,    /* the kernel ran past a hook count times: detail names it */
 	COVERAGE_COUNT,
 };
 

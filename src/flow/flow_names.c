@@ -27,7 +27,7 @@ _Static_assert(COUNT(source_names) == FLOW_SOURCE_COUNT, "a name for each source
 
 static const char *const coverage_names[] = {"down", "ring full", "map full", "table full",
 	"queue full", "file truncated", "slot missing", "snapshot", "clock step", "suspend",
-	"unaccounted", "slot degraded", "owners unsure", "packets skipped"};
+	"unaccounted", "slot degraded", "owners unsure", "packets skipped", "hook skipped"};
 _Static_assert(COUNT(coverage_names) == COVERAGE_COUNT, "a name for each kind of gap");
 
 /* IANA keywords in lower case. */

@@ -34,6 +34,11 @@ int flow_table_new(const struct flow_table_options *options, struct flow_table *
 	return 0;
 }
 
+void flow_table_set_lost_timeout(struct flow_table *table, int64_t timeout_ns)
+{
+	table->options.lost_timeout_ns = timeout_ns;
+}
+
 void flow_table_free(struct flow_table *table)
 {
 	if (!table)

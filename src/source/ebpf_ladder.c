@@ -14,6 +14,12 @@
 #include "flow.skel.h"
 #include "util/hash.h"
 
+/* A program that serves. */
+struct attached {
+	struct bpf_link *link;
+	int program; /* descriptor, 0 none: its counters are read by it */
+};
+
 struct ebpf_ladder {
 	const struct source_ebpf_options *options;
 	struct ebpf_pin *pin;  /* NULL: nothing is pinned */
@@ -24,7 +30,7 @@ struct ebpf_ladder {
 	bool has_task_btf;
 	int cgroup_fd; /* negative errno: there is no cgroup v2 to attach to */
 	struct source_slot slots[EBPF_SLOT_COUNT];
-	struct bpf_link *links[EBPF_SLOT_COUNT][EBPF_RUNG_PROGRAMS_MAX];
+	struct attached attached[EBPF_SLOT_COUNT][EBPF_RUNG_PROGRAMS_MAX];
 };
 
 /* libbpf's own words would be many lines for each refused program. */
@@ -197,13 +203,17 @@ static int make_maps(struct ebpf_ladder *ladder)
 	return ladder->maps ? load_maps(ladder) : -errno;
 }
 
-static void detach(struct bpf_link **links)
+static void detach(struct attached *attached)
 {
 	for (size_t i = 0; i < EBPF_RUNG_PROGRAMS_MAX; i++) {
-		if (links[i] && bpf_link__pin_path(links[i]))
-			bpf_link__disconnect(links[i]); /* a probe's would be switched off */
-		bpf_link__destroy(links[i]);
-		links[i] = NULL;
+		struct bpf_link *link = attached[i].link;
+
+		if (link && bpf_link__pin_path(link))
+			bpf_link__disconnect(link); /* a probe's would be switched off */
+		bpf_link__destroy(link);
+		if (attached[i].program > 0)
+			close(attached[i].program);
+		attached[i] = (struct attached){0};
 	}
 }
 
@@ -212,7 +222,7 @@ void ebpf_ladder_free(struct ebpf_ladder *ladder)
 	if (!ladder)
 		return;
 	for (size_t i = 0; i < EBPF_SLOT_COUNT; i++)
-		detach(ladder->links[i]);
+		detach(ladder->attached[i]);
 	flow_bpf__destroy(ladder->maps);
 	if (ladder->cgroup_fd >= 0)
 		close(ladder->cgroup_fd);
@@ -272,22 +282,24 @@ static bool has_target(struct bpf_program *program)
 }
 
 static int attach_rung(const struct ebpf_ladder *ladder, const struct ebpf_rung *rung,
-	const struct flow_bpf *object, struct bpf_link **links)
+	const struct flow_bpf *object, struct attached *attached)
 {
 	for (size_t i = 0; i < EBPF_RUNG_PROGRAMS_MAX && rung->programs[i]; i++) {
 		const struct bpf_program *program =
 			bpf_object__find_program_by_name(object->obj, ebpf_slots_program(rung, i));
 
 		if (bpf_program__autoload(program))
-			links[i] = attach_program(ladder, program);
-		if (!links[i] && !ebpf_slots_is_optional(rung, i))
+			attached[i].link = attach_program(ladder, program);
+		if (attached[i].link)
+			attached[i].program = fcntl(bpf_program__fd(program), F_DUPFD_CLOEXEC, 1);
+		else if (!ebpf_slots_is_optional(rung, i))
 			return -errno;
 	}
 	return 0;
 }
 
 static int load_rung(const struct ebpf_ladder *ladder, const struct ebpf_rung *rung,
-	struct flow_bpf *object, struct bpf_link **links)
+	struct flow_bpf *object, struct attached *attached)
 {
 	int error = share_maps(ladder, object);
 
@@ -301,15 +313,15 @@ static int load_rung(const struct ebpf_ladder *ladder, const struct ebpf_rung *r
 	if (!error)
 		error = flow_bpf__load(object);
 	if (!error)
-		error = attach_rung(ladder, rung, object, links);
+		error = attach_rung(ladder, rung, object, attached);
 	if (error)
-		detach(links);
+		detach(attached);
 	return error;
 }
 
 /* All programs of the rung, or none. Returns 0 or negative errno. */
 static int try_rung(
-	const struct ebpf_ladder *ladder, const struct ebpf_rung *rung, struct bpf_link **links)
+	const struct ebpf_ladder *ladder, const struct ebpf_rung *rung, struct attached *attached)
 {
 	struct flow_bpf *object;
 	int error;
@@ -319,9 +331,20 @@ static int try_rung(
 	object = open_object(ladder);
 	if (!object)
 		return -errno;
-	error = load_rung(ladder, rung, object, links);
+	error = load_rung(ladder, rung, object, attached);
 	flow_bpf__destroy(object);
 	return error;
+}
+
+/* What is said of a rung besides how it went. */
+static void describe_rungs(struct ebpf_ladder *ladder, size_t index)
+{
+	struct source_slot *slot = &ladder->slots[index];
+
+	for (size_t i = 0; i < slot->rung_count; i++)
+		slot->rungs[i].unfit =
+			ebpf_slots_at(index)->rungs[i].of_hash && ladder->has_storage;
+	slot->partial = slot->serving >= 0 && ebpf_slots_at(index)->rungs[slot->serving].partial;
 }
 
 /* Returns 0, or negative errno of the worst rung. */
@@ -332,49 +355,61 @@ static int serve(struct ebpf_ladder *ladder, size_t index)
 	int error = -ENOENT;
 
 	slot->serving = -1;
+	describe_rungs(ladder, index);
 	for (size_t i = 0; i < slot->rung_count; i++) {
+		if (slot->rungs[i].unfit)
+			continue;
 		error = disabled ? -ECANCELED
 				 : try_rung(ladder, &ebpf_slots_at(index)->rungs[i],
-					   ladder->links[index]);
+					   ladder->attached[index]);
 		slot->rungs[i].error = -error;
 		if (error == 0) {
 			slot->serving = (int)i;
 			break;
 		}
 	}
+	describe_rungs(ladder, index);
 	return error;
 }
 
 static void unpin(
-	const struct ebpf_ladder *ladder, const struct ebpf_rung *rung, struct bpf_link **links)
+	const struct ebpf_ladder *ladder, const struct ebpf_rung *rung, struct attached *attached)
 {
 	for (size_t i = 0; i < EBPF_RUNG_PROGRAMS_MAX && rung->programs[i]; i++) {
-		if (links[i] && bpf_link__pin_path(links[i]))
-			bpf_link__unpin(links[i]);
+		if (attached[i].link && bpf_link__pin_path(attached[i].link))
+			bpf_link__unpin(attached[i].link);
 		ebpf_pin_drop(ladder->pin, EBPF_PIN_LINK, ebpf_slots_program(rung, i));
+		ebpf_pin_drop(ladder->pin, EBPF_PIN_PROGRAM, ebpf_slots_program(rung, i));
 	}
+}
+
+static void adopt_program(const struct ebpf_pin *pin, const char *name, struct attached *attached)
+{
+	char path[EBPF_PIN_PATH_MAX];
+	int program;
+
+	if (ebpf_pin_has_link(pin, name))
+		attached->link = bpf_link__open(ebpf_pin_path(pin, EBPF_PIN_LINK, name, path));
+	program = bpf_obj_get(ebpf_pin_path(pin, EBPF_PIN_PROGRAM, name, path));
+	if (program > 0)
+		attached->program = program;
 }
 
 /* Opens the pinned links of the rung: all of them, or none and what is left of them goes. */
 static bool adopt_links(
-	const struct ebpf_ladder *ladder, const struct ebpf_rung *rung, struct bpf_link **links)
+	const struct ebpf_ladder *ladder, const struct ebpf_rung *rung, struct attached *attached)
 {
-	char path[EBPF_PIN_PATH_MAX];
 	bool any = false, all = true;
 
 	for (size_t i = 0; i < EBPF_RUNG_PROGRAMS_MAX && rung->programs[i]; i++) {
-		const char *name = ebpf_slots_program(rung, i);
-
-		if (ebpf_pin_has_link(ladder->pin, name))
-			links[i] = bpf_link__open(
-				ebpf_pin_path(ladder->pin, EBPF_PIN_LINK, name, path));
-		any = any || links[i];
-		all = all && (links[i] || ebpf_slots_is_optional(rung, i));
+		adopt_program(ladder->pin, ebpf_slots_program(rung, i), &attached[i]);
+		any = any || attached[i].link;
+		all = all && (attached[i].link || ebpf_slots_is_optional(rung, i));
 	}
 	if (any && all)
 		return true;
-	unpin(ladder, rung, links);
-	detach(links);
+	unpin(ladder, rung, attached);
+	detach(attached);
 	return false;
 }
 
@@ -385,12 +420,14 @@ static bool adopt_slot(struct ebpf_ladder *ladder, size_t index)
 	int serving = state->slots[index].serving;
 
 	if (serving < 0 || (size_t)serving >= slot->rung_count ||
-		!adopt_links(ladder, &ebpf_slots_at(index)->rungs[serving], ladder->links[index]))
+		!adopt_links(
+			ladder, &ebpf_slots_at(index)->rungs[serving], ladder->attached[index]))
 		return false;
 	for (int i = 0; i < serving; i++)
 		slot->rungs[i].error = state->slots[index].errors[i];
 	slot->serving = serving;
 	slot->kept = true;
+	describe_rungs(ladder, index);
 	return true;
 }
 
@@ -399,13 +436,27 @@ static bool runs_when_asked(const struct ebpf_rung *rung)
 	return strcmp(rung->name, "iter") == 0;
 }
 
+static int pin_program(
+	const struct ebpf_pin *pin, const char *name, const struct attached *attached)
+{
+	char path[EBPF_PIN_PATH_MAX];
+	int error;
+
+	if (!attached->link)
+		return 0;
+	error = bpf_link__pin(attached->link, ebpf_pin_path(pin, EBPF_PIN_LINK, name, path));
+	if (!error && attached->program > 0)
+		error = bpf_obj_pin(
+			attached->program, ebpf_pin_path(pin, EBPF_PIN_PROGRAM, name, path));
+	return error;
+}
+
 /* Links that cannot be pinned (probes before Linux 5.15) end with the daemon: the slot has a hole
  * then, see source_slot.kept. */
 static void pin_slot(struct ebpf_ladder *ladder, size_t index)
 {
-	struct bpf_link **links = ladder->links[index];
+	struct attached *attached = ladder->attached[index];
 	const struct ebpf_rung *rung;
-	char path[EBPF_PIN_PATH_MAX];
 	int error = 0;
 
 	rung = &ebpf_slots_at(index)->rungs[ladder->slots[index].serving];
@@ -414,11 +465,9 @@ static void pin_slot(struct ebpf_ladder *ladder, size_t index)
 		return;
 	}
 	for (size_t i = 0; i < EBPF_RUNG_PROGRAMS_MAX && rung->programs[i] && error == 0; i++)
-		if (links[i])
-			error = bpf_link__pin(links[i], ebpf_pin_path(ladder->pin, EBPF_PIN_LINK,
-								ebpf_slots_program(rung, i), path));
+		error = pin_program(ladder->pin, ebpf_slots_program(rung, i), &attached[i]);
 	if (error)
-		unpin(ladder, rung, links);
+		unpin(ladder, rung, attached);
 }
 
 /* For the daemon that takes over. */
@@ -440,8 +489,8 @@ static int begin(struct ebpf_ladder *ladder, bool has_storage, int *ret_use_erro
 {
 	int error;
 
-	detach(ladder->links[EBPF_SLOT_TCP]);
-	detach(ladder->links[EBPF_SLOT_USE]);
+	detach(ladder->attached[EBPF_SLOT_TCP]);
+	detach(ladder->attached[EBPF_SLOT_USE]);
 	if (ladder->maps && ladder->pin)
 		ebpf_pin_remove(ladder->pin);
 	flow_bpf__destroy(ladder->maps);
@@ -540,11 +589,33 @@ int ebpf_ladder_map(const struct ebpf_ladder *ladder, const char *name)
 int ebpf_ladder_iterate(const struct ebpf_ladder *ladder, enum ebpf_slot_index slot, size_t index)
 {
 	const struct bpf_link *link =
-		index < EBPF_RUNG_PROGRAMS_MAX ? ladder->links[slot][index] : NULL;
+		index < EBPF_RUNG_PROGRAMS_MAX ? ladder->attached[slot][index].link : NULL;
 	int fd;
 
 	if (!link)
 		return -ENOENT;
 	fd = bpf_iter_create(bpf_link__fd(link));
 	return fd < 0 ? -errno : fd;
+}
+
+/* How often the kernel ran past the program. Counted since Linux 5.12. */
+static uint64_t skips_of(const struct attached *attached)
+{
+	struct bpf_prog_info info = {0};
+	uint32_t size = sizeof(info);
+
+	if (attached->program <= 0 || bpf_obj_get_info_by_fd(attached->program, &info, &size) < 0)
+		return 0;
+	return info.recursion_misses;
+}
+
+uint64_t ebpf_ladder_skips(const struct ebpf_ladder *ladder, enum ebpf_slot_index slot)
+{
+	uint64_t skips = 0;
+
+	if (slot == EBPF_SLOT_TCP) /* what one of its programs misses the other one does */
+		return 0;
+	for (size_t i = 0; i < EBPF_RUNG_PROGRAMS_MAX; i++)
+		skips += skips_of(&ladder->attached[slot][i]);
+	return skips;
 }

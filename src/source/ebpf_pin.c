@@ -1,5 +1,5 @@
-/* Names: "map_NAME", "link_PROGRAM" and "state"; bpffs allows no dots. Whatever else is in the
- * directory is left alone. */
+/* Names: "map_NAME", "link_PROGRAM", "prog_PROGRAM" and "state"; bpffs allows no dots. Whatever
+ * else is in the directory is left alone. */
 #include "source/ebpf_pin.h"
 
 #include <bpf/bpf.h>
@@ -28,6 +28,7 @@ struct ebpf_pin {
 static const char *const prefixes[] = {
 	[EBPF_PIN_MAP] = "map_",
 	[EBPF_PIN_LINK] = "link_",
+	[EBPF_PIN_PROGRAM] = "prog_",
 };
 static const char state_name[] = "state";
 

@@ -23,6 +23,7 @@ struct ebpf_pin_state {
 	uint64_t ring;               /* random, tells this ring from others; never 0 */
 	uint64_t starts;             /* of daemons that used it */
 	uint64_t losses[LOSS_COUNT]; /* as told by a daemon whose word is stored */
+	uint64_t skips[EBPF_SLOT_COUNT]; /* as losses */
 	struct {
 		int32_t serving; /* rung, -1 none */
 		int32_t errors[SOURCE_RUNGS_MAX];
@@ -41,8 +42,8 @@ int ebpf_pin_begin(struct ebpf_pin *pin);
 
 struct ebpf_pin_state *ebpf_pin_state(const struct ebpf_pin *pin); /* after either of these */
 
-/* The path of a pinned map or link. Returns path. */
-enum ebpf_pin_kind { EBPF_PIN_MAP, EBPF_PIN_LINK };
+/* The path of a pinned map, link or program. Returns path. */
+enum ebpf_pin_kind { EBPF_PIN_MAP, EBPF_PIN_LINK, EBPF_PIN_PROGRAM };
 const char *ebpf_pin_path(const struct ebpf_pin *pin, enum ebpf_pin_kind kind, const char *name,
 	char path[static EBPF_PIN_PATH_MAX]);
 

@@ -102,7 +102,12 @@ static const struct ebpf_slot all_slots[EBPF_SLOT_COUNT] = {
 		.loss = "connections show up only when they end",
 		.rungs = {{"iter", NULL, {"sweep_sockets"}}, /* since Linux 5.12 */
 			{"iter", "of more than 65536 sockets at a time some have no owner",
-				{"sweep_hash"}}},
+				{"sweep_hash"}, .of_hash = true},
+			{"iter",
+				"connections of sockets without a file (being closed, on their way to "
+				"another process, direct descriptors of io_uring) show up only when "
+				"they end",
+				{"sweep_files"}, .partial = true}},
 	},
 };
 /* clang-format on */

@@ -16,6 +16,8 @@ struct ebpf_rung {
 	/* All of them serve the slot together; with '?' before its name: if the kernel has the
 	 * function that it is attached to. */
 	const char *programs[EBPF_RUNG_PROGRAMS_MAX];
+	bool of_hash; /* fits only where the state of sockets is in the hash, see maps.bpf.h */
+	bool partial; /* see source_slot */
 };
 
 enum ebpf_slot_index {

@@ -4,6 +4,19 @@
 #include <errno.h>
 #include <string.h>
 
+const char *source_loss(const struct source_slot *slot, size_t index)
+{
+	if (slot->serving < 0)
+		return index == 0 ? slot->loss : NULL;
+	for (int i = 1; i <= slot->serving; i++) {
+		const struct source_rung *rung = &slot->rungs[i];
+
+		if (rung->loss && !rung->unfit && index-- == 0)
+			return rung->loss;
+	}
+	return NULL;
+}
+
 const char *source_refusal(const struct source_rung *rung)
 {
 	switch (rung->error) {

@@ -37,6 +37,7 @@ struct source_rung {
 	const char *name; /* the kind of its programs: "tp_btf", "fentry", "kprobe", ... */
 	const char *loss; /* what a user loses against the rung above, in words; NULL nothing */
 	int error;        /* errno of the refusal, positive; 0 it serves, or was not needed */
+	bool unfit;       /* nothing here for it to work on: not tried, and no loss */
 };
 
 /* A thing to observe, with the ways to do it from best to worst: the ladder. Those above the
@@ -49,7 +50,11 @@ struct source_slot {
 	int serving;      /* index of rungs, -1 none */
 	bool owners_only; /* without it flows are there, but less is known of whose they are */
 	bool kept;        /* its programs went on since an earlier run */
+	bool partial;     /* slot "sweep": an open flow may be missing in it */
 };
+
+/* What a user loses, in words: one reason after the other, NULL when there are no more. */
+const char *source_loss(const struct source_slot *slot, size_t index);
 
 /* Why the rung was refused, in words. Valid until the next call. */
 const char *source_refusal(const struct source_rung *rung);

@@ -33,6 +33,7 @@ struct source_ebpf {
 	struct ebpf_peers *peers;
 	struct source_sink sink;
 	uint64_t losses[LOSS_COUNT]; /* as last read */
+	uint64_t skips[EBPF_SLOT_COUNT];
 	/* Positions: what came before was stored by an earlier daemon, is told, is stored. */
 	uint64_t resume, told, stored;
 	uint64_t releasable; /* what came before can be given back, once needed is stored */
@@ -171,8 +172,38 @@ static int run_iterators(struct source_ebpf *source, enum ebpf_slot_index slot)
 
 static void leave_losses(struct source_ebpf *source)
 {
-	if (source->pin)
-		memcpy(ebpf_pin_state(source->pin)->losses, source->losses, sizeof(source->losses));
+	struct ebpf_pin_state *state;
+
+	if (!source->pin)
+		return;
+	state = ebpf_pin_state(source->pin);
+	memcpy(state->losses, source->losses, sizeof(source->losses));
+	memcpy(state->skips, source->skips, sizeof(source->skips));
+}
+
+static void take_losses(struct source_ebpf *source)
+{
+	const struct ebpf_pin_state *state = ebpf_pin_state(source->pin);
+
+	memcpy(source->losses, state->losses, sizeof(source->losses));
+	memcpy(source->skips, state->skips, sizeof(source->skips));
+}
+
+static void read_skips(struct source_ebpf *source)
+{
+	for (enum ebpf_slot_index i = 0; i < EBPF_SLOT_COUNT; i++) {
+		const struct ebpf_slot *slot = ebpf_slots_at(i);
+		uint64_t skips = ebpf_ladder_skips(source->ladder, i);
+		char detail[COVERAGE_DETAIL_SIZE];
+
+		snprintf(
+			detail, sizeof(detail), "%s: skipped while it was interrupted", slot->name);
+		if (skips > source->skips[i])
+			source->sink.loss(source->sink.ctx,
+				slot->owners_only ? COVERAGE_OWNERS_UNSURE : COVERAGE_HOOK_SKIPPED,
+				skips - source->skips[i], detail);
+		source->skips[i] = skips;
+	}
 }
 
 /* The state gets what was told one reading before: by now that is stored. */
@@ -207,6 +238,7 @@ static int read_losses(struct source_ebpf *source)
 				total - source->losses[index], words[index].detail);
 		source->losses[index] = total;
 	}
+	read_skips(source);
 	return 0;
 }
 
@@ -392,7 +424,7 @@ static int build(struct source_ebpf *source)
 	if (error)
 		return error;
 	if (ebpf_ladder_adopted(source->ladder))
-		memcpy(source->losses, ebpf_pin_state(source->pin)->losses, sizeof(source->losses));
+		take_losses(source);
 	return ebpf_ladder_climb(source->ladder);
 }
 

@@ -14,12 +14,16 @@ import harness
 
 class Cases(harness.Case):
     OPTIONS = ()
+    BLIND = ()  # (slot, prefix): without the slot's best program nothing is seen of such cases
 
     def judge(self, daemon, output, names):
         """Stops the daemon; a subtest for each case."""
         daemon.stop()
-        truth = cases.load(output.splitlines())
         degraded = self.degraded_slots()
+        unseen = tuple(prefix for slot, prefix in self.BLIND if slot in degraded)
+        names = [name for name in names if not name.startswith(unseen)]
+        truth = [line for line in cases.load(output.splitlines())
+                 if not line["case"].startswith(unseen)]
         verdicts = cases.by_case(
             cases.judge(truth, daemon.rows("SELECT * FROM flows"), degraded))
         self.assertEqual(sorted(verdicts), sorted(names))
@@ -55,8 +59,10 @@ class Cases(harness.Case):
 
 
 class CasesWithoutStorage(Cases):
-    """The state of sockets kept as on kernels before 5.12: nothing is known less well."""
+    """The state of sockets kept as on kernels before 5.12: nothing is known less well,
+    but that frames are counted only by slot packet."""
     OPTIONS = ("--disable-program", "sweep_sockets")
+    BLIND = (("packet", "packet_"),)
 
 
 class Judge(unittest.TestCase):

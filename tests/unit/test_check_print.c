@@ -48,6 +48,30 @@ static void assert_has(const struct strbuf *out, const char *text)
 		fail_msg("no '%s' in:\n%s", text, strbuf_text(out));
 }
 
+static void a_rung_that_does_not_fit_is_neither_refused_nor_a_cost(void **state)
+{
+	static const struct source_slot slot = {
+		.name = "sweep",
+		.rungs = {{.name = "iter", .error = EPERM},
+			{.name = "hash", .loss = "some owners", .unfit = true},
+			{.name = "files", .loss = "some flows"}},
+		.rung_count = 3,
+		.serving = 2,
+	};
+	const struct check_result result = {
+		.status = CHECK_DEGRADED, .source = "ebpf", .slots = &slot, .slot_count = 1};
+	struct strbuf out = {0};
+
+	(void)state;
+	check_print_text(&out, &result);
+	assert_has(&out, "refused: iter (Operation not permitted)\n               costs: some flows\n");
+	strbuf_clear(&out);
+	check_print_json(&out, &result);
+	assert_has(&out, "\"costs\":[\"some flows\"]}");
+	assert_null(strstr(strbuf_text(&out), "hash"));
+	strbuf_done(&out);
+}
+
 static void each_hook_tells_what_serves_it_what_was_refused_and_what_that_costs(void **state)
 {
 	struct strbuf out = {0};
@@ -101,6 +125,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 			each_hook_tells_what_serves_it_what_was_refused_and_what_that_costs),
+		cmocka_unit_test(a_rung_that_does_not_fit_is_neither_refused_nor_a_cost),
 		cmocka_unit_test(the_json_answer_holds_the_same),
 		cmocka_unit_test(without_any_source_the_reason_is_told),
 	};

@@ -92,7 +92,7 @@ static void a_list_names_slots_or_programs_that_there_are(void **state)
 
 static void a_program_may_be_missing_where_the_table_says_so(void **state)
 {
-	const struct ebpf_rung rung = {"fexit", NULL, {"inet_send", "?inet6_send"}};
+	const struct ebpf_rung rung = {.name = "fexit", .programs = {"inet_send", "?inet6_send"}};
 
 	(void)state;
 	assert_false(ebpf_slots_is_optional(&rung, 0));
