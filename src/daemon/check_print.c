@@ -51,7 +51,7 @@ static void add_slot_text(struct strbuf *out, const struct source_slot *slot)
 	for (size_t i = 0; i < refused; i++)
 		if (!slot->rungs[i].unfit)
 			strbuf_printf(out, "               refused: %s (%s)\n", slot->rungs[i].name,
-			source_refusal(&slot->rungs[i]));
+				source_refusal(&slot->rungs[i]));
 	each_cost(slot, out, add_cost_line);
 }
 

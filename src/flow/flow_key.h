@@ -50,8 +50,8 @@ enum flow_outcome {
 enum flow_method {
 	FLOW_METHOD_UNKNOWN, /* no process known */
 	FLOW_METHOD_EXACT,   /* the kernel said so in that process's own context */
-	/* accepted socket that nobody used: the listener's last owner; a socket of whose use no hook
-	 * told: who made, accepted or closed it */
+	/* accepted socket that nobody used: the listener's last owner; a socket of whose use no
+	 * hook told: who made, accepted or closed it */
 	FLOW_METHOD_INHERITED,
 	FLOW_METHOD_LISTENER, /* same, the listener itself known from a snapshot only */
 	FLOW_METHOD_SNAPSHOT, /* who held the socket when lastconnd started */

@@ -187,8 +187,7 @@ static unsigned method_rank(unsigned method)
 /* Who made the socket was exact until octets went that nobody was seen to move. */
 static bool is_in_doubt(const struct flow_entry *entry, const struct observation *observation)
 {
-	return entry->method == FLOW_METHOD_EXACT &&
-	       observation->method == FLOW_METHOD_INHERITED &&
+	return entry->method == FLOW_METHOD_EXACT && observation->method == FLOW_METHOD_INHERITED &&
 	       process_ref_equal(&entry->user, &observation->user);
 }
 

@@ -64,7 +64,8 @@ static void a_rung_that_does_not_fit_is_neither_refused_nor_a_cost(void **state)
 
 	(void)state;
 	check_print_text(&out, &result);
-	assert_has(&out, "refused: iter (Operation not permitted)\n               costs: some flows\n");
+	assert_has(&out,
+		"refused: iter (Operation not permitted)\n               costs: some flows\n");
 	strbuf_clear(&out);
 	check_print_json(&out, &result);
 	assert_has(&out, "\"costs\":[\"some flows\"]}");
