@@ -81,8 +81,8 @@ static const struct ebpf_slot all_slots[EBPF_SLOT_COUNT] = {
 	},
 	[EBPF_SLOT_RELEASE] = {
 		.name = "release",
-		.loss = "UDP flows end by idle timeout; of sockets that live between two sweeps none is "
-			"recorded",
+		.loss = "UDP flows end by idle timeout, as the last sweep saw them; sockets that live "
+			"between two sweeps are not recorded",
 		.rungs = {{"cgroup", NULL, {"socket_release"}}},
 	},
 	[EBPF_SLOT_PROCESS] = {

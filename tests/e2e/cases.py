@@ -100,13 +100,21 @@ def is_less_owner(column, found, flow, degraded):
     return flow["method"] != "exact"
 
 
+def is_as_swept(column, pair, flow):
+    """The same of a flow whose end nobody told: it stays as the last sweep saw it."""
+    wanted, found = pair
+    if column in PROCESS or column in ("method", "netns"):
+        return flow["method"] != "exact"
+    return column in ("open", "outcome", "error") or column in COUNTERS and found < wanted
+
+
 def is_less(column, pair, flow, degraded):
     """Whether a degraded source may have put this into a record."""
     wanted, found = pair
     if "connect" in degraded and column in ("error", "outcome") and not flow["error"]:
         return flow["outcome"] == "unreachable"
     if "release" in degraded and flow["protocol"] != "tcp" and flow["outcome"] == "open":
-        return column in ("open", "outcome", "error")  # until the idle timeout
+        return is_as_swept(column, pair, flow)
     if column in PROCESS or column == "method":
         return is_less_owner(column, found, flow, degraded)
     if degraded <= OWNERS | NARROW:

@@ -194,8 +194,8 @@ class Vm(harness.Case):
         print(f"{name:<12} {end - begin:3.0f} s  {record.check['source']}"
               f"{' without ' if lacking else ''}{' '.join(lacking)}: "
               + ", ".join(f"{count} {grade}" for grade, count in sorted(grades.items())))
-        for case, grade, text in bad[:WORST]:
-            print(f"    {case:<28} {grade:<8} {text[:200]}")
+        for case, _, text in bad[:WORST]:
+            print(f"    {case:<28} {text[:400]}")
         if bad[WORST:]:
             print(f"    and {len(bad) - WORST} more")
         for skip in record.skips():
