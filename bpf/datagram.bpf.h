@@ -217,6 +217,13 @@ static __always_inline struct first_peer *make_first_peer(
 	return bpf_sk_storage_get(&first_peers, sk, &fresh, BPF_SK_STORAGE_GET_F_CREATE);
 }
 
+/* Raw sockets of the kernel itself answer pings and find neighbours: nobody's traffic. */
+static __always_inline bool is_kernel_raw(const struct bpf_sock *sk)
+{
+	return sk->type == SOCK_RAW &&
+	       BPF_CORE_READ_BITFIELD_PROBED(kernel_address(sk), sk_kern_sock);
+}
+
 static __always_inline void account_datagram(struct __sk_buff *skb, bool out)
 {
 	struct bpf_sock *sk = skb->sk;
@@ -239,6 +246,8 @@ static __always_inline void account_datagram(struct __sk_buff *skb, bool out)
 		return;
 	}
 	state = socket_state_get(sk, datagram.begins ? BPF_SK_STORAGE_GET_F_CREATE : 0);
+	if (state && is_kernel_raw(sk))
+		state->ignored = true;
 	if (!state || state->ignored || state->ended)
 		return;
 	if (out && state->connecting)

@@ -415,7 +415,8 @@ int sweep_hash(struct bpf_iter__bpf_map_elem *ctx)
 }
 
 /* Where the kernel lets nobody walk over maps: the sockets that some process has a file of, each
- * once a run. One that did not fit into the reader's buffer comes again. */
+ * once a run. One that did not fit into the reader's buffer comes again. What sweep_hash removes
+ * of sockets that are gone stays in the hash here. */
 SEC("iter/task_file")
 int sweep_files(struct bpf_iter__task_file *ctx)
 {

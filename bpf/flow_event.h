@@ -52,6 +52,7 @@ enum event_owner_flags {
 	EVENT_PEER_FIN = 0x20,  /* octets_in counts the sequence number of the peer's FIN */
 	EVENT_DATAGRAMS = 0x80, /* summed up, whatever the protocol: TCP of a raw socket, too */
 	EVENT_FAILED = 0x40,    /* connect(2) failed; why is in error, 0 where that is not known */
+	EVENT_KERNEL_USED = 0x100, /* a kernel thread sent, received or closed for the user */
 };
 
 struct event_flow {

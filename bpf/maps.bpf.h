@@ -55,6 +55,8 @@ struct socket_state {
 	bool frames_read;    /* of AF_PACKET: slot packet accounts for it */
 	__u8 tcp_state;      /* the last one that tcp_set_state() handled */
 	__u16 swept_session; /* of the last run of sweep_files that showed it */
+	bool kernel_used;    /* EVENT_KERNEL_USED */
+	__u8 zero[7];
 	__u8 connect_address[16];
 	__u64 connect_ns;
 };

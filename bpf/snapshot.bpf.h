@@ -7,6 +7,8 @@
 #include "packet.bpf.h"
 #include "tcp.bpf.h"
 
+enum { SWEEP_EVENTS = 3 }; /* that one socket makes at most */
+
 /* A socket in the file table of task, from before the programs were attached. */
 static __always_inline void snapshot_socket(struct task_struct *task, struct sock *sk)
 {
@@ -103,16 +105,22 @@ static __always_inline void sweep_tcp(
 	bpf_seq_write(seq, event, sizeof(*event));
 }
 
-/* Raw sockets of the kernel itself answer pings and find neighbours: nobody's traffic. That they
- * are such is visible here, not in cgroup_skb. */
-static __always_inline bool ignore_kernel_socket(struct sock *sk, struct socket_state *state)
+/* All that a sweep tells of a socket, or nothing: what did not fit comes again, but what was noted
+ * of it in the state is not undone. */
+static __always_inline bool has_room(struct seq_file *seq)
 {
-	if (READ_SOCK(sk, sk_type) != SOCK_RAW || !BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock))
-		return false;
-	state->ignored = true;
-	if (has_storage)
-		bpf_sk_storage_delete(&first_peers, sk);
-	return true;
+	return BPF_CORE_READ(seq, count) + SWEEP_EVENTS * sizeof(struct event_flow) <
+	       BPF_CORE_READ(seq, size);
+}
+
+/* Asks for this socket again: what is written too much is taken back by the kernel. */
+static __always_inline void overflow(struct seq_file *seq)
+{
+	struct event_flow event = {};
+
+	for (int i = 0; i < SWEEP_EVENTS; i++)
+		if (bpf_seq_write(seq, &event, sizeof(event)))
+			return;
 }
 
 static __always_inline void sweep_socket(
@@ -120,10 +128,12 @@ static __always_inline void sweep_socket(
 {
 	struct event_flow event = {};
 
-	if (state->ended || READ_SOCK(sk, sk_protocol) == IPPROTO_MPTCP)
+	if (state->ended || state->ignored || READ_SOCK(sk, sk_protocol) == IPPROTO_MPTCP)
 		return;
-	if (ignore_kernel_socket(sk, state))
+	if (!has_room(seq)) {
+		overflow(seq);
 		return;
+	}
 	event.cookie = socket_cookie(sk, state);
 	if (READ_SOCK(sk, __sk_common.skc_family) == AF_PACKET) {
 		sweep_packet(seq, sk, state, &event);

@@ -185,8 +185,10 @@ static __always_inline void note_user(struct socket_state *state)
 
 	if (state->exact)
 		return;
-	if ((state->user.pid || state->opener.pid) && current_is_kthread())
+	if ((state->user.pid || state->opener.pid) && current_is_kthread()) {
+		state->kernel_used = true;
 		return;
+	}
 	current_ref(&now);
 	if (!same_ref(&now, &state->user))
 		take_current(&state->user);
@@ -197,7 +199,8 @@ static __always_inline void note_user(struct socket_state *state)
 
 static __always_inline void fill_owner(struct event_flow *event, const struct socket_state *state)
 {
-	event->flags = state->flags | (state->exact ? EVENT_OWNER_EXACT : 0);
+	event->flags = state->flags | (state->exact ? EVENT_OWNER_EXACT : 0) |
+		       (state->kernel_used ? EVENT_KERNEL_USED : 0);
 	if (!has_use && state->opener.pid)
 		event->flags = state->flags |
 			       (state->flags & EVENT_OWNER_SNAPSHOT ? 0 : EVENT_OWNER_INHERITED);

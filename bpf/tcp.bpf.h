@@ -71,8 +71,8 @@ static __always_inline void tcp_accepted(struct sock *sk)
 	state->netns = socket_netns(sk);
 	state->flags = EVENT_DIRECTION_IN | (state->flags & EVENT_OWNER_SNAPSHOT) |
 		       (state->user.pid ? EVENT_OWNER_INHERITED : 0);
-	state->exact = state->listens = state->listen_reported = state->bound = state->ended =
-		false;
+	state->exact = state->kernel_used = state->listens = state->listen_reported = state->bound =
+		state->ended = false;
 }
 
 /* accept(2): who takes a connection is its user until somebody else sends or receives, and that of

@@ -317,7 +317,7 @@ static void read_slots(struct live *live)
 			continue;
 		live->sweeps = slots[i].serving >= 0;
 		if (slots[i].partial)
-			pipeline_set_lost_timeout(
+			pipeline_raise_lost_timeout(
 				live->recorder.pipeline, LOST_UNSEEN_S * (int64_t)NS_PER_S);
 	}
 	live->counts = live->sweeps && live->source->ops->source == FLOW_SOURCE_EBPF;

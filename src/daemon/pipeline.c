@@ -329,9 +329,9 @@ void pipeline_set_source(struct pipeline *pipeline, enum flow_source source)
 	pipeline->options.source = source;
 }
 
-void pipeline_set_lost_timeout(struct pipeline *pipeline, int64_t timeout_ns)
+void pipeline_raise_lost_timeout(struct pipeline *pipeline, int64_t timeout_ns)
 {
-	flow_table_set_lost_timeout(pipeline->flows, timeout_ns);
+	flow_table_raise_lost_timeout(pipeline->flows, timeout_ns);
 }
 
 const struct source_sink *pipeline_sink(const struct pipeline *pipeline)

@@ -45,7 +45,7 @@ void pipeline_free(struct pipeline *pipeline); /* forgets what was not flushed *
 /* Which source pushes, once that is known; for the coverage. */
 void pipeline_set_source(struct pipeline *pipeline, enum flow_source source);
 /* Of a source whose sweeps do not show every open flow. */
-void pipeline_set_lost_timeout(struct pipeline *pipeline, int64_t timeout_ns);
+void pipeline_raise_lost_timeout(struct pipeline *pipeline, int64_t timeout_ns);
 
 /* Where sources push; valid as long as the pipeline. */
 const struct source_sink *pipeline_sink(const struct pipeline *pipeline);

@@ -34,9 +34,10 @@ int flow_table_new(const struct flow_table_options *options, struct flow_table *
 	return 0;
 }
 
-void flow_table_set_lost_timeout(struct flow_table *table, int64_t timeout_ns)
+void flow_table_raise_lost_timeout(struct flow_table *table, int64_t timeout_ns)
 {
-	table->options.lost_timeout_ns = timeout_ns;
+	if (table->options.lost_timeout_ns < timeout_ns)
+		table->options.lost_timeout_ns = timeout_ns;
 }
 
 void flow_table_free(struct flow_table *table)
@@ -199,7 +200,8 @@ static void merge_owner(struct flow_entry *entry, const struct observation *obse
 	const struct process_ref *user = &observation->user, *opener = &observation->opener;
 
 	if (process_ref_known(user) && (as_good || !process_ref_known(&entry->user))) {
-		entry->changed |= !process_ref_equal(&entry->user, user);
+		entry->changed |= !process_ref_equal(&entry->user, user) ||
+				  entry->method != observation->method;
 		entry->user = *user;
 		entry->method = (uint8_t)observation->method;
 	} else if (as_good && !process_ref_known(&entry->user)) {

@@ -48,7 +48,7 @@ struct flow_table_counters {
 
 /* Returns 0 or -ENOMEM. Free with flow_table_free. */
 int flow_table_new(const struct flow_table_options *options, struct flow_table **ret_table);
-void flow_table_set_lost_timeout(struct flow_table *table, int64_t timeout_ns);
+void flow_table_raise_lost_timeout(struct flow_table *table, int64_t timeout_ns);
 void flow_table_free(struct flow_table *table); /* forgets what is open; NULL is fine */
 
 /* Wall clock minus source clock, used for every record from now on. 0 for capture files. */

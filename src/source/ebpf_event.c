@@ -33,7 +33,8 @@ static uint64_t octets_in_of(const struct event_flow *event)
 /* Octets went, and no hook saw by whom: by splice(2) where slot splice is not served, say. */
 static bool is_used_unseen(const struct event_flow *event)
 {
-	return is_tcp(event) && (event->octets_out > 0 || octets_in_of(event) > 0);
+	return is_tcp(event) && !(event->flags & EVENT_KERNEL_USED) &&
+	       (event->octets_out > 0 || octets_in_of(event) > 0);
 }
 
 static enum flow_method method_of(const struct event_flow *event)

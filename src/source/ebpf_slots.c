@@ -104,9 +104,8 @@ static const struct ebpf_slot all_slots[EBPF_SLOT_COUNT] = {
 			{"iter", "of more than 65536 sockets at a time some have no owner",
 				{"sweep_hash"}, .of_hash = true},
 			{"iter",
-				"connections of sockets without a file (being closed, on their way to "
-				"another process, direct descriptors of io_uring) show up only when "
-				"they end",
+				"sockets without a file (Multipath TCP, the kernel's own, being closed "
+				"or passed on, direct ones of io_uring) show up when they end",
 				{"sweep_files"}, .partial = true}},
 	},
 };

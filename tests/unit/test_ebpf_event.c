@@ -123,6 +123,7 @@ static void who_made_a_socket_is_exact_until_somebody_unseen_used_it(void **stat
 	assert_int_equal(method_after(1, 0, 0), FLOW_METHOD_INHERITED);
 	assert_int_equal(method_after(1, 1, EVENT_OWNER_EXACT), FLOW_METHOD_EXACT);
 	assert_int_equal(method_after(1, 1, EVENT_DATAGRAMS), FLOW_METHOD_EXACT);
+	assert_int_equal(method_after(1, 1, EVENT_KERNEL_USED), FLOW_METHOD_EXACT);
 }
 
 static void the_peers_fin_is_no_octet(void **state)

@@ -40,7 +40,7 @@ begin() {
 	shift
 	# shellcheck disable=SC2086 # words
 	$PREFIX "$LASTCONND" --check --json "$@" >check.json 2>&1
-	serving=$(grep -o '"hook":"[^"]*","serving":[^,]*' check.json)
+	serving=$(grep -oE '"hook":"[^"]*","serving":[^,]*|"costs":\[[^]]*\]' check.json)
 }
 
 # record [OPTIONS...]: all of the traffic, beside a lastconnd with these options.

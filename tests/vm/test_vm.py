@@ -7,8 +7,8 @@ this machine's own kernel.
 Prints a line for each run, and one for each case that is not as it must be. A case that a run's
 hooks cannot see may be missing, what they see less of may be degraded; nothing may be wrong. Runs
 that are not as they must be are made once more: emulation is so slow that tasks are preempted in the
-middle of a hook now and then, which the kernel skips then for others. No case may be bad twice, and
-no more than AGAIN_MAX of a run once.
+middle of a hook now and then, which the kernel skips then for others. No case may be bad twice in a
+run, nor in more than two runs of a kernel, and no more than AGAIN_MAX of a run once.
 
 LASTCONN_VM: the kernels to test, names of the file "kernels" or "all" (default: 6.1 newest).
 LASTCONN_VM_RUNS: only these runs (default: all).
@@ -249,6 +249,8 @@ class Vm(harness.Case):
                 with self.subTest(kernel=name, run=run):
                     self.assertEqual(cases_once & again.get(run, set()), set(), "twice")
                     self.assertLessEqual(len(cases_once), AGAIN_MAX, "at once")
+            often = collections.Counter(case for found in bad.values() for case in found)
+            self.assertFalse([case for case, count in often.items() if count > 2], "again and again")
         self.check_words(records)
 
     def test_5_10(self):
