@@ -146,6 +146,16 @@ static void the_heartbeat_settles_when_it_is_time(void **state)
 	expect_settled(fixture);
 }
 
+static bool is_counting(struct store_fixture *fixture)
+{
+	return store_fixture_number(fixture, "SELECT cut_remote FROM rollup_state") > 0;
+}
+
+static int64_t uncounted(struct store_fixture *fixture)
+{
+	return store_fixture_number(fixture, "SELECT count(*) FROM contact_tail");
+}
+
 static void what_a_killed_run_kept_back_is_counted_by_the_next(void **state)
 {
 	struct store_fixture *fixture = *state;
@@ -157,16 +167,15 @@ static void what_a_killed_run_kept_back_is_counted_by_the_next(void **state)
 
 		traffic_init(&traffic, 5, FIXTURE_START_US, 200000);
 		store_fixture_open(fixture);
-		do
-			write_traffic(fixture, &traffic, 5000 - TRAFFIC_EXECUTABLES);
-		while (store_fixture_number(fixture, "SELECT cut_remote FROM rollup_state") == 0);
-		write_traffic(fixture, &traffic, 1000);
+		do /* until it is killed in the middle of counting, and has more to count */
+			write_traffic(fixture, &traffic, is_counting(fixture) ? 1000 : 4000);
+		while (!is_counting(fixture) || uncounted(fixture) <= 1000);
 		_exit(0);
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(status, 0);
-	assert_true(store_fixture_number(fixture, "SELECT count(*) FROM contact_tail") > 1000);
-	assert_true(store_fixture_number(fixture, "SELECT cut_remote FROM rollup_state") > 0);
+	assert_true(uncounted(fixture) > 1000);
+	assert_true(is_counting(fixture));
 	expect_all_counted_once(fixture);
 	store_fixture_open(fixture);
 	expect_settled(fixture);
