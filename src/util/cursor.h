@@ -4,6 +4,7 @@
 #ifndef LASTCONN_UTIL_CURSOR_H
 #define LASTCONN_UTIL_CURSOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,6 +44,18 @@ static inline uint16_t cursor_be16(const uint8_t *octets)
 static inline uint32_t cursor_be32(const uint8_t *octets)
 {
 	return (uint32_t)cursor_be16(octets) << 16 | cursor_be16(octets + 2);
+}
+
+/* Where the writer's byte order is told by the file. */
+static inline uint16_t cursor_16(const uint8_t *octets, bool big_endian)
+{
+	return big_endian ? cursor_be16(octets) : (uint16_t)(octets[1] << 8 | octets[0]);
+}
+
+static inline uint32_t cursor_32(const uint8_t *octets, bool big_endian)
+{
+	return big_endian ? cursor_be32(octets)
+			  : (uint32_t)cursor_16(octets + 2, false) << 16 | cursor_16(octets, false);
 }
 
 #endif
