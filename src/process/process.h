@@ -7,7 +7,7 @@
 
 #include "flow/process_ref.h"
 
-#define PROCESS_UID_NONE UINT32_MAX /* loginuid of what no login started */
+#define PROCESS_UID_NONE UINT32_MAX /* loginuid of what no login started; uid that is unknown */
 
 enum {
 	PROCESS_PATH_MAX = 4096,    /* octets of a path, with NUL */
@@ -33,10 +33,12 @@ struct process_info {
 	uint32_t inner_pid;        /* in its own pid namespace */
 	uint32_t flags;            /* enum process_flags */
 	const char *comm;          /* of the group leader; "" unknown. All four are valid UTF-8 */
-	const char *exe;     /* absolute path as the process's own root shows it; "" unknown */
+	const char *exe; /* absolute path as the process's own root shows it; a name without slash
+			  * where the source knows no path; "" unknown */
 	const char *cmdline; /* arguments joined by spaces; "" unknown */
 	const char *cgroup;  /* path in the cgroup v2 hierarchy, or in a v1 one if that is its
-			      * root; "" unknown or the root of all */
+			      * root; "" unknown or the root of all; of
+			      * a capture file: a slash and the container's id */
 };
 
 #endif

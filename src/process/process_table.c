@@ -177,6 +177,8 @@ static void keep_known(struct process_info *info, const struct process_info *bef
 		info->netns = before->netns;
 	if (!process_ref_known(&info->parent))
 		info->parent = before->parent;
+	if (info->uid == PROCESS_UID_NONE)
+		info->uid = before->uid;
 }
 
 static void set_texts(struct process_table *table, struct entry *entry, struct texts *texts)

@@ -30,7 +30,7 @@ int process_table_new(size_t max_processes, struct hash_key hash_key,
 void process_table_free(struct process_table *table);
 
 /* A record made at exec or at a process's first socket act; replaces what was known of info->ref.
- * Strings are copied. Parts that info lacks ("" or 0) are kept from the entry before. */
+ * Strings are copied. Parts that info lacks ("", 0, no uid) are kept from the entry before. */
 void process_table_put(struct process_table *table, const struct process_info *info);
 
 /* child shares what is known of parent, under its own pid. */

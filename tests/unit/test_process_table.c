@@ -93,6 +93,10 @@ static void a_later_record_keeps_what_it_lacks(void **state)
 	assert_string_equal(found.exe, "/bin/sh");
 	assert_string_equal(found.cmdline, "a command line");
 	assert_int_equal(found.uid, 33);
+	poor.uid = PROCESS_UID_NONE;
+	process_table_put(table, &poor);
+	assert_true(process_table_find(table, &whole.ref, &found));
+	assert_int_equal(found.uid, 33);
 	process_table_free(table);
 }
 
