@@ -38,7 +38,7 @@ SELECT
 	p.pid AS pid,                   -- in the initial pid namespace
 	nullif(p.start_us, 0) AS process_start_us, -- with pid tells a reused pid apart
 	nullif(p.comm, '') AS comm,
-	nullif(e.path, '') AS exe,
+	nullif(e.path, '') AS exe,      -- path; a name without slash where no path is known (pktap)
 	nullif(p.cmdline, '') AS cmdline,
 	nullif(a.uid, -1) AS uid,
 	p.loginuid AS loginuid,         -- who logged in; NULL: no login
@@ -47,7 +47,8 @@ SELECT
 	u.unit AS unit,                 -- of the system's systemd
 	u.container AS container,       -- id or name
 	nullif(l.netns, 0) AS netns,    -- inode number of the network namespace
-	op.pid AS opener_pid,           -- who made the socket, if another process than the user
+	op.pid AS opener_pid,           -- who made the socket, or (pktap) for whom it is used, if
+	                                -- another process than the user
 	nullif(oe.path, '') AS opener_exe,
 	k.method AS method,             -- how the process was found: exact inherited listener snapshot ...
 	k.source AS source,             -- ebpf file pcap procfs
@@ -141,7 +142,7 @@ SELECT
 	nullif(p.start_us, 0) AS start_us,
 	strftime('%Y-%m-%dT%H:%M:%S', nullif(p.start_us, 0) / 1000000, 'unixepoch')
 		|| printf('.%06dZ', p.start_us % 1000000) AS start_time,
-	p.exec_id AS exec_id,           -- counts the execs of the process
+	p.exec_id AS exec_id,           -- counts the execs of the process; of a capture file: any number
 	nullif(p.comm, '') AS comm,
 	nullif(e.path, '') AS exe,
 	e.flags & 1 AS exe_deleted,     -- 1: the file was gone when the record was made

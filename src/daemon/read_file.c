@@ -136,7 +136,10 @@ static void cover_file(struct reading *reading)
 	if (counters.packets == 0)
 		return;
 	cover(reading, COVERAGE_OWNERS_UNSURE, 0,
-		"capture file: only PKTAP tells processes, and not of all packets");
+		"capture file: only PKTAP and ptcpdump tell processes, and not of all packets");
+	if (counters.processes_refused > 0)
+		cover(reading, COVERAGE_TABLE_FULL, counters.processes_refused,
+			"processes of the capture file not remembered: too many in one section");
 	if (skipped > 0)
 		cover(reading, COVERAGE_PACKETS_SKIPPED, skipped, "");
 }

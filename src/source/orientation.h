@@ -2,7 +2,8 @@
  *
  * The first of these that tells decides, and holds for the conversation from then on:
  *   1. the addresses of the captured machine (a group address counts as local to who receives it),
- *   2. the link layer (Linux cooked captures say which packets were sent),
+ *   2. the capture, where it says which packets were sent (Linux cooked captures, PKTAP, the flags
+ *      of pcapng packets),
  *   3. the initiator is taken as local: who sent the SYN, who did not send the SYN and ACK or the
  *      ICMP reply, who does not speak from a system port (0..1023) to another port, who spoke
  * first. Who began is told by the same signs; of a TCP connection picked up in mid-stream it stays

@@ -4,7 +4,14 @@
 
 #include <string.h>
 
+#include "decode/pktap.h"
+
 enum { PROTOCOL_TCP = 6 };
+
+bool packet_observer_reads(int link_type)
+{
+	return pktap_link_type(link_type) || decode_link_type_supported(link_type);
+}
 
 int packet_observer_init(struct packet_observer *observer,
 	const struct orientation_options *options, const struct source_sink *sink,
@@ -12,6 +19,7 @@ int packet_observer_init(struct packet_observer *observer,
 {
 	memset(observer, 0, sizeof(*observer));
 	fragment_table_init(&observer->fragments, options->hash_key);
+	captured_owners_init(&observer->owners, sink, options->hash_key);
 	observer->sink = sink;
 	observer->source = source;
 	return orientation_new(options, &observer->orientation);
@@ -21,6 +29,7 @@ void packet_observer_done(struct packet_observer *observer)
 {
 	orientation_free(observer->orientation);
 	observer->orientation = NULL;
+	captured_owners_done(&observer->owners);
 }
 
 static void count(struct flow_counters *counters, const struct decode_packet *packet, bool out)
@@ -39,8 +48,20 @@ static void count(struct flow_counters *counters, const struct decode_packet *pa
 	}
 }
 
-static void observe(
-	struct packet_observer *observer, const struct decode_packet *packet, int64_t time_ns)
+static void set_owner(struct observation *observation, const struct packet_observer_frame *frame)
+{
+	bool other_end = (frame->sender == DECODE_SENDER_LOCAL && !observation->from_local) ||
+			 (frame->sender == DECODE_SENDER_REMOTE && observation->from_local);
+
+	if (other_end || (!process_ref_known(&frame->user) && !process_ref_known(&frame->opener)))
+		return;
+	observation->user = process_ref_known(&frame->user) ? frame->user : frame->opener;
+	observation->opener = frame->opener;
+	observation->method = FLOW_METHOD_PKTAP;
+}
+
+static void observe(struct packet_observer *observer, const struct decode_packet *packet,
+	const struct packet_observer_frame *frame)
 {
 	struct orientation_verdict verdict = orientation_of(observer->orientation, packet);
 	bool out = verdict.from_local;
@@ -50,7 +71,7 @@ static void observe(
 			.local_port = out ? packet->source_port : packet->destination_port,
 			.remote_port = out ? packet->destination_port : packet->source_port,
 			.protocol = packet->protocol},
-		.time_ns = time_ns,
+		.time_ns = frame->time_ns,
 		.kind = OBSERVATION_PACKET,
 		.direction = verdict.direction,
 		.source = observer->source,
@@ -60,20 +81,62 @@ static void observe(
 	};
 
 	count(&observation.counters, packet, out);
+	set_owner(&observation, frame);
 	observer->sink->observe(observer->sink->ctx, &observation);
+}
+
+/* Takes a PKTAP header off the frame. */
+static enum decode_result take_header(
+	struct packet_observer *observer, struct packet_observer_frame *frame)
+{
+	struct cursor cursor = {frame->octets, frame->captured,
+		frame->wire > frame->captured ? frame->wire : frame->captured};
+	struct pktap pktap;
+	enum decode_result result = pktap_read(&cursor, &pktap);
+
+	if (result != DECODE_OK)
+		return result;
+	frame->link_type = pktap.link_type;
+	frame->octets = cursor.at;
+	frame->captured = cursor.captured;
+	frame->wire = cursor.wire;
+	if (frame->sender == DECODE_SENDER_UNKNOWN)
+		frame->sender = pktap.sender;
+	if (!process_ref_known(&frame->user))
+		frame->user = captured_owners_ref(&observer->owners, &pktap.process);
+	if (!process_ref_known(&frame->opener))
+		frame->opener = captured_owners_ref(&observer->owners, &pktap.effective);
+	return DECODE_OK;
+}
+
+static enum decode_result decode(struct packet_observer *observer,
+	struct packet_observer_frame *frame, struct decode_packet *packet)
+{
+	enum decode_result result = DECODE_OK;
+
+	if (pktap_link_type(frame->link_type))
+		result = take_header(observer, frame);
+	if (result == DECODE_OK)
+		result = decode_frame(
+			frame->link_type, frame->octets, frame->captured, frame->wire, packet);
+	if (result != DECODE_OK)
+		return result;
+	if (packet->sender == DECODE_SENDER_UNKNOWN)
+		packet->sender = frame->sender;
+	if (packet->fragment != DECODE_FRAGMENT_NONE &&
+		!fragment_table_pass(&observer->fragments, packet, frame->time_ns))
+		return DECODE_UNSUPPORTED;
+	return DECODE_OK;
 }
 
 void packet_observer_take(
 	struct packet_observer *observer, const struct packet_observer_frame *frame)
 {
+	struct packet_observer_frame inner = *frame;
 	struct decode_packet packet;
-	enum decode_result result = decode_frame(
-		frame->link_type, frame->octets, frame->captured, frame->wire, &packet);
+	enum decode_result result = decode(observer, &inner, &packet);
 
-	if (result == DECODE_OK && packet.fragment != DECODE_FRAGMENT_NONE &&
-		!fragment_table_pass(&observer->fragments, &packet, frame->time_ns))
-		result = DECODE_UNSUPPORTED;
 	observer->results[result]++;
 	if (result == DECODE_OK)
-		observe(observer, &packet, frame->time_ns);
+		observe(observer, &packet, &inner);
 }

@@ -1,15 +1,20 @@
-/* From frames to packet observations: decode, fragments, orientation. What every source of packets
- * shares; knows no capture library. */
+/* From frames to packet observations: PKTAP headers, decode, fragments, orientation. What every
+ * source of packets shares; knows no capture library.
+ *
+ * A packet's process is that of the end which the capture calls local: it is taken only if that is
+ * the flow's local end, too. A packet that names nobody leaves its flow as it is. */
 #ifndef LASTCONN_SOURCE_PACKET_OBSERVER_H
 #define LASTCONN_SOURCE_PACKET_OBSERVER_H
 
 #include "decode/fragment_table.h"
+#include "source/captured_owner.h"
 #include "source/orientation.h"
 #include "source/source.h"
 
 struct packet_observer {
 	struct orientation *orientation;
 	struct fragment_table fragments;
+	struct captured_owners owners;
 	const struct source_sink *sink;
 	enum flow_source source;
 	uint64_t results[DECODE_RESULTS]; /* packets by what became of them */
@@ -21,7 +26,14 @@ struct packet_observer_frame {
 	size_t captured;
 	size_t wire;
 	int64_t time_ns; /* not negative */
+	/* As the file tells it beside the frame; a PKTAP header fills in what is missing. */
+	enum decode_sender sender;
+	struct process_ref user;
+	struct process_ref opener; /* the effective process, on whose behalf */
 };
+
+/* Whether frames of this link type can be read. */
+bool packet_observer_reads(int link_type);
 
 /* The sink must outlive the observer. Returns 0 or -ENOMEM. */
 int packet_observer_init(struct packet_observer *observer,

@@ -1,5 +1,6 @@
-/* Reads a file with libpcap, which knows pcap and pcapng in both byte orders. One file has one link
- * type: libpcap refuses a pcapng whose interfaces differ in it, and so do we, by its words.
+/* Two readers: libpcap for all but pcapng files, and pcapng_file for these, because libpcap keeps
+ * their options and process blocks to itself and refuses files whose interfaces differ in link
+ * type, as those of Apple's tcpdump do. The first octet tells which.
  *
  * A file that ends within a packet, or holds a block that contradicts itself, is read up to there.
  */
@@ -13,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "source/packet_observer.h"
+#include "source/pcapng_file.h"
 #include "util/clock.h"
 
 enum {
@@ -26,7 +28,11 @@ enum {
 #define LAST_SECOND (INT64_MAX / NS_PER_S - 1)
 
 struct source_pcap {
-	pcap_t *pcap;
+	pcap_t *pcap; /* NULL: pcapng is the reader */
+	struct pcapng_file *pcapng;
+	struct pcapng_content content; /* of pcapng: read last */
+	bool pending;                  /* it is a packet that was not taken yet */
+	bool damaged;                  /* it tells why nothing follows */
 	FILE *file;
 	char *path;
 	int link_type;
@@ -48,10 +54,8 @@ static int fail(struct source_pcap_error *ret_error, int error, const char *path
 	return -1;
 }
 
-/* libpcap closes the file from then on. */
-static int open_pcap(struct source_pcap *source, struct source_pcap_error *ret_error)
+static int open_stream(struct source_pcap *source, struct source_pcap_error *ret_error)
 {
-	char text[PCAP_ERRBUF_SIZE + 64], reason[PCAP_ERRBUF_SIZE];
 	struct stat status;
 
 	if (fstat(fileno(source->file), &status) < 0)
@@ -62,28 +66,43 @@ static int open_pcap(struct source_pcap *source, struct source_pcap_error *ret_e
 	if (S_ISREG(status.st_mode))
 		source->counters.file_size = (uint64_t)status.st_size;
 	setvbuf(source->file, NULL, _IOFBF, READ_BUFFER);
-	source->pcap = pcap_fopen_offline_with_tstamp_precision(
-		source->file, PCAP_TSTAMP_PRECISION_NANO, reason);
-	if (!source->pcap) {
-		snprintf(text, sizeof(text), "is no capture file (pcap or pcapng): %s", reason);
-		return fail(ret_error, EINVAL, source->path, text);
-	}
 	return 0;
 }
 
-static int check_link_type(struct source_pcap *source, struct source_pcap_error *ret_error)
+static int fail_no_capture(
+	const struct source_pcap *source, const char *reason, struct source_pcap_error *ret_error)
 {
-	const char *name;
+	char text[PCAP_ERRBUF_SIZE + 64];
+
+	snprintf(text, sizeof(text), "is no capture file (pcap or pcapng): %s", reason);
+	return fail(ret_error, EINVAL, source->path, text);
+}
+
+static int fail_link_type(
+	const struct source_pcap *source, int link_type, struct source_pcap_error *ret_error)
+{
+	const char *name = pcap_datalink_val_to_name(link_type);
 	char text[128];
 
-	source->link_type = pcap_datalink(source->pcap);
-	if (decode_link_type_supported(source->link_type))
-		return 0;
-	name = pcap_datalink_val_to_name(source->link_type);
 	snprintf(text, sizeof(text),
 		"link type %s (%d) cannot be read; capture on a device with IP packets",
-		name ? name : "unknown", source->link_type);
+		name ? name : "unknown", link_type);
 	return fail(ret_error, EPROTONOSUPPORT, source->path, text);
+}
+
+/* libpcap closes the file from then on. */
+static int open_pcap(struct source_pcap *source, struct source_pcap_error *ret_error)
+{
+	char reason[PCAP_ERRBUF_SIZE];
+
+	source->pcap = pcap_fopen_offline_with_tstamp_precision(
+		source->file, PCAP_TSTAMP_PRECISION_NANO, reason);
+	if (!source->pcap)
+		return fail_no_capture(source, reason, ret_error);
+	source->link_type = pcap_datalink(source->pcap);
+	if (!packet_observer_reads(source->link_type))
+		return fail_link_type(source, source->link_type, ret_error);
+	return 0;
 }
 
 static int open_observer(struct source_pcap *source, const struct source_pcap_options *options,
@@ -98,6 +117,92 @@ static int open_observer(struct source_pcap *source, const struct source_pcap_op
 	};
 
 	return packet_observer_init(&source->observer, &orientation, sink, FLOW_SOURCE_FILE);
+}
+
+static void take_frame(struct source_pcap *source, const struct packet_observer_frame *frame)
+{
+	struct source_pcap_counters *counters = &source->counters;
+
+	if (counters->packets++ == 0)
+		counters->first_ns = counters->last_ns = frame->time_ns;
+	if (frame->time_ns < counters->first_ns)
+		counters->first_ns = frame->time_ns;
+	if (frame->time_ns > counters->last_ns)
+		counters->last_ns = frame->time_ns;
+	packet_observer_take(&source->observer, frame);
+}
+
+/* Reads up to the next packet. 1, 0 at the end, -1 damaged. */
+static int next_packet(struct source_pcap *source)
+{
+	struct pcapng_content *content = &source->content;
+	int r;
+
+	if (source->pending)
+		return 1;
+	while ((r = pcapng_file_next(source->pcapng, content)) > 0 &&
+		content->kind != PCAPNG_PACKET) {
+		if (content->kind == PCAPNG_SECTION)
+			captured_owners_begin_section(&source->observer.owners);
+		else
+			captured_owners_add_block(&source->observer.owners, &content->process);
+	}
+	source->pending = r > 0;
+	return r;
+}
+
+static void take_packet(struct source_pcap *source)
+{
+	const struct pcapng_packet *packet = &source->content.packet;
+	struct captured_owners *owners = &source->observer.owners;
+	struct packet_observer_frame frame = {
+		.link_type = packet->link_type,
+		.octets = packet->octets,
+		.captured = packet->captured,
+		.wire = packet->wire,
+		.time_ns = packet->time_ns < 0 ? source->counters.last_ns : packet->time_ns,
+		.sender = packet->sender,
+		.user = captured_owners_of_block(owners, packet->process),
+		.opener = captured_owners_of_block(owners, packet->effective),
+	};
+
+	if (!process_ref_known(&frame.user))
+		frame.user = captured_owners_ref(owners, &packet->comments);
+	source->pending = false;
+	take_frame(source, &frame);
+}
+
+/* Reads up to the first packet of a link type that can be read: the interfaces are not all
+ * described at the beginning. */
+static int open_pcapng(struct source_pcap *source, struct source_pcap_error *ret_error)
+{
+	const char *why;
+	int r;
+
+	if (pcapng_file_new(source->file, &source->pcapng, &why) < 0)
+		return fail_no_capture(source, why, ret_error);
+	while ((r = next_packet(source)) > 0 &&
+		!packet_observer_reads(source->content.packet.link_type)) {
+		source->link_type = source->content.packet.link_type;
+		take_packet(source);
+	}
+	if (r == 0 && source->counters.packets > 0)
+		return fail_link_type(source, source->link_type, ret_error);
+	source->damaged = r < 0;
+	return 0;
+}
+
+static int open_reader(struct source_pcap *source, struct source_pcap_error *ret_error)
+{
+	int first;
+
+	if (open_stream(source, ret_error) < 0)
+		return -1;
+	first = getc(source->file);
+	if (first != EOF)
+		ungetc(first, source->file);
+	return first == PCAPNG_FIRST_OCTET ? open_pcapng(source, ret_error)
+					   : open_pcap(source, ret_error);
 }
 
 int source_pcap_open_file(const char *path, const struct source_pcap_options *options,
@@ -116,8 +221,8 @@ int source_pcap_open_file(const char *path, const struct source_pcap_options *op
 		fail(ret_error, errno, path, strerror(errno));
 	else if (open_observer(source, options, sink) < 0)
 		fail(ret_error, ENOMEM, path, strerror(ENOMEM));
-	else if (open_pcap(source, ret_error) == 0)
-		r = check_link_type(source, ret_error);
+	else
+		r = open_reader(source, ret_error);
 	if (r < 0) {
 		source_pcap_free(source);
 		return r;
@@ -134,6 +239,7 @@ void source_pcap_free(struct source_pcap *source)
 		pcap_close(source->pcap);
 	else if (source->file && source->file != stdin)
 		fclose(source->file);
+	pcapng_file_free(source->pcapng);
 	packet_observer_done(&source->observer);
 	free(source->path);
 	free(source);
@@ -153,10 +259,10 @@ static int64_t time_of(const struct timeval *time)
 	return seconds * NS_PER_S + ns;
 }
 
-static void take_packet(u_char *user, const struct pcap_pkthdr *header, const u_char *octets)
+static void take_from_libpcap(u_char *user, const struct pcap_pkthdr *header, const u_char *octets)
 {
 	struct source_pcap *source = (struct source_pcap *)(void *)user;
-	struct packet_observer_frame frame = {
+	const struct packet_observer_frame frame = {
 		.link_type = source->link_type,
 		.octets = octets,
 		.captured = header->caplen,
@@ -164,31 +270,33 @@ static void take_packet(u_char *user, const struct pcap_pkthdr *header, const u_
 		.time_ns = time_of(&header->ts),
 	};
 
-	if (source->counters.packets++ == 0)
-		source->counters.first_ns = source->counters.last_ns = frame.time_ns;
-	if (frame.time_ns < source->counters.first_ns)
-		source->counters.first_ns = frame.time_ns;
-	if (frame.time_ns > source->counters.last_ns)
-		source->counters.last_ns = frame.time_ns;
 	source->counters.file_octets += RECORD_HEADER + header->caplen;
-	packet_observer_take(&source->observer, &frame);
+	take_frame(source, &frame);
 }
 
-/* A file of several link types is sound; it is libpcap that stops there. */
-static int fail_read(const struct source_pcap *source, struct source_pcap_error *ret_error)
+static int fail_read(
+	const struct source_pcap *source, const char *why, struct source_pcap_error *ret_error)
 {
 	char text[PCAP_ERRBUF_SIZE + 64];
 	unsigned long long packets = source->counters.packets;
-	const char *reason = pcap_geterr(source->pcap);
 
-	if (strstr(reason, "different from the type of the first interface"))
-		snprintf(text, sizeof(text),
-			"read up to %llu packets: its interfaces differ in link type; split it "
-			"first: tshark -Y frame.interface_id==0 -w OUT -r IN",
-			packets);
-	else
-		snprintf(text, sizeof(text), "damaged after %llu packets: %s", packets, reason);
+	snprintf(text, sizeof(text), "damaged after %llu packets: %s", packets, why);
 	return fail(ret_error, EIO, source->path, text);
+}
+
+static int read_pcapng(
+	struct source_pcap *source, int max_packets, struct source_pcap_error *ret_error)
+{
+	int r = source->damaged ? -1 : 1;
+
+	for (int taken = 0; taken < max_packets && r > 0; taken++) {
+		r = next_packet(source);
+		if (r > 0)
+			take_packet(source);
+	}
+	source->counters.file_octets = pcapng_file_octets(source->pcapng);
+	source->over = r <= 0;
+	return r < 0 ? fail_read(source, source->content.why, ret_error) : r;
 }
 
 int source_pcap_read(
@@ -198,9 +306,11 @@ int source_pcap_read(
 
 	if (source->over)
 		return 0;
-	taken = pcap_dispatch(source->pcap, max_packets, take_packet, (u_char *)source);
+	if (source->pcapng)
+		return read_pcapng(source, max_packets, ret_error);
+	taken = pcap_dispatch(source->pcap, max_packets, take_from_libpcap, (u_char *)source);
 	source->over = taken <= 0;
-	return taken < 0 ? fail_read(source, ret_error) : taken > 0;
+	return taken < 0 ? fail_read(source, pcap_geterr(source->pcap), ret_error) : taken > 0;
 }
 
 void source_pcap_counters(
@@ -214,6 +324,7 @@ void source_pcap_counters(
 	ret_counters->malformed = results[DECODE_MALFORMED];
 	ret_counters->unsupported = results[DECODE_UNSUPPORTED];
 	ret_counters->not_ip = results[DECODE_NOT_IP];
+	ret_counters->processes_refused = source->observer.owners.refused;
 	ret_counters->evicted = orientation_evicted(source->observer.orientation);
 	if (offset >= 0)
 		ret_counters->file_octets = (uint64_t)offset;

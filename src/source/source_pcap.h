@@ -1,4 +1,5 @@
-/* Capture files: pcap and pcapng through libpcap, decoded into packet observations. */
+/* Capture files, decoded into packet observations: pcap through libpcap, pcapng by our own reader,
+ * for the sake of the processes that it may name and that libpcap does not hand on. */
 #ifndef LASTCONN_SOURCE_SOURCE_PCAP_H
 #define LASTCONN_SOURCE_SOURCE_PCAP_H
 
@@ -16,7 +17,8 @@ struct source_pcap_range {
 
 struct source_pcap_options {
 	/* Addresses of the captured machine. Empty: the initiator of each flow is taken as local,
-	 * unless the link layer says which packets were sent (Linux cooked captures). */
+	 * unless the file says which packets were sent (Linux cooked captures, PKTAP, the flags of
+	 * pcapng packets). */
 	const struct source_pcap_range *local;
 	size_t local_count;
 	size_t max_conversations; /* tuples whose orientation is remembered; 0: 131072 */
@@ -24,15 +26,16 @@ struct source_pcap_options {
 
 struct source_pcap_counters {
 	uint64_t packets;
-	uint64_t truncated;        /* cut by the snapshot length before the ports */
-	uint64_t malformed;        /* contradicts its own lengths */
-	uint64_t unsupported;      /* link type, network protocol or extension that we do not read,
-				    * or a fragment without its first one */
-	uint64_t not_ip;           /* ARP and the like */
-	uint64_t evicted;          /* conversations whose orientation was forgotten: table full */
-	uint64_t file_octets;      /* read so far, for progress */
-	uint64_t file_size;        /* 0 unknown (pipe) */
-	int64_t first_ns, last_ns; /* of packets, wall clock; 0 none yet */
+	uint64_t truncated;         /* cut by the snapshot length before the ports */
+	uint64_t malformed;         /* contradicts its own lengths */
+	uint64_t unsupported;       /* link type, network protocol or extension that we do not read,
+				     * or a fragment without its first one */
+	uint64_t not_ip;            /* ARP and the like */
+	uint64_t processes_refused; /* process blocks beyond those remembered */
+	uint64_t evicted;           /* conversations whose orientation was forgotten: table full */
+	uint64_t file_octets;       /* read so far, for progress */
+	uint64_t file_size;         /* 0 unknown (pipe) */
+	int64_t first_ns, last_ns;  /* of packets, wall clock; 0 none yet */
 };
 
 struct source_pcap_error {

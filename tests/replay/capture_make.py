@@ -7,6 +7,8 @@ import struct
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 ETHERNET, NULL, RAW, LOOP, SLL, SLL2 = 1, 0, 101, 108, 113, 276
+PKTAP, USER2 = 258, 149
+IN, OUT = 1, 2  # of PKTAP's flags and of those of pcapng packets
 TCP, UDP, ICMP, ICMP6, SCTP = 6, 17, 1, 58, 132
 START = 1700000000  # seconds; time of a packet is in microseconds after it
 
@@ -87,17 +89,66 @@ def block(kind, body, order):
     return struct.pack(order + "I", kind) + length + body + length
 
 
+def pad4(octets):
+    return octets + b"\0" * (-len(octets) % 4)
+
+
+def options(pairs, order="<"):
+    """Options of a pcapng block: (code, octets or a number of 32 bits)."""
+    out = b""
+    for code, value in pairs:
+        octets = struct.pack(order + "I", value) if isinstance(value, int) else value
+        out += struct.pack(order + "HH", code, len(octets)) + pad4(octets)
+    return out + bytes(4) if pairs else b""
+
+
+def section(order="<"):
+    return block(0x0A0D0D0A, struct.pack(order + "IHHq", 0x1A2B3C4D, 1, 0, -1), order)
+
+
+def interface(link_type, order="<", pairs=(), snaplen=262144):
+    return block(1, struct.pack(order + "HHI", link_type, 0, snaplen) + options(pairs, order),
+                 order)
+
+
+def enhanced(us, frame, order="<", number=0, pairs=(), time=None):
+    """An enhanced packet block; time: in the unit of its interface, if not microseconds."""
+    time = START * 1000000 + us if time is None else time
+    return block(6, struct.pack(order + "IIIII", number, time >> 32, time & 0xFFFFFFFF,
+                                len(frame), len(frame)) + pad4(frame) + options(pairs, order),
+                 order)
+
+
+def darwin_process(pid, name, order="<", pairs=()):
+    """Apple's process block; packets name it by its number in the section."""
+    return block(0x80000001, struct.pack(order + "i", pid)
+                 + options([(2, name), *pairs], order), order)
+
+
 def pcapng(link_types, packets, order="<"):
-    """One interface a link type; packets: (microseconds, frame[, interface])."""
-    out = [block(0x0A0D0D0A, struct.pack(order + "IHHq", 0x1A2B3C4D, 1, 0, -1), order)]
-    for link_type in link_types:
-        out.append(block(1, struct.pack(order + "HHI", link_type, 0, 262144), order))
-    for us, frame, *interface in packets:
-        time = START * 1000000 + us
-        out.append(block(6, struct.pack(
-            order + "IIIII", interface[0] if interface else 0, time >> 32, time & 0xFFFFFFFF,
-            len(frame), len(frame)) + frame, order))
+    """One interface a link type; packets: (microseconds, frame[, interface[, options]])."""
+    out = [section(order)] + [interface(link_type, order) for link_type in link_types]
+    for us, frame, *more in packets:
+        out.append(enhanced(us, frame, order, *more))
     return b"".join(out)
+
+
+def pktap1(link_type, frame, pid, comm, flags, effective=(-1, b""), order="<", length=156,
+           following=1):
+    """Version 1 of Darwin's header; the first one had 108 octets."""
+    head = struct.pack(order + "III24sIIIIi17sBHIHHi17sBH", length, following, link_type, b"en0",
+                       flags, 2, 14, 0, pid, comm, 0, 0, 0, 6, 0, effective[0], effective[1], 0, 0)
+    return head.ljust(length, b"\0")[:length] + frame
+
+
+def pktap2(link_type, frame, pid, comm, flags, effective=(-1, b""), order="<"):
+    """Version 2: names lie behind offsets, and may be missing."""
+    texts, offsets = b"", []
+    for text in (b"en0", comm, effective[1]):
+        offsets.append(40 + len(texts) if text else 0)
+        texts += text + b"\0" if text else b""
+    return struct.pack(order + "BBBBBBHHHHHIIIiiI", 40 + len(texts), 0, 0, *offsets, link_type,
+                       14, 0, 6, 6, 2, 0, 0, pid, effective[0], flags | 0x80000) + texts + frame
 
 
 class Talk:

@@ -1,10 +1,13 @@
 /* A capture file in, one line a flow out: source_pcap and the flow table alone, no database.
  *
- *     replay [--local ADDRESS|CIDR]... [--idle SECONDS] [--active SECONDS] FILE
+ *     replay [--local ADDRESS|CIDR]... [--idle SECONDS] [--active SECONDS] [--owners] FILE
  *
  * Lines are END records in the order of their ends; with --active OPEN and UPDATE records too:
  *     protocol local arrow remote outcome out=OCTETS/PACKETS in=OCTETS/PACKETS rtx=N rtt=US
- * START+DURATION and one line of counters. A damaged file exits with 1 after what came before the
+ * START+DURATION and one line of counters. With --owners each ends in the flow's process, or in
+ * "nobody":
+ *     method pid exe [for OPENER-PID OPENER-EXE] [uid N] [by PARENT-PID PARENT-EXE] [in CGROUP]
+ * [comm COMM] [runs COMMAND-LINE]. A damaged file exits with 1 after what came before the
  * damage. */
 #include <stdbool.h>
 #include <stdio.h>
@@ -13,6 +16,7 @@
 
 #include "flow/flow_names.h"
 #include "flow/flow_table.h"
+#include "process/process_table.h"
 #include "source/source_pcap.h"
 #include "util/clock.h"
 
@@ -23,6 +27,8 @@ struct replay {
 	struct source_pcap_range local[RANGES_MAX];
 	size_t local_count;
 	long idle_s, active_s;
+	struct process_table *processes;
+	bool owners;
 	const char *path;
 };
 
@@ -32,6 +38,47 @@ static const char *format_end(const struct addr *addr, uint16_t port, char buf[s
 
 	snprintf(buf, 64, addr_is_v4(addr) ? "%s:%u" : "[%s]:%u", addr_format(addr, text), port);
 	return buf;
+}
+
+static const char *exe_of(const struct replay *replay, const struct process_ref *ref)
+{
+	struct process_info info;
+
+	return process_table_find(replay->processes, ref, &info) ? info.exe : "?";
+}
+
+static void print_details(const struct replay *replay, const struct process_ref *ref)
+{
+	struct process_info info;
+
+	if (!process_table_find(replay->processes, ref, &info))
+		return;
+	if (info.uid != PROCESS_UID_NONE)
+		printf(" uid %u", info.uid);
+	if (process_ref_known(&info.parent))
+		printf(" by %u %s", info.parent.pid, exe_of(replay, &info.parent));
+	if (info.cgroup[0])
+		printf(" in %s", info.cgroup);
+	if (info.comm[0])
+		printf(" comm %s", info.comm);
+	if (info.cmdline[0])
+		printf(" runs %s", info.cmdline);
+}
+
+static void print_owner(const struct replay *replay, const struct flow_record *record)
+{
+	const struct process_ref *user = &record->user, *opener = &record->opener;
+
+	if (!replay->owners)
+		return;
+	if (!process_ref_known(user)) {
+		printf(" nobody");
+		return;
+	}
+	printf(" %s %u %s", flow_method_name(record->method), user->pid, exe_of(replay, user));
+	if (process_ref_known(opener) && !process_ref_equal(opener, user))
+		printf(" for %u %s", opener->pid, exe_of(replay, opener));
+	print_details(replay, user);
 }
 
 static void print_record(void *ctx, const struct flow_record *record)
@@ -46,7 +93,7 @@ static void print_record(void *ctx, const struct flow_record *record)
 
 	if (record->kind != FLOW_RECORD_END && !replay->active_s)
 		return;
-	printf("%s %s %s %s %s out=%llu/%llu in=%llu/%llu rtx=%u rtt=%u %lld.%06lld+%lld.%06lld\n",
+	printf("%s %s %s %s %s out=%llu/%llu in=%llu/%llu rtx=%u rtt=%u %lld.%06lld+%lld.%06lld",
 		flow_protocol_name(key->protocol, protocol),
 		format_end(&key->local, key->local_port, local), arrows[record->direction],
 		format_end(&key->remote, key->remote_port, remote),
@@ -57,6 +104,15 @@ static void print_record(void *ctx, const struct flow_record *record)
 		counters->retransmits, counters->rtt_us, (long long)(record->start_us / US_PER_S),
 		(long long)(record->start_us % US_PER_S), duration_us / US_PER_S,
 		duration_us % US_PER_S);
+	print_owner(replay, record);
+	putchar('\n');
+}
+
+static void take_process(void *ctx, const struct process_info *info)
+{
+	struct replay *replay = ctx;
+
+	process_table_put(replay->processes, info);
 }
 
 static void observe(void *ctx, const struct observation *observation)
@@ -85,6 +141,8 @@ static bool parse(struct replay *replay, int argc, char **argv)
 		} else if (strcmp(argv[i], "--active") == 0) {
 			replay->active_s = atol(value);
 			i++;
+		} else if (strcmp(argv[i], "--owners") == 0) {
+			replay->owners = true;
 		} else {
 			replay->path = argv[i];
 		}
@@ -123,7 +181,7 @@ static int read_all(struct replay *replay, struct source_pcap *source)
 int main(int argc, char **argv)
 {
 	struct replay replay;
-	struct source_sink sink = {.ctx = &replay, .observe = observe};
+	struct source_sink sink = {.ctx = &replay, .observe = observe, .process = take_process};
 	struct source_pcap_error error;
 	struct source_pcap *source;
 	int status;
@@ -141,8 +199,11 @@ int main(int argc, char **argv)
 		.emit = print_record,
 		.ctx = &replay,
 	};
+	if (process_table_new(1024, hash_key_random(), &replay.processes) < 0)
+		return 1;
 	if (source_pcap_open_file(replay.path, &options, &sink, &source, &error) < 0) {
 		fprintf(stderr, "%s\n", error.text);
+		process_table_free(replay.processes);
 		return 1;
 	}
 	if (flow_table_new(&table_options, &replay.table) < 0) {
@@ -152,5 +213,6 @@ int main(int argc, char **argv)
 	status = read_all(&replay, source);
 	source_pcap_free(source);
 	flow_table_free(replay.table);
+	process_table_free(replay.processes);
 	return status;
 }

@@ -320,11 +320,46 @@ class Files(Replay):
                    "1700000000.000000+0.000001")
 
     def test_two_interfaces_of_different_link_types(self):
-        data = make.pcapng([make.RAW, make.ETHERNET], self.PACKETS)
-        self.check_error(data, "differ in link type", "split it")
+        self.check(make.pcapng([make.RAW, make.ETHERNET],
+                               [(0, Layers.FOUR), (1, make.ethernet(Layers.FOUR), 1)]),
+                   f"udp {CLIENT}:5000 -> {SERVER}:9 idle out=6/2 in=0/0 rtx=0 rtt=0 "
+                   "1700000000.000000+0.000001")
 
     def test_a_link_type_without_ip(self):
-        self.check_error(make.pcap(105, []), "IEEE802_11 (105)", "cannot be read")
+        for data in (make.pcap(105, []), make.pcapng([105], self.PACKETS)):
+            self.check_error(data, "IEEE802_11 (105)", "cannot be read")
+
+    def test_an_interface_without_ip_beside_one_with_it(self):
+        self.check(make.pcapng([105, make.RAW], [(0, b"beacon"), (0, Layers.FOUR, 1)]), self.LINE)
+        self.assertEqual(self.counters["unsupported"], "1")
+
+    def test_units_and_offsets_of_time(self):
+        seconds = make.START
+        for pairs, time in (((), seconds * 10**6), (((9, b"\x09"),), seconds * 10**9),
+                            (((9, b"\x0a"),), seconds * 10**10), (((9, b"\0"),), seconds),
+                            (((9, b"\x8a"),), seconds << 10), (((9, b"\xa0"),), seconds << 32),
+                            (((9, b"\xa1"),), seconds << 33),
+                            (((9, b"\3"), (14, struct.pack("<q", 5))), (seconds - 5) * 1000),
+                            (((14, struct.pack("<q", -7)),), (seconds + 7) * 10**6)):
+            with self.subTest(pairs):
+                self.check(make.section() + make.interface(make.RAW, pairs=pairs)
+                           + make.enhanced(0, Layers.FOUR, time=time), self.LINE)
+
+    def test_sections_of_both_byte_orders_in_one_file(self):
+        data = b"".join(make.section(order) + make.interface(link_type, order)
+                        + make.enhanced(0, frame, order) for order, link_type, frame in (
+                            ("<", make.RAW, Layers.FOUR),
+                            (">", make.ETHERNET, make.ethernet(Layers.FOUR))))
+        self.check(data, self.LINE.replace("3/1", "6/2"))
+
+    def test_the_older_packet_blocks_and_blocks_that_are_passed_over(self):
+        four = Layers.FOUR
+        old = struct.pack("<HHIIII", 0, 0, make.START * 10**6 >> 32,
+                          make.START * 10**6 & 0xFFFFFFFF, len(four), len(four)) + four
+        data = make.section() + make.interface(make.RAW) + make.block(5, bytes(200000), "<") \
+            + make.block(2, old, "<") + make.block(0x0BAD, b"custom", "<") \
+            + make.block(3, struct.pack("<I", len(four)) + four, "<")
+        self.check(data, self.LINE.replace("3/1", "6/2"))
 
     def test_a_file_cut_within_a_packet_gives_what_came_before(self):
         whole = make.pcap(make.RAW, self.PACKETS * 2)
@@ -333,6 +368,20 @@ class Files(Replay):
             self.assertEqual(lines[0], self.LINE)
         lines = self.check_error(make.pcapng([make.RAW], self.PACKETS * 2)[:-9], "after 1 packets")
         self.assertEqual(lines[0], self.LINE)
+
+    def test_a_pcapng_that_contradicts_itself_is_read_up_to_there(self):
+        good = make.pcapng([make.RAW], self.PACKETS)
+        for bad, word in (
+                (make.enhanced(0, Layers.FOUR, number=1), "does not describe"),
+                (make.enhanced(0, Layers.FOUR)[:-4] + struct.pack("<I", 60), "two lengths"),
+                (struct.pack("<II", 6, 13) + bytes(32), "impossible length"),
+                (struct.pack("<II", 6, 1 << 30) + bytes(32), "16 MiB"),
+                (make.block(6, struct.pack("<IIIII", 0, 0, 0, 9999, 9999), "<"), "longer than"),
+                (make.interface(make.RAW, pairs=[(9, b"\x40")]), "unit of time"),
+                (make.block(0x0A0D0D0A, bytes(16), "<"), "byte order")):
+            with self.subTest(word):
+                lines = self.check_error(good + bad, "after 1 packets", word)
+                self.assertEqual(lines[0], self.LINE)
 
     def test_a_packet_header_with_garbage(self):
         data = make.pcap(make.RAW, self.PACKETS) + b"\xff" * 64
@@ -366,6 +415,200 @@ class Files(Replay):
         first = self.flows(data)
         self.assertEqual(len(first), 400)
         self.assertEqual(first, self.flows(data))
+
+
+class Owners(Replay):
+    """Processes that the file names. One TCP connection a test, from or to this machine."""
+    LINE = (f"tcp {CLIENT}:40000 -> {SERVER}:443 closed out=0/4 in=0/2 rtx=0 rtt=2000 "
+            "1700000000.000000+0.005000")
+    INCOMING = (f"tcp {SERVER}:443 <- {CLIENT}:40000 closed out=0/2 in=0/4 rtx=0 rtt=2000 "
+                "1700000000.000000+0.005000")
+    VERSIONS = (make.pktap1, make.pktap2)
+
+    @staticmethod
+    def talk(local=CLIENT):
+        """(time, packet, flags) of a connection of the machine with this address."""
+        for us, packet in Talk().handshake().close().packets:
+            sent = packet[12:16] == bytes(int(part) for part in local.split("."))
+            yield us, packet, make.OUT if sent else make.IN
+
+    def pktap(self, version, pid, comm, local=CLIENT, link_type=make.PKTAP, **more):
+        return make.pcap(link_type, [
+            (us, version(make.ETHERNET, make.ethernet(packet), pid, comm, flags, **more))
+            for us, packet, flags in self.talk(local)])
+
+    def check_owner(self, data, owner, line=LINE, **more):
+        self.assertEqual(self.flows(data, "--owners", **more), [f"{line} {owner}"])
+
+    def test_both_versions_of_pktap_in_both_byte_orders(self):
+        for version in self.VERSIONS:
+            for order in "<>":
+                with self.subTest(version=version, order=order):
+                    self.check_owner(self.pktap(version, 321, b"curl", order=order),
+                                     "pktap 321 curl comm curl")
+
+    def test_the_first_header_and_a_longer_one(self):
+        for length in (108, 255):
+            for order in "<>":
+                with self.subTest(length=length, order=order):
+                    data = self.pktap(make.pktap1, 321, b"curl", length=length, order=order)
+                    self.check_owner(data, "pktap 321 curl comm curl")
+
+    def test_the_link_type_that_apples_tcpdump_wrote(self):
+        for version in self.VERSIONS:
+            self.check_owner(self.pktap(version, 321, b"curl", link_type=make.USER2),
+                             "pktap 321 curl comm curl")
+
+    def test_standard_input(self):
+        for data in (self.pktap(make.pktap2, 321, b"curl"), self.darwin("<")):
+            self.check_owner(data, "pktap 321 curl comm curl", stdin=True)
+
+    def test_the_direction_says_which_end_is_local(self):
+        for version in self.VERSIONS:
+            self.check_owner(self.pktap(version, 80, b"httpd", local=SERVER),
+                             "pktap 80 httpd comm httpd", self.INCOMING)
+
+    def test_the_effective_process_is_whom_the_socket_is_for(self):
+        for version in self.VERSIONS:
+            data = self.pktap(version, 321, b"com.apple.WebKi", effective=(77, b"Safari"))
+            self.check_owner(data, "pktap 321 com.apple.WebKi for 77 Safari comm com.apple.WebKi")
+            data = self.pktap(version, 321, b"curl", effective=(321, b"curl"))
+            self.check_owner(data, "pktap 321 curl comm curl")
+
+    def test_an_effective_process_alone_is_the_owner(self):
+        for version in self.VERSIONS:
+            data = self.pktap(version, -1, b"", effective=(77, b"Safari"))
+            self.check_owner(data, "pktap 77 Safari comm Safari")
+
+    def test_a_packet_that_names_nobody_belongs_to_nobody(self):
+        for version in self.VERSIONS:
+            for pid in (-1, 0):
+                self.check_owner(self.pktap(version, pid, b"kernel_task"), "nobody")
+
+    def test_one_packet_that_names_somebody_is_enough(self):
+        frames = [(us, make.pktap1(make.ETHERNET, make.ethernet(packet),
+                                   321 if us == 2000 else -1, b"curl" if us == 2000 else b"",
+                                   flags)) for us, packet, flags in self.talk()]
+        self.check_owner(make.pcap(make.PKTAP, frames), "pktap 321 curl comm curl")
+
+    def test_icmp_and_arp_name_nobody(self):
+        echo = make.ip4(CLIENT, SERVER, make.ICMP, make.icmp_echo(8))
+        arp = make.ethernet(b"\0\1\x08\0\6\4\0\1" + bytes(20), kind=0x0806)
+        for version in self.VERSIONS:
+            self.check_owner(
+                make.pcap(make.PKTAP, [
+                    (0, version(make.RAW, echo, -1, b"", make.OUT)),
+                    (1, version(make.ETHERNET, arp, -1, b"", make.OUT))]), "nobody",
+                f"icmp {CLIENT}:0 -> {SERVER}:0 idle out=8/1 in=0/0 rtx=0 rtt=0 "
+                "1700000000.000000+0.000000")
+            self.assertEqual(self.counters["not_ip"], "1")
+
+    def test_a_process_at_the_other_end_is_not_taken(self):
+        frames = [(us, make.pktap1(make.RAW, packet, pid, comm, flags))
+                  for us, packet, sent in self.talk()
+                  for flags, pid, comm in ((make.OUT, 1, b"client"), (make.IN, 2, b"server"))
+                  if sent == make.OUT]  # as on a loopback device: each packet comes twice
+        lines = self.flows(make.pcap(make.PKTAP, frames), "--owners")
+        self.assertEqual(len(lines), 1)
+        self.assertTrue(lines[0].endswith(" pktap 1 client comm client"), lines)
+
+    def test_the_same_pid_with_another_program_is_another_process(self):
+        frames = []
+        for number, comm in enumerate((b"curl", b"wget", b"curl")):
+            packet = make.ip4(CLIENT, SERVER, make.UDP, make.udp(1000 + number, 53, b"q"))
+            frames.append((number, make.pktap2(make.RAW, packet, 9, comm, make.OUT)))
+        lines = self.flows(make.pcap(make.PKTAP, frames), "--owners")
+        self.assertEqual([line.split()[-1] for line in lines], ["curl", "wget", "curl"])
+
+    def test_names_that_are_no_text(self):
+        for version in self.VERSIONS:
+            self.check_owner(self.pktap(version, 9, b"a\xff/\xc3\xa9"),
+                             "pktap 9 a\\xff/\u00e9 comm a\\xff/\u00e9")
+
+    def test_headers_that_are_cut_or_wrong_are_counted(self):
+        four = Layers.FOUR
+        one, two = (version(make.RAW, four, 1, b"x", make.OUT) for version in self.VERSIONS)
+        self.check(make.pcap(make.PKTAP, [
+            (0, one[:30], len(one)), (1, one[:150], len(one)), (2, two[:41], len(two)),
+            (3, one[:30]), (4, b"\x27" + two[1:]), (5, two[:4] + b"\xff" + two[5:]),
+            (6, make.pktap1(make.RAW, four, 1, b"x", make.OUT, following=2)),
+            (7, make.pktap1(make.RAW, four, 1, b"x", make.OUT, following=0)),
+            (8, make.pktap1(make.PKTAP, one, 1, b"x", make.OUT))]))
+        self.assertEqual(self.counters, {"packets": "9", "truncated": "3", "malformed": "3",
+                                         "unsupported": "2", "not_ip": "1"})
+
+    def darwin(self, order, local=CLIENT, pairs=((0x8001, 1),)):
+        return make.section(order) + make.interface(make.RAW, order) \
+            + make.darwin_process(77, b"Safari", order) \
+            + make.darwin_process(321, b"curl", order, [(4, b"u" * 16)]) \
+            + b"".join(make.enhanced(us, packet, order,
+                                     pairs=[(2, flags), *pairs, (0x8002, 0)])
+                       for us, packet, flags in self.talk(local))
+
+    def test_process_blocks_and_options_of_apples_tcpdump(self):
+        for order in "<>":
+            with self.subTest(order):
+                self.check_owner(self.darwin(order), "pktap 321 curl comm curl")
+                self.check_owner(self.darwin(order, SERVER), "pktap 321 curl comm curl",
+                                 self.INCOMING)
+                self.check_owner(self.darwin(order, pairs=((0x8001, 1), (0x8003, 0))),
+                                 "pktap 321 curl for 77 Safari comm curl")
+                self.check_owner(self.darwin(order, pairs=()), "nobody")
+
+    def test_a_process_that_is_not_described_is_nobody(self):
+        for pairs in (((0x8001, 2),), ((0x8001, 0xFFFFFFFF),), ((0x8001, b"\1"),)):
+            self.check_owner(self.darwin("<", pairs=pairs), "nobody")
+
+    def test_each_section_numbers_its_processes_anew(self):
+        udp = make.ip4(CLIENT, SERVER, make.UDP, make.udp(5000, 9, b"abc"))
+        first = make.section() + make.darwin_process(1, b"one") + make.interface(make.RAW)
+        again = make.section() + make.interface(make.RAW)
+        self.check_owner(first + again + make.enhanced(0, udp, pairs=[(0x8001, 0)]), "nobody",
+                         Layers.LINE)
+
+    def test_interfaces_of_several_link_types_as_pktap_has_them(self):
+        packets = list(self.talk())
+        data = make.section() + make.darwin_process(321, b"curl")
+        for number, (link_type, wrap) in enumerate(((make.ETHERNET, make.ethernet),
+                                                    (make.RAW, lambda packet: packet),
+                                                    (make.NULL, make.null))):
+            data += make.interface(link_type)
+            data += b"".join(
+                make.enhanced(us, wrap(packet), number=number, pairs=[(2, flags), (0x8001, 0)])
+                for us, packet, flags in packets[2 * number:2 * number + 2])
+        self.check_owner(data, "pktap 321 curl comm curl")
+
+    def comments(self, *texts):
+        return make.section() + make.interface(make.ETHERNET) + b"".join(
+            make.enhanced(us, make.ethernet(packet),
+                          pairs=[*((1, text.encode()) for text in texts), (2, flags)])
+            for us, packet, flags in self.talk())
+
+    def test_comments_of_ptcpdump(self):
+        own = "PID: 321\nCmd: /usr/bin/curl\nArgs: curl -s http://x"
+        self.check_owner(self.comments(own),
+                         "pktap 321 /usr/bin/curl runs curl -s http://x")
+        self.check_owner(
+            self.comments(own, "ThreadId: 322\nThreadName: resolver",
+                          "UserId: 1000\nGroupId: 100",
+                          "ParentPID: 300\nParentCmd: /bin/sh\nParentArgs: sh -c curl",
+                          f"ContainerName: web\nContainerId: {'ab' * 32}\nContainerImage: nginx"
+                          "\nContainerLabels: {}"),
+            f"pktap 321 /usr/bin/curl uid 1000 by 300 /bin/sh in /{'ab' * 32} "
+            "runs curl -s http://x")
+
+    def test_arguments_cannot_pretend_to_be_other_comments(self):
+        own = "PID: 321\nCmd: /bin/sh\nArgs: sh -c true ParentPID: 1\nParentCmd: x\nUserId: 0"
+        done = self.run_replay(self.comments(own), "--owners")
+        self.assertIn(" pktap 321 /bin/sh runs sh -c true ParentPID: 1\nParentCmd: x\nUserId: 0\n",
+                      done.stdout)
+
+    def test_other_comments_say_nothing(self):
+        for text in ("", "PID: 321", "PID: x\nCmd: y\nArgs: z", "PID: 99999999999\nCmd: y\nArgs: ",
+                     "see PID: 3\nCmd: y\nArgs: z", "UserId: 5", "ParentPID: 5\nParentCmd: x\n"
+                     "ParentArgs: y"):
+            with self.subTest(text):
+                self.check_owner(self.comments(text), "nobody")
 
 
 if __name__ == "__main__":
