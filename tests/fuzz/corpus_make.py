@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes the seeds of fuzz_decode: one input a link type and a header. Usage: corpus_make.py FOLDER
+"""Writes the seeds of fuzz_decode, one input a link type and a header, or of fuzz_pcapng, one file a
+kind of block. Usage: corpus_make.py decode|pcapng FOLDER
 
 The files named by a hash are what libFuzzer found beside them, reduced to one for each edge:
     fuzz_decode -set_cover_merge=1 -use_counters=0 NEW-FOLDER tests/fuzz/corpus_decode FOUND
@@ -75,10 +76,33 @@ def seeds():
     yield "other", seed(105, [(0, four)])
 
 
+def pcapng_seeds():
+    four = make.ip4(A, B, make.UDP, make.udp(5000, 9, b"abc"))
+    processes = (b"curl", b"a\xff\n")
+    for order, name in (("<", "little"), (">", "big")):
+        blocks = b"".join(make.darwin_process(7 + number, comm, order, [(4, b"u" * 16)])
+                          for number, comm in enumerate(processes))
+        yield name + "_darwin", make.section(order) + make.interface(
+            101, order, [(9, b"\x09"), (14, bytes(8))]) + blocks + make.enhanced(
+                0, four, order, pairs=[(2, 1), (0x8001, 0), (0x8003, 1)])
+        for version in (make.pktap1, make.pktap2):
+            yield f"{name}_{version.__name__}", make.pcapng([make.PKTAP], [
+                (0, version(1, make.ethernet(four), 7, b"curl", 2, (8, b"app"), order))], order)
+    comments = ("PID: 321\nCmd: /bin/x\nArgs: x y", "UserId: 10\nGroupId: 1",
+                "ParentPID: 3\nParentCmd: /bin/sh\nParentArgs: sh",
+                f"ContainerName: a\nContainerId: {'ab' * 32}\nContainerImage: b")
+    yield "comments", make.pcapng([101], [
+        (0, four, 0, [(1, text.encode()) for text in comments])])
+    yield "older", make.section() + make.interface(101, snaplen=40) + make.block(
+        2, struct.pack("<HHIIII", 0, 0, 1, 2, len(four), len(four)) + four, "<") + make.block(
+            3, struct.pack("<I", 99) + four.ljust(40), "<") + make.block(5, bytes(12), "<")
+
+
 def main():
-    os.makedirs(sys.argv[1], exist_ok=True)
-    for name, data in seeds():
-        with open(os.path.join(sys.argv[1], name), "wb") as file:
+    kinds = {"decode": seeds, "pcapng": pcapng_seeds}
+    os.makedirs(sys.argv[2], exist_ok=True)
+    for name, data in kinds[sys.argv[1]]():
+        with open(os.path.join(sys.argv[2], name), "wb") as file:
             file.write(data)
 
 
