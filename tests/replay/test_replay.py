@@ -2,6 +2,7 @@
 """Capture files in, flows out: each file is written octet by octet, each expected line is what
 the reader of the packets would say, worked out by hand. Usage: test_replay.py REPLAY-PROGRAM"""
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -368,6 +369,26 @@ class Files(Replay):
             self.assertEqual(lines[0], self.LINE)
         lines = self.check_error(make.pcapng([make.RAW], self.PACKETS * 2)[:-9], "after 1 packets")
         self.assertEqual(lines[0], self.LINE)
+
+    def test_pcapng_files_say_what_tcpdump_makes_of_them(self):
+        tcpdump = shutil.which("tcpdump") or shutil.which("tcpdump", path="/usr/sbin")
+        if not tcpdump:
+            self.skipTest("tcpdump is not installed")
+        talks = sorted(sum((Talk(cport=port, at=port * 17).handshake().segment("c", ACK, port)
+                            .close().packets for port in range(1000, 1100)), []))
+        for order in "<>":
+            for pairs, unit in (((), 1), (((9, b"\x09"),), 1000), (((14, bytes(8)),), 1)):
+                data = make.section(order) + make.interface(make.RAW, order, pairs, 60) + b"".join(
+                    make.enhanced(0, packet[:60], order, pairs=[(1, b"a comment"), (2, 0)],
+                                  time=(make.START * 10**6 + us) * unit) for us, packet in talks)
+                with self.subTest(order=order, pairs=pairs):
+                    lines = self.flows(data)
+                    self.assertEqual(len(lines), 100)
+                    converted = self.path + ".converted"
+                    subprocess.run([tcpdump, "-r", self.path, "-w", converted], check=True,
+                                   capture_output=True, timeout=60)
+                    with open(converted, "rb") as file:
+                        self.assertEqual(lines, self.flows(file.read()))
 
     def test_a_pcapng_that_contradicts_itself_is_read_up_to_there(self):
         good = make.pcapng([make.RAW], self.PACKETS)
