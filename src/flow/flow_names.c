@@ -25,6 +25,10 @@ _Static_assert(COUNT(method_names) == FLOW_METHOD_COUNT, "a name for each method
 static const char *const source_names[] = {"ebpf", "file", "pcap", "procfs"};
 _Static_assert(COUNT(source_names) == FLOW_SOURCE_COUNT, "a name for each source");
 
+static const char *const name_source_names[] = {
+	"", "dns", "mdns", "llmnr", "sni", "quic", "http", "getaddrinfo"};
+_Static_assert(COUNT(name_source_names) == NAME_SOURCE_COUNT, "a name for each source of names");
+
 static const char *const coverage_names[] = {"down", "ring full", "map full", "table full",
 	"queue full", "file truncated", "slot missing", "snapshot", "clock step", "suspend",
 	"unaccounted", "slot degraded", "owners unsure", "packets skipped", "hook skipped"};
@@ -60,6 +64,11 @@ const char *flow_method_name(enum flow_method method)
 const char *flow_source_name(enum flow_source source)
 {
 	return source_names[source];
+}
+
+const char *name_source_name(enum name_source source)
+{
+	return name_source_names[source];
 }
 
 const char *coverage_what_name(enum coverage_what what)

@@ -1,10 +1,12 @@
-/* The text of protocols, directions, outcomes, methods and sources, as stored and printed. */
+/* The text of protocols, directions, outcomes, methods, sources and sources of names, as stored and
+ * printed. */
 #ifndef LASTCONN_FLOW_FLOW_NAMES_H
 #define LASTCONN_FLOW_FLOW_NAMES_H
 
 #include <stdint.h>
 
 #include "flow/flow_key.h"
+#include "flow/name_evidence.h"
 
 enum { FLOW_PROTOCOL_NAME_SIZE = 24 };
 
@@ -12,6 +14,7 @@ const char *flow_direction_name(enum flow_direction direction); /* "out", "in", 
 const char *flow_outcome_name(enum flow_outcome outcome);       /* "closed", "refused", ... */
 const char *flow_method_name(enum flow_method method);          /* "exact", "inherited", ... */
 const char *flow_source_name(enum flow_source source);          /* "ebpf", "file", ... */
+const char *name_source_name(enum name_source source);          /* "dns", "sni", ...; none "" */
 
 /* "tcp", "udp", "icmp", "ipv6-icmp", ...; else the number. Returns buf or a constant. */
 const char *flow_protocol_name(uint8_t protocol, char buf[static FLOW_PROTOCOL_NAME_SIZE]);

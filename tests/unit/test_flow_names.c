@@ -27,6 +27,9 @@ static void every_value_has_a_word_of_its_own(void **state)
 		assert_true(strlen(flow_source_name(i)) > 0);
 	for (int i = 0; i < COVERAGE_COUNT; i++)
 		assert_true(strlen(coverage_what_name(i)) > 0);
+	for (int i = 0; i < NAME_SOURCE_COUNT; i++)
+		for (int j = 0; j < i; j++)
+			assert_string_not_equal(name_source_name(i), name_source_name(j));
 }
 
 static void the_words_are_those_of_the_public_views(void **state)
@@ -38,6 +41,8 @@ static void the_words_are_those_of_the_public_views(void **state)
 	assert_string_equal(flow_method_name(FLOW_METHOD_EXACT), "exact");
 	assert_string_equal(flow_source_name(FLOW_SOURCE_FILE), "file");
 	assert_string_equal(coverage_what_name(COVERAGE_SLOT_MISSING), "slot missing");
+	assert_string_equal(name_source_name(NAME_SOURCE_NONE), "");
+	assert_string_equal(name_source_name(NAME_SOURCE_GETADDRINFO), "getaddrinfo");
 }
 
 static void protocols_are_named_and_read_back(void **state)
