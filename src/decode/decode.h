@@ -48,6 +48,8 @@ struct decode_packet {
 	uint32_t fragment_id;
 	uint32_t tcp_seq;
 	uint32_t octets;
+	const uint8_t *payload;    /* of TCP and UDP, within the frame; NULL of others */
+	uint32_t payload_captured; /* how much of octets is here */
 };
 
 /* Whether frames of this link type (DLT_ or LINKTYPE_ number) can be read. */

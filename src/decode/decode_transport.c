@@ -33,6 +33,15 @@ static enum decode_result peek_ports(
 	return DECODE_OK;
 }
 
+/* What follows a header of so many octets, as far as it was captured and belongs to the packet. */
+static void keep_payload(const struct cursor *cursor, size_t header, struct decode_packet *packet)
+{
+	size_t captured = cursor->captured > header ? cursor->captured - header : 0;
+
+	packet->payload = cursor->at + (captured ? header : 0);
+	packet->payload_captured = captured < packet->octets ? (uint32_t)captured : packet->octets;
+}
+
 static enum decode_result decode_tcp(const struct cursor *cursor, struct decode_packet *packet)
 {
 	enum decode_result result = peek_ports(cursor, TCP_HEADER_NEEDED, TCP_HEADER, packet);
@@ -46,6 +55,7 @@ static enum decode_result decode_tcp(const struct cursor *cursor, struct decode_
 	packet->octets = (uint32_t)(cursor->wire - length);
 	packet->tcp_seq = cursor_be32(cursor->at + 4);
 	packet->tcp_flags = cursor->at[13];
+	keep_payload(cursor, length, packet);
 	return DECODE_OK;
 }
 
@@ -56,14 +66,15 @@ static enum decode_result decode_udp(const struct cursor *cursor, struct decode_
 	enum decode_result result = peek_ports(cursor, UDP_HEADER, UDP_HEADER, packet);
 	size_t length;
 
-	if (result != DECODE_OK || packet->fragment == DECODE_FRAGMENT_FIRST)
+	if (result != DECODE_OK)
 		return result;
 	length = cursor_be16(cursor->at + 4);
-	if (length == 0)
-		return DECODE_OK;
-	if (length < UDP_HEADER || length > cursor->wire)
-		return DECODE_MALFORMED;
-	packet->octets = (uint32_t)(length - UDP_HEADER);
+	if (packet->fragment != DECODE_FRAGMENT_FIRST && length != 0) {
+		if (length < UDP_HEADER || length > cursor->wire)
+			return DECODE_MALFORMED;
+		packet->octets = (uint32_t)(length - UDP_HEADER);
+	}
+	keep_payload(cursor, UDP_HEADER, packet);
 	return DECODE_OK;
 }
 
