@@ -40,6 +40,7 @@ LIBRARIES = {
     r"sqlite3": ("store",),
     r"uv(/|\.h$)": ("daemon",),
     r"ini\.h$": ("daemon",),
+    r"openssl/|arpa/nameser": ("decode",),
     r"systemd/": ("daemon",),
 }
 # these do no system calls and know no clock

@@ -1,0 +1,242 @@
+/* Who may say what, and datagrams: DNS and QUIC. */
+#include "decode/dissect.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "decode/dissect_internal.h"
+#include "util/clock.h"
+
+enum { PROTOCOL_TCP = 6, PROTOCOL_UDP = 17 };
+
+int dissect_new(const struct dissect_options *options, struct dissect **ret_dissect)
+{
+	struct dissect *dissect = calloc(1, sizeof(*dissect));
+
+	assert(options->name);
+	if (!dissect)
+		return -ENOMEM;
+	dissect->options = *options;
+	if (stream_table_new(options->max_streams, options->hash_key, &dissect->streams) < 0 ||
+		dissect_quic_new(&dissect->quic) < 0) {
+		dissect_free(dissect);
+		return -ENOMEM;
+	}
+	*ret_dissect = dissect;
+	return 0;
+}
+
+void dissect_free(struct dissect *dissect)
+{
+	if (!dissect)
+		return;
+	stream_table_free(dissect->streams);
+	dissect_quic_free(dissect->quic);
+	free(dissect);
+}
+
+void dissect_counters(const struct dissect *dissect, struct dissect_counters *ret_counters)
+{
+	*ret_counters = dissect->counters;
+	ret_counters->evicted = stream_table_evicted(dissect->streams);
+}
+
+bool dissect_from_client(const struct observation *observation)
+{
+	switch (observation->direction) {
+	case FLOW_DIRECTION_OUT:
+		return observation->from_local;
+	case FLOW_DIRECTION_IN:
+		return !observation->from_local;
+	case FLOW_DIRECTION_UNKNOWN:
+	case FLOW_DIRECTION_COUNT:
+		break;
+	}
+	return true;
+}
+
+static struct name_evidence evidence_of(const struct dissect_packet *in, enum name_source source)
+{
+	return (struct name_evidence){
+		.time_us = in->observation->time_ns / NS_PER_US,
+		.key = in->observation->key,
+		.source = source,
+	};
+}
+
+static void tell(const struct dissect_packet *in, const struct name_evidence *evidence)
+{
+	in->dissect->counters.names++;
+	in->dissect->options.name(in->dissect->options.ctx, evidence);
+}
+
+void dissect_tell_host(const struct dissect_packet *in, enum name_source source, const char *name,
+	const struct addr *address, const struct dissect_tls_hello *hello)
+{
+	struct name_evidence evidence = evidence_of(in, source);
+
+	if (!name[0])
+		return;
+	strcpy(evidence.name, name);
+	strcpy(evidence.query, name);
+	if (address)
+		evidence.address = *address;
+	if (hello) {
+		evidence.ech = hello->ech;
+		strcpy(evidence.alpn, hello->alpn);
+	}
+	tell(in, &evidence);
+}
+
+struct asked {
+	const struct dissect_packet *in;
+	enum name_source source;
+};
+
+static void tell_answer(void *ctx, const struct dissect_dns_answer *answer)
+{
+	const struct asked *asked = ctx;
+	struct name_evidence evidence = evidence_of(asked->in, asked->source);
+
+	evidence.address = answer->address;
+	evidence.ttl_s = answer->ttl_s;
+	strcpy(evidence.name, answer->name);
+	strcpy(evidence.query, answer->owner);
+	tell(asked->in, &evidence);
+}
+
+enum dissect_result dissect_answers(const struct dissect_packet *in, const uint8_t *message,
+	size_t captured, size_t wire, enum name_source source)
+{
+	struct asked asked = {in, source};
+	struct dissect_dns_sink sink = {&asked, tell_answer};
+
+	return dissect_dns(message, captured, wire, source, &sink);
+}
+
+static enum name_source answer_source(const struct decode_packet *packet)
+{
+	switch (packet->source_port) {
+	case DISSECT_PORT_DNS:
+		return NAME_SOURCE_DNS;
+	case DISSECT_PORT_MDNS:
+		return NAME_SOURCE_MDNS;
+	case DISSECT_PORT_LLMNR:
+		return NAME_SOURCE_LLMNR;
+	default:
+		return NAME_SOURCE_NONE;
+	}
+}
+
+static enum dissect_result take_hello(
+	const struct dissect_packet *in, const struct reassembly *crypto)
+{
+	struct dissect_tls_hello hello;
+	enum dissect_result result = dissect_tls_hello(crypto->octets, crypto->ready, &hello);
+
+	if (result == DISSECT_OK)
+		dissect_tell_host(
+			in, NAME_SOURCE_QUIC, hello.name, &in->packet->destination, &hello);
+	else if (result == DISSECT_OTHER) /* the first octets of CRYPTO are a ClientHello */
+		result = DISSECT_MALFORMED;
+	return result;
+}
+
+/* Goes on with a client whose first packets did not hold all of its hello. */
+static enum dissect_result go_on(const struct dissect_packet *in, struct stream *stream)
+{
+	enum dissect_result result = dissect_quic_read(in->dissect->quic, in->packet->payload,
+		in->packet->payload_captured, &stream->quic, &stream->octets);
+
+	if (result == DISSECT_OK)
+		result = take_hello(in, &stream->octets);
+	if (result != DISSECT_OTHER && result != DISSECT_TRUNCATED)
+		stream_table_set(in->dissect->streams, stream, STREAM_DONE);
+	return result;
+}
+
+/* A client's first packet: nothing is kept of it before its keys have opened it. */
+static enum dissect_result begin(const struct dissect_packet *in)
+{
+	struct dissect *dissect = in->dissect;
+	const struct decode_packet *packet = in->packet;
+	struct dissect_quic_secret secret;
+	struct stream *stream;
+	enum dissect_result result;
+
+	if (packet->payload_captured < DISSECT_QUIC_DATAGRAM_MIN)
+		return DISSECT_MALFORMED;
+	result = dissect_quic_secret(
+		dissect->quic, packet->payload, packet->payload_captured, &secret);
+	reassembly_clear(&dissect->crypto);
+	if (result == DISSECT_OK)
+		result = dissect_quic_read(dissect->quic, packet->payload, packet->payload_captured,
+			&secret, &dissect->crypto);
+	if (result == DISSECT_OTHER)
+		return DISSECT_MALFORMED;
+	if (result != DISSECT_OK)
+		return result;
+	result = take_hello(in, &dissect->crypto);
+	stream = stream_table_begin(dissect->streams, packet);
+	stream->quic = secret;
+	stream_table_set(dissect->streams, stream,
+		result == DISSECT_TRUNCATED ? STREAM_PARTIAL : STREAM_DONE);
+	if (result == DISSECT_TRUNCATED)
+		stream->octets = dissect->crypto;
+	return result;
+}
+
+/* After the server's answer a client sends to another connection id, under the old keys; after a
+ * Retry, or as another connection of the same ports, under new ones. Only trying tells. */
+static enum dissect_result take_initial(const struct dissect_packet *in)
+{
+	const struct decode_packet *packet = in->packet;
+	struct stream *stream = stream_table_find(in->dissect->streams, packet);
+	enum dissect_result result = DISSECT_OTHER;
+
+	if (!stream)
+		return begin(in);
+	if (stream->state == STREAM_PARTIAL)
+		result = go_on(in, stream);
+	if (result != DISSECT_OTHER ||
+		dissect_quic_is_of(&stream->quic, packet->payload, packet->payload_captured))
+		return result;
+	result = begin(in);
+	return result == DISSECT_MALFORMED ? DISSECT_OTHER : result;
+}
+
+static enum dissect_result take_datagram(const struct dissect_packet *in)
+{
+	const struct decode_packet *packet = in->packet;
+	enum name_source source = answer_source(packet);
+	enum dissect_result result;
+
+	if (source != NAME_SOURCE_NONE)
+		return dissect_answers(in, packet->payload, packet->payload_captured,
+			packet->octets + dissect_is_cut(packet), source);
+	if (!dissect_from_client(in->observation) ||
+		!dissect_quic_begins(packet->payload, packet->payload_captured))
+		return DISSECT_OTHER;
+	if (dissect_is_cut(packet))
+		return DISSECT_TRUNCATED;
+	result = take_initial(in);
+	return result == DISSECT_TRUNCATED ? DISSECT_OTHER : result; /* waits for more */
+}
+
+void dissect_take(struct dissect *dissect, const struct decode_packet *packet,
+	const struct observation *observation)
+{
+	struct dissect_packet in = {dissect, packet, observation};
+	enum dissect_result result = DISSECT_OTHER;
+
+	if (packet->fragment == DECODE_FRAGMENT_LATER)
+		return;
+	if (packet->protocol == PROTOCOL_TCP)
+		dissect_segment(&in);
+	else if (packet->protocol == PROTOCOL_UDP && packet->payload_captured > 0)
+		result = take_datagram(&in);
+	if (result != DISSECT_OTHER)
+		dissect->counters.results[result]++;
+}

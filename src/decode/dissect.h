@@ -1,0 +1,45 @@
+/* Names out of packets: who is asked for (TLS, QUIC, HTTP) and what an address was called (DNS).
+ * Pure: time comes with the packets; libcrypto is the only stranger within.
+ *
+ * A server's name counts only from the end that began the flow, and an answer only from a name
+ * server's port, so that a server cannot name its clients. Whether an answer was asked for is not
+ * checked. Each connection tells its name once, from its first octets (of QUIC again after a Retry,
+ * and rarely when its slot was needed for others); later requests on it are not read.
+ *
+ * Limits: max_streams connections whose first octets are put together, REASSEMBLY_MAX octets of
+ * each (stream_table.h says who goes at the limit). Fragments of IP are not put together. */
+#ifndef LASTCONN_DECODE_DISSECT_H
+#define LASTCONN_DECODE_DISSECT_H
+
+#include "decode/decode.h"
+#include "decode/dissect_result.h"
+#include "flow/name_evidence.h"
+#include "flow/observation.h"
+#include "util/hash.h"
+
+struct dissect;
+
+struct dissect_options {
+	size_t max_streams; /* 19 KiB each, taken at the start, touched when needed */
+	struct hash_key hash_key;
+	void (*name)(void *ctx, const struct name_evidence *evidence); /* borrowed */
+	void *ctx;
+};
+
+struct dissect_counters {
+	uint64_t results[DISSECT_RESULTS]; /* messages; OTHER stays 0: it is no message of ours */
+	uint64_t names;                    /* told */
+	uint64_t evicted; /* half read messages that gave way to others, or were never finished */
+};
+
+int dissect_new(
+	const struct dissect_options *options, struct dissect **ret_dissect); /* 0 or -ENOMEM */
+void dissect_free(struct dissect *dissect);
+
+/* What the packet tells; observation is what was made of it, with key, direction and time. */
+void dissect_take(struct dissect *dissect, const struct decode_packet *packet,
+	const struct observation *observation);
+
+void dissect_counters(const struct dissect *dissect, struct dissect_counters *ret_counters);
+
+#endif
