@@ -2,11 +2,24 @@
  * counts as unsupported. */
 #include "source/packet_observer.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "decode/pktap.h"
 
-enum { PROTOCOL_TCP = 6 };
+enum { PROTOCOL_TCP = 6, MAX_STREAMS = 512 };
+
+static int open_dissect(struct packet_observer *observer, struct hash_key hash_key)
+{
+	struct dissect_options options = {
+		.max_streams = MAX_STREAMS,
+		.hash_key = hash_key,
+		.name = observer->sink->name,
+		.ctx = observer->sink->ctx,
+	};
+
+	return dissect_new(&options, &observer->dissect);
+}
 
 bool packet_observer_reads(int link_type)
 {
@@ -22,14 +35,18 @@ int packet_observer_init(struct packet_observer *observer,
 	captured_owners_init(&observer->owners, sink, options->hash_key);
 	observer->sink = sink;
 	observer->source = source;
-	return orientation_new(options, &observer->orientation);
+	if (orientation_new(options, &observer->orientation) < 0)
+		return -ENOMEM;
+	return sink->name ? open_dissect(observer, options->hash_key) : 0;
 }
 
 void packet_observer_done(struct packet_observer *observer)
 {
 	orientation_free(observer->orientation);
+	dissect_free(observer->dissect);
 	observer->orientation = NULL;
 	captured_owners_done(&observer->owners);
+	observer->dissect = NULL;
 }
 
 static void count(struct flow_counters *counters, const struct decode_packet *packet, bool out)
@@ -83,6 +100,8 @@ static void observe(struct packet_observer *observer, const struct decode_packet
 	count(&observation.counters, packet, out);
 	set_owner(&observation, frame);
 	observer->sink->observe(observer->sink->ctx, &observation);
+	if (observer->dissect)
+		dissect_take(observer->dissect, packet, &observation);
 }
 
 /* Takes a PKTAP header off the frame. */

@@ -1,11 +1,12 @@
-/* From frames to packet observations: PKTAP headers, decode, fragments, orientation. What every
- * source of packets shares; knows no capture library.
+/* From frames to packet observations and names: PKTAP headers, decode, fragments, orientation,
+ * dissect. What every source of packets shares; knows no capture library.
  *
  * A packet's process is that of the end which the capture calls local: it is taken only if that is
  * the flow's local end, too. A packet that names nobody leaves its flow as it is. */
 #ifndef LASTCONN_SOURCE_PACKET_OBSERVER_H
 #define LASTCONN_SOURCE_PACKET_OBSERVER_H
 
+#include "decode/dissect.h"
 #include "decode/fragment_table.h"
 #include "source/captured_owner.h"
 #include "source/orientation.h"
@@ -15,6 +16,7 @@ struct packet_observer {
 	struct orientation *orientation;
 	struct fragment_table fragments;
 	struct captured_owners owners;
+	struct dissect *dissect; /* NULL if the sink wants no names */
 	const struct source_sink *sink;
 	enum flow_source source;
 	uint64_t results[DECODE_RESULTS]; /* packets by what became of them */
@@ -41,7 +43,7 @@ int packet_observer_init(struct packet_observer *observer,
 	enum flow_source source);
 void packet_observer_done(struct packet_observer *observer);
 
-/* Hands at most one observation to the sink. */
+/* Hands at most one observation to the sink, then the names that the packet told. */
 void packet_observer_take(
 	struct packet_observer *observer, const struct packet_observer_frame *frame);
 

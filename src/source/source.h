@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "flow/coverage.h"
+#include "flow/name_evidence.h"
 #include "flow/observation.h"
 #include "process/listener.h"
 #include "process/process.h"
@@ -23,6 +24,8 @@ struct source_sink {
 	 * record's wall clock times. */
 	void (*listener)(
 		void *ctx, const struct listener_record *record, int64_t time_ns, bool gone);
+	/* A packet told a host's name. NULL: nobody wants to know, and none is looked for. */
+	void (*name)(void *ctx, const struct name_evidence *evidence);
 	/* Of a source that keeps what it tells until it is stored: all that follows has this
 	 * position or a later one, which never is 0. */
 	void (*position)(void *ctx, uint64_t position);

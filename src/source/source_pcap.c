@@ -325,6 +325,8 @@ void source_pcap_counters(
 	ret_counters->unsupported = results[DECODE_UNSUPPORTED];
 	ret_counters->not_ip = results[DECODE_NOT_IP];
 	ret_counters->processes_refused = source->observer.owners.refused;
+	if (source->observer.dissect)
+		dissect_counters(source->observer.dissect, &ret_counters->names);
 	ret_counters->evicted = orientation_evicted(source->observer.orientation);
 	if (offset >= 0)
 		ret_counters->file_octets = (uint64_t)offset;

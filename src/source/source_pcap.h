@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "decode/dissect.h"
 #include "flow/addr.h"
 #include "source/source.h"
 
@@ -36,6 +37,7 @@ struct source_pcap_counters {
 	uint64_t file_octets;       /* read so far, for progress */
 	uint64_t file_size;         /* 0 unknown (pipe) */
 	int64_t first_ns, last_ns;  /* of packets, wall clock; 0 none yet */
+	struct dissect_counters names; /* all 0 if the sink wants none */
 };
 
 struct source_pcap_error {
@@ -49,8 +51,9 @@ int source_pcap_open_file(const char *path, const struct source_pcap_options *op
 	struct source_pcap_error *ret_error);
 void source_pcap_free(struct source_pcap *source);
 
-/* Reads up to max_packets into sink->observe. 1: there may be more, 0: end of file, -1: the file is
- * damaged from here on (what came before was delivered; say so with COVERAGE_FILE_TRUNCATED). */
+/* Reads up to max_packets into sink->observe and sink->name. 1: there may be more, 0: end of file,
+ * -1: the file is damaged from here on (what came before was delivered; say so with
+ * COVERAGE_FILE_TRUNCATED). */
 int source_pcap_read(
 	struct source_pcap *source, int max_packets, struct source_pcap_error *ret_error);
 

@@ -161,12 +161,14 @@ class Talk:
         self.step, self.at = step, at
         self.packets = []
 
-    def segment(self, side, flags, length=0, seq=None, options=b""):
+    def segment(self, side, flags, length=0, seq=None, options=b"", payload=None):
         """Sends; without seq in sequence, with seq again or out of order."""
+        payload = b"x" * length if payload is None else payload
+        length = len(payload)
         other = "s" if side == "c" else "c"
         (source, sport), (destination, dport) = self.ends[side], self.ends[other]
         number = self.seq[side] if seq is None else seq
-        data = tcp(sport, dport, flags, number & 0xFFFFFFFF, b"x" * length, options)
+        data = tcp(sport, dport, flags, number & 0xFFFFFFFF, payload, options)
         make = ip4 if ":" not in source else ip6
         self.packets.append((self.at, make(source, destination, TCP, data)))
         self.at += self.step

@@ -1,14 +1,16 @@
 /* A capture file in, one line a flow out: source_pcap and the flow table alone, no database.
  *
- *     replay [--local ADDRESS|CIDR]... [--idle SECONDS] [--active SECONDS] [--owners] FILE
+ *     replay [--local ADDRESS|CIDR]... [--idle SECONDS] [--active SECONDS] [--owners|--names] FILE
  *
  * Lines are END records in the order of their ends; with --active OPEN and UPDATE records too:
  *     protocol local arrow remote outcome out=OCTETS/PACKETS in=OCTETS/PACKETS rtx=N rtt=US
  * START+DURATION and one line of counters. With --owners each ends in the flow's process, or in
  * "nobody":
  *     method pid exe [for OPENER-PID OPENER-EXE] [uid N] [by PARENT-PID PARENT-EXE] [in CGROUP]
- * [comm COMM] [runs COMMAND-LINE]. A damaged file exits with 1 after what came before the
- * damage. */
+ * [comm COMM] [runs COMMAND-LINE]. With --names lines of names instead, as they are told:
+ *     source name address [query=OWNER] [ttl=S] [alpn=ALPN] [ech] protocol local remote TIME
+ * and in the last line the counters of names. A damaged file exits with 1 after what came before
+ * the damage. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +31,7 @@ struct replay {
 	long idle_s, active_s;
 	struct process_table *processes;
 	bool owners;
+	bool names;
 	const char *path;
 };
 
@@ -91,7 +94,7 @@ static void print_record(void *ctx, const struct flow_record *record)
 	char local[64], remote[64], protocol[FLOW_PROTOCOL_NAME_SIZE];
 	long long duration_us = record->end_us - record->start_us;
 
-	if (record->kind != FLOW_RECORD_END && !replay->active_s)
+	if (replay->names || (record->kind != FLOW_RECORD_END && !replay->active_s))
 		return;
 	printf("%s %s %s %s %s out=%llu/%llu in=%llu/%llu rtx=%u rtt=%u %lld.%06lld+%lld.%06lld",
 		flow_protocol_name(key->protocol, protocol),
@@ -113,6 +116,28 @@ static void take_process(void *ctx, const struct process_info *info)
 	struct replay *replay = ctx;
 
 	process_table_put(replay->processes, info);
+}
+
+static void print_name(void *ctx, const struct name_evidence *evidence)
+{
+	const struct flow_key *key = &evidence->key;
+	char address[ADDR_TEXT_SIZE], local[64], remote[64], protocol[FLOW_PROTOCOL_NAME_SIZE];
+
+	(void)ctx;
+	printf("%s %s %s", name_source_name(evidence->source), evidence->name,
+		addr_format(&evidence->address, address));
+	if (strcmp(evidence->query, evidence->name) != 0)
+		printf(" query=%s", evidence->query);
+	if (evidence->ttl_s)
+		printf(" ttl=%u", evidence->ttl_s);
+	if (evidence->alpn[0])
+		printf(" alpn=%s", evidence->alpn);
+	printf("%s %s %s %s %lld.%06lld\n", evidence->ech ? " ech" : "",
+		flow_protocol_name(key->protocol, protocol),
+		format_end(&key->local, key->local_port, local),
+		format_end(&key->remote, key->remote_port, remote),
+		(long long)(evidence->time_us / US_PER_S),
+		(long long)(evidence->time_us % US_PER_S));
 }
 
 static void observe(void *ctx, const struct observation *observation)
@@ -143,6 +168,8 @@ static bool parse(struct replay *replay, int argc, char **argv)
 			i++;
 		} else if (strcmp(argv[i], "--owners") == 0) {
 			replay->owners = true;
+		} else if (strcmp(argv[i], "--names") == 0) {
+			replay->names = true;
 		} else {
 			replay->path = argv[i];
 		}
@@ -150,11 +177,23 @@ static bool parse(struct replay *replay, int argc, char **argv)
 	return replay->path != NULL;
 }
 
-static void print_counters(const struct source_pcap *source)
+static void print_counters(const struct replay *replay, const struct source_pcap *source)
 {
 	struct source_pcap_counters counters;
+	const uint64_t *results = counters.names.results;
 
 	source_pcap_counters(source, &counters);
+	if (replay->names) {
+		printf("names=%llu ok=%llu truncated=%llu malformed=%llu unsupported=%llu "
+		       "evicted=%llu\n",
+			(unsigned long long)counters.names.names,
+			(unsigned long long)results[DISSECT_OK],
+			(unsigned long long)results[DISSECT_TRUNCATED],
+			(unsigned long long)results[DISSECT_MALFORMED],
+			(unsigned long long)results[DISSECT_UNSUPPORTED],
+			(unsigned long long)counters.names.evicted);
+		return;
+	}
 	printf("packets=%llu truncated=%llu malformed=%llu unsupported=%llu not_ip=%llu\n",
 		(unsigned long long)counters.packets, (unsigned long long)counters.truncated,
 		(unsigned long long)counters.malformed, (unsigned long long)counters.unsupported,
@@ -172,7 +211,7 @@ static int read_all(struct replay *replay, struct source_pcap *source)
 		flow_table_expire(replay->table, counters.last_ns);
 	}
 	flow_table_end_all(replay->table);
-	print_counters(source);
+	print_counters(replay, source);
 	if (r < 0)
 		fprintf(stderr, "%s\n", error.text);
 	return r < 0;
@@ -188,6 +227,7 @@ int main(int argc, char **argv)
 
 	if (!parse(&replay, argc, argv))
 		return 2;
+	sink.name = replay.names ? print_name : NULL;
 	struct source_pcap_options options = {
 		.local = replay.local, .local_count = replay.local_count};
 	struct flow_table_options table_options = {

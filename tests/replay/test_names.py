@@ -1,0 +1,222 @@
+#!/usr/bin/env python3
+"""Capture files in, names out: some written octet by octet, one of real programs that talk over the
+loopback device of a network namespace, judged by what was asked of them and, where it is installed,
+by tshark. Usage: test_names.py REPLAY-PROGRAM"""
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import time
+import unittest
+
+import capture_make as make
+import name_make as names
+from capture_make import ACK, SYN, Talk
+from test_replay import CLIENT, REPLAY, SERVER, Replay
+
+MDNS_GROUP = "224.0.0.251"
+IN_NAMESPACE = "LASTCONN_NAMES_NAMESPACE"
+TOOLS = ("unshare", "ip", "tcpdump", "dnsmasq", "dig", "curl", "openssl")
+
+
+class Names(Replay):
+
+    def told(self, data, *options):
+        """Lines without the time, and the counters in self.counters."""
+        return [line.rsplit(" ", 1)[0] for line in self.flows(data, "--names", *options)]
+
+    def check_names(self, packets, *expected):
+        self.assertEqual(self.told(make.pcap(make.RAW, packets)), list(expected))
+
+
+def datagram(source, destination, sport, dport, payload):
+    return make.ip4(source, destination, make.UDP, make.udp(sport, dport, payload))
+
+
+class Written(Names):
+    FLOW = f"tcp {CLIENT}:40000 {SERVER}:443"
+    ANSWER = names.answer("WWW.example.com", [
+        names.alias("www.example.com", "cdn.example.net", 50),
+        names.record("cdn.example.net", 1, b"\xcb\0\x71\1", 40),
+        names.record("bank.example", 1, b"\xcb\0\x71\2", 40)])
+
+    def test_an_answer_names_the_address_as_it_was_asked_for(self):
+        self.check_names([(0, datagram(CLIENT, SERVER, 4000, 53, b"q" * 30)),
+                          (9, datagram(SERVER, CLIENT, 53, 4000, self.ANSWER))],
+                         "dns www.example.com 203.0.113.1 query=cdn.example.net ttl=40 "
+                         f"udp {CLIENT}:4000 {SERVER}:53")
+
+    def test_answers_by_tcp_in_two_segments(self):
+        counted = struct.pack("!H", len(self.ANSWER)) + self.ANSWER
+        talk = Talk(sport=53).handshake()
+        talk.segment("s", ACK, payload=counted[:50]).segment("s", ACK, payload=counted[50:])
+        self.check_names(talk.packets,
+                         "dns www.example.com 203.0.113.1 query=cdn.example.net ttl=40 "
+                         f"tcp {CLIENT}:40000 {SERVER}:53")
+
+    def test_names_of_the_local_network_say_so(self):
+        owner = names.record("Printer.local", 1, b"\xc0\0\2\x63", 120)
+        self.check_names(
+            [(0, datagram(CLIENT, MDNS_GROUP, 5353, 5353, names.answer(None, [owner], 0x8400))),
+             (1, datagram(CLIENT, SERVER, 5355, 4001, names.answer(
+                 "nas", [names.record("nas", 1, b"\xc0\0\2\x64", 30)])))],
+            f"mdns printer.local 192.0.2.99 ttl=120 udp {CLIENT}:5353 {MDNS_GROUP}:5353",
+            f"llmnr nas 192.0.2.100 ttl=30 udp {CLIENT}:5355 {SERVER}:4001")
+
+    def test_a_hello_over_segments_and_records_out_of_order(self):
+        stream = names.records(names.hello("TLS.example.com.", ["h2"], ech=True, padding=1900), 700)
+        talk = Talk().handshake()
+        start = talk.seq["c"]
+        for at in (1400, 0, 700):
+            talk.segment("c", ACK, payload=stream[at:at + 700], seq=start + at)
+        self.check_names(talk.packets, f"sni tls.example.com {SERVER} alpn=h2 ech {self.FLOW}")
+        self.assertEqual(self.counters["ok"], "1")
+
+    def test_a_request_tells_its_host_once(self):
+        request = b"GET / HTTP/1.1\r\nHost: web.example.com:8080\r\n\r\n"
+        talk = Talk().handshake()
+        talk.segment("c", ACK, payload=request).segment("s", ACK, 99)
+        talk.segment("c", ACK, payload=request)
+        self.check_names(talk.packets, f"http web.example.com {SERVER} {self.FLOW}")
+
+    def test_the_server_was_captured(self):
+        talk = Talk().handshake().segment("c", ACK, payload=names.records(names.hello("a.example")))
+        self.assertEqual(self.told(make.pcap(make.RAW, talk.packets), "--local", SERVER),
+                         [f"sni a.example {SERVER} tcp {SERVER}:443 {CLIENT}:40000"])
+
+    def test_the_packets_of_the_quic_rfcs(self):
+        self.check_names(
+            [(i, datagram(CLIENT, SERVER, 5000 + i, 443, names.quic_vector(vector)))
+             for i, vector in enumerate(("quic_rfc9001", "quic_rfc9369"))],
+            *(f"quic example.com {SERVER} alpn=alpn udp {CLIENT}:{5000 + i} {SERVER}:443"
+              for i in range(2)))
+
+    def test_what_a_short_snapshot_leaves_is_counted(self):
+        hello = Talk().segment("c", ACK, payload=names.records(names.hello("a.example"))).packets
+        quic = [(1, datagram(CLIENT, SERVER, 1, 443, names.quic_vector("quic_rfc9001")))]
+        dns = [(2, datagram(SERVER, CLIENT, 53, 4000, self.ANSWER))]
+        data = make.pcap(make.RAW, [(us, packet[:90], len(packet))
+                                    for us, packet in hello + quic + dns])
+        self.assertEqual(self.told(data), [])
+        self.assertEqual(self.counters["truncated"], "3")
+
+    def test_hostile_octets_stay_text(self):
+        talk = Talk().segment("c", ACK, payload=b"GET / HTTP/1.1\r\nHost: a\x1b[2J\xff b\\\r\n\r\n")
+        self.check_names(talk.packets,
+                         f"http a\\027[2j\\255\\032b\\092 {SERVER} {self.FLOW}")
+
+    def test_a_syn_flood_pushes_out_no_half_read_name(self):
+        stream = names.records(names.hello("a.example"))
+        packets = Talk().segment("c", ACK, payload=stream[:60]).packets
+        for port in range(1, 2000):
+            packets += Talk(cport=port).segment("c", SYN).packets
+        packets += Talk(client_seq=1060).segment("c", ACK, payload=stream[60:]).packets
+        self.check_names(packets, f"sni a.example {SERVER} {self.FLOW}")
+
+
+def wait_for_port(port, family=socket.AF_INET):
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with socket.socket(family, socket.SOCK_STREAM) as sock:
+            if sock.connect_ex(("::1" if family == socket.AF_INET6 else "127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise TimeoutError(f"nobody listens on port {port}")
+
+
+def talk_for_real(folder):
+    """Runs within the namespace: servers, a capture, and those who ask."""
+    def path(name):
+        return os.path.join(folder, name)
+
+    def run(*command):
+        subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL, timeout=20, check=False)
+
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", path("key"),
+        "-out", path("cert"), "-subj", "/CN=x")
+    commands = [
+        ["dnsmasq", "-d", "--no-resolv", "--no-hosts", "--no-daemon", "--listen-address=127.0.0.1",
+         "--bind-interfaces", "--pid-file=", "--conf-file=/dev/null", "--user=root",
+         "--host-record=cdn.example.net,127.0.0.1,::1,77", "--cname=mid.example,cdn.example.net,60",
+         "--cname=www.example.com,mid.example,50", "--address=/blocked.example/0.0.0.0"],
+        ["openssl", "s_server", "-accept", "8443", "-key", path("key"), "-cert", path("cert"),
+         "-quiet", "-www"],
+        [sys.executable, "-m", "http.server", "8080"],
+    ]
+    servers = [subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+               for command in commands]
+    for port in (53, 8443, 8080):
+        wait_for_port(port)
+    capture = subprocess.Popen(["tcpdump", "-i", "lo", "-U", "--immediate-mode", "-Z", "root", "-w",
+                                path("real.pcap")], stderr=subprocess.PIPE)
+    capture.stderr.readline()  # "listening on lo"
+    for arguments in (["WWW.example.com"], ["www.example.com", "AAAA"], ["blocked.example"],
+                      ["+tcp", "+keepopen", "mid.example", "cdn.example.net", "AAAA"]):
+        run("dig", "+tries=1", "@127.0.0.1", *arguments)
+    for newest in ("1.3", "1.2"):
+        run("curl", "-sk", "--tls-max", newest, "--resolve", "TLS.example.com:8443:127.0.0.1",
+            "https://TLS.example.com:8443/")
+    run("openssl", "s_client", "-connect", "[::1]:8443", "-servername", "six.example.com",
+        "-alpn", "acme-tls/1")
+    run("openssl", "s_client", "-connect", "127.0.0.1:8443", "-noservername")
+    run("curl", "-s", "-H", "Host: web.example.com:8080", "http://127.0.0.1:8080/")
+    run("curl", "-s", "-x", "http://127.0.0.1:8080", "https://far.example.org/")
+    size = -1  # what tcpdump still has is written when its file grows no more
+    while size != os.path.getsize(path("real.pcap")):
+        size = os.path.getsize(path("real.pcap"))
+        time.sleep(0.3)
+    for process in (capture, *servers):
+        process.terminate()
+    for process in (capture, *servers):
+        process.wait(timeout=10)
+
+
+@unittest.skipUnless(os.geteuid() == 0 and all(map(shutil.which, TOOLS)),
+                     f"needs root and {', '.join(TOOLS)}")
+class Real(Names):
+
+    def test_real_programs(self):
+        folder = os.path.dirname(self.path)
+        subprocess.run(["unshare", "-n", sys.executable, os.path.abspath(__file__), REPLAY, folder],
+                       env=os.environ | {IN_NAMESPACE: "1"}, timeout=120, check=True)
+        with open(os.path.join(folder, "real.pcap"), "rb") as file:
+            lines = self.told(file.read())
+        told = [line.split(" tcp ")[0].split(" udp ")[0] for line in lines]
+        self.assertEqual(told, [
+            "dns www.example.com 127.0.0.1 query=cdn.example.net ttl=50",
+            "dns www.example.com ::1 query=cdn.example.net ttl=50",
+            "dns mid.example 127.0.0.1 query=cdn.example.net ttl=60",
+            "dns cdn.example.net ::1 ttl=77",
+            "sni tls.example.com 127.0.0.1 alpn=h2",
+            "sni tls.example.com 127.0.0.1 alpn=h2",
+            "sni six.example.com ::1 alpn=acme-tls/1",
+            "http web.example.com 127.0.0.1",
+            "http far.example.org ::",
+        ])
+        self.assertEqual([self.counters[key] for key in ("truncated", "malformed", "unsupported")],
+                         ["0", "0", "0"])
+        if shutil.which("tshark"):
+            self.assertEqual(sorted(line.split()[1] for line in told if line[:3] in ("sni", "htt")),
+                             sorted(self.ask_tshark(folder)))
+
+    def ask_tshark(self, folder):
+        """What it says of server names and hosts, spelled as we do, addresses left out."""
+        done = subprocess.run(
+            ["tshark", "-r", os.path.join(folder, "real.pcap"), "-d", "tcp.port==8443,tls",
+             "-Y", "tls.handshake.extensions_server_name || http.host", "-T", "fields",
+             "-e", "tls.handshake.extensions_server_name", "-e", "http.host"],
+            text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60, check=True)
+        hosts = [line.strip().lower().split(":")[0] for line in done.stdout.splitlines()]
+        return [host for host in hosts if host[0].isalpha()]
+
+
+if __name__ == "__main__":
+    if os.environ.get(IN_NAMESPACE):
+        talk_for_real(sys.argv[1])
+    else:
+        unittest.main()
