@@ -29,6 +29,9 @@ static const char *const name_source_names[] = {
 	"", "dns", "mdns", "llmnr", "sni", "quic", "http", "getaddrinfo"};
 _Static_assert(COUNT(name_source_names) == NAME_SOURCE_COUNT, "a name for each source of names");
 
+static const char *const asker_suffixes[] = {"", "-other", "-any"};
+_Static_assert(COUNT(asker_suffixes) == NAME_ASKER_COUNT, "a suffix for each asker");
+
 static const char *const coverage_names[] = {"down", "ring full", "map full", "table full",
 	"queue full", "file truncated", "slot missing", "snapshot", "clock step", "suspend",
 	"unaccounted", "slot degraded", "owners unsure", "packets skipped", "hook skipped"};
@@ -74,6 +77,15 @@ const char *name_source_name(enum name_source source)
 const char *coverage_what_name(enum coverage_what what)
 {
 	return coverage_names[what];
+}
+
+const char *flow_name_source(const struct flow_name *name, char buf[static FLOW_NAME_SOURCE_SIZE])
+{
+	buf[0] = '\0';
+	if (name->text)
+		snprintf(buf, FLOW_NAME_SOURCE_SIZE, "%s%s", name_source_names[name->source],
+			asker_suffixes[name->asker]);
+	return buf;
 }
 
 const char *flow_protocol_name(uint8_t protocol, char buf[static FLOW_PROTOCOL_NAME_SIZE])

@@ -6,15 +6,19 @@
 #include <stdint.h>
 
 #include "flow/flow_key.h"
-#include "flow/name_evidence.h"
+#include "flow/flow_name.h"
 
-enum { FLOW_PROTOCOL_NAME_SIZE = 24 };
+enum { FLOW_PROTOCOL_NAME_SIZE = 24, FLOW_NAME_SOURCE_SIZE = 24 };
 
 const char *flow_direction_name(enum flow_direction direction); /* "out", "in", "unknown" */
 const char *flow_outcome_name(enum flow_outcome outcome);       /* "closed", "refused", ... */
 const char *flow_method_name(enum flow_method method);          /* "exact", "inherited", ... */
 const char *flow_source_name(enum flow_source source);          /* "ebpf", "file", ... */
 const char *name_source_name(enum name_source source);          /* "dns", "sni", ...; none "" */
+
+/* Where the name of a flow is from: "sni"; "dns" what its own process asked, "dns-other" what
+ * another one did, "dns-any" what who knows who did; "" no name. Returns buf. */
+const char *flow_name_source(const struct flow_name *name, char buf[static FLOW_NAME_SOURCE_SIZE]);
 
 /* "tcp", "udp", "icmp", "ipv6-icmp", ...; else the number. Returns buf or a constant. */
 const char *flow_protocol_name(uint8_t protocol, char buf[static FLOW_PROTOCOL_NAME_SIZE]);

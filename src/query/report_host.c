@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "flow/addr.h"
-
-enum { NAME_MAX_OCTETS = 253 };
+#include "flow/host_name.h"
+#include "flow/name_evidence.h"
 
 static int set_part(struct report_args *args, const char *name, const char *part, const char *value)
 {
@@ -44,7 +44,8 @@ static int set_range(struct report_args *args, const char *name, const struct ad
 	return report_args_blob(args, full, last_octets, last_length);
 }
 
-/* Letters, digits, "-", "_" and dots between labels; not only digits and dots. */
+/* Letters, digits, "-", "_", what is escaped as in RFC 1035, and dots between labels; not only
+ * digits and dots. */
 static bool is_host_name(const char *text)
 {
 	size_t length = strlen(text);
@@ -55,32 +56,11 @@ static bool is_host_name(const char *text)
 	for (size_t i = 0; i < length; i++) {
 		unsigned char c = (unsigned char)text[i];
 
-		if (!isalnum(c) && c != '-' && c != '_' && c != '.' && c < 0x80)
+		if (!isalnum(c) && !strchr("-_.\\", c) && c < 0x80)
 			return false;
 		letter = letter || !(isdigit(c) || c == '.');
 	}
 	return letter;
-}
-
-/* www.Example.com. -> com.example.www */
-static void reverse_name(const char *text, char reversed[static NAME_MAX_OCTETS + 2])
-{
-	size_t length = strlen(text), used = 0;
-
-	if (text[length - 1] == '.')
-		length--;
-	while (length > 0) {
-		size_t start = length;
-
-		while (start > 0 && text[start - 1] != '.')
-			start--;
-		if (used > 0)
-			reversed[used++] = '.';
-		for (size_t i = start; i < length; i++)
-			reversed[used++] = (char)tolower((unsigned char)text[i]);
-		length = start > 0 ? start - 1 : 0;
-	}
-	reversed[used] = '\0';
 }
 
 static void add_address(struct strbuf *list, const struct sockaddr *address)
@@ -122,11 +102,11 @@ static int resolve(struct report_args *args, const char *name, const char *value
 static int set_name(struct report_args *args, const char *name, const char *value,
 	char error[static REPORT_ERROR_SIZE])
 {
-	char reversed[NAME_MAX_OCTETS + 2];
+	char reversed[NAME_MAX_OCTETS + 2]; /* with the final dot of a suffix */
 	int result;
 
 	if (strncmp(value, "*.", 2) == 0 && is_host_name(value + 2)) {
-		reverse_name(value + 2, reversed);
+		host_name_reverse(value + 2, reversed, NAME_MAX_OCTETS + 1);
 		strcat(reversed, ".");
 		args->named_host = true;
 		return set_part(args, name, "suffix", reversed);
@@ -139,7 +119,7 @@ static int set_name(struct report_args *args, const char *name, const char *valu
 			value);
 		return -EINVAL;
 	}
-	reverse_name(value, reversed);
+	host_name_reverse(value, reversed, sizeof(reversed));
 	result = set_part(args, name, "name", reversed);
 	args->named_host = true;
 	return result == 0 && args->resolve ? resolve(args, name, value, error) : result;
