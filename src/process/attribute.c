@@ -59,6 +59,13 @@ void attribute_flow(struct process_table *processes, const struct listener_table
 	sink->flow(sink->ctx, &settled);
 }
 
+void attribute_name(struct process_table *processes, const struct name_record *record,
+	const struct attribute_sink *sink)
+{
+	hand_over(processes, &record->asker, sink);
+	sink->name(sink->ctx, record);
+}
+
 void attribute_listener(struct process_table *processes, const struct listener_record *record,
 	const struct attribute_sink *sink)
 {

@@ -5,15 +5,17 @@
 
 #include "flow/flow_record.h"
 #include "process/listener_table.h"
+#include "process/name_record.h"
 #include "process/process_table.h"
 
-/* Where attributed records go, in this order: ancestors first, then user and opener, then the flow
- * or listener that names them. Each process is handed over once (process_table_set_stored). */
+/* Where attributed records go, in this order: ancestors first, then user and opener, then the flow,
+ * listener or name that names them. Each process is handed over once (process_table_set_stored). */
 struct attribute_sink {
 	void *ctx;
 	void (*process)(void *ctx, const struct process_info *info);
 	void (*flow)(void *ctx, const struct flow_record *record);
 	void (*listener)(void *ctx, const struct listener_record *record);
+	void (*name)(void *ctx, const struct name_record *record);
 };
 
 /* A user or opener that the table does not know keeps its ref (the pid is evidence too); a record
@@ -22,6 +24,9 @@ struct attribute_sink {
  * flows of the kernel source only. */
 void attribute_flow(struct process_table *processes, const struct listener_table *listeners,
 	const struct flow_record *record, const struct attribute_sink *sink);
+
+void attribute_name(struct process_table *processes, const struct name_record *record,
+	const struct attribute_sink *sink);
 
 void attribute_listener(struct process_table *processes, const struct listener_record *record,
 	const struct attribute_sink *sink);
