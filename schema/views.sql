@@ -28,7 +28,7 @@ SELECT
 	r.ip AS remote_ip,
 	f.remote_port AS remote_port,
 	nullif(n.name, '') AS remote_name,        -- as it was seen at the time
-	nullif(r.name_source, '') AS name_source, -- where the name is from
+	nullif(r.name_source, '') AS name_source, -- where the name is from, see names
 	f.octets_out AS octets_out,     -- payload of the transport protocol
 	f.octets_in AS octets_in,
 	f.packets_out AS packets_out,
@@ -240,15 +240,38 @@ LEFT JOIN process AS p ON p.id = c.process;
 
 DROP VIEW IF EXISTS names;
 CREATE VIEW names AS
--- Which name stood for which address, and who said so.
+-- Which name stood for which address, when, and who said so: one row for what was seen again and
+-- again, each time within its TTL or ten minutes. name_source of flows also tells whose question it
+-- was: dns the process's own, dns-other that of another one, dns-any nobody knows whose.
 SELECT
-	n.name AS name,
+	n.name AS name,                 -- asked for, or said in a flow
 	n.reversed AS reversed_name,    -- com.example.www
-	r.ip AS ip,
-	r.name_source AS name_source
-FROM remote AS r
-JOIN name AS n ON n.id = r.name
-WHERE r.name <> 0;
+	nullif(e.ip, '') AS ip,         -- NULL: a flow was said to be for the name, not an address
+	e.source AS name_source,        -- dns mdns llmnr sni quic http getaddrinfo
+	nullif(o.name, '') AS owner_name, -- of the address record, behind CNAMEs; NULL: name itself
+	e.first_us AS first_us,
+	e.last_us AS last_us,
+	e.until_us AS until_us,         -- until then the last answer may be kept (TTL)
+	strftime('%Y-%m-%dT%H:%M:%S', e.first_us / 1000000, 'unixepoch')
+		|| printf('.%06dZ', e.first_us % 1000000) AS first_time,
+	strftime('%Y-%m-%dT%H:%M:%S', e.last_us / 1000000, 'unixepoch')
+		|| printf('.%06dZ', e.last_us % 1000000) AS last_time,
+	e.times AS times,               -- seen
+	e.ttl_s AS ttl_s,               -- of the last answer
+	e.ech AS ech,                   -- 1: encrypted client hello, the name is the outer one
+	nullif(e.alpn, '') AS alpn,     -- first protocol that the client offered
+	p.pid AS pid,                   -- who asked, or whose flow said it
+	nullif(p.start_us, 0) AS process_start_us,
+	nullif(p.comm, '') AS comm,
+	nullif(x.path, '') AS exe,
+	nullif(p.cmdline, '') AS cmdline,
+	nullif(a.uid, -1) AS uid
+FROM name_evidence AS e
+LEFT JOIN name AS n ON n.id = e.name
+LEFT JOIN name AS o ON o.id = e.owner
+LEFT JOIN process AS p ON p.id = e.process
+LEFT JOIN actor AS a ON a.id = p.actor
+LEFT JOIN executable AS x ON x.id = a.executable;
 
 DROP VIEW IF EXISTS coverage;
 CREATE VIEW coverage AS

@@ -1,7 +1,7 @@
-/* Four growing arrays and an arena for the strings of process records. Strings are kept as offsets
+/* Growing arrays and an arena for the strings of processes and names. Strings are kept as offsets
  * while the arena may move and turned into pointers when a record is read.
  *
- * Limit: max_records over all four together. Failure: -ENOMEM leaves the batch as it was. */
+ * Limit: max_records over all kinds together. Failure: -ENOMEM leaves the batch as it was. */
 #include "store/batch.h"
 
 #include <errno.h>
@@ -25,10 +25,24 @@ struct text_offsets {
 	size_t comm, exe, cmdline, cgroup;
 };
 
+/* The same of a name_record. */
+struct name_offsets {
+	size_t name, owner;
+};
+
+/* A flow's flow_name. */
+struct flow_name_offset {
+	uint32_t text; /* 1 more than the offset into the arena; 0: none */
+	uint8_t source, asker;
+};
+
 struct batch {
 	struct array processes; /* struct process_info; its strings set by batch_process */
 	struct array texts;     /* struct text_offsets, of the process of the same index */
 	struct array flows;
+	struct array flow_names; /* struct flow_name_offset, of the flow of the same index */
+	struct array names;      /* struct name_record; its strings set by batch_name */
+	struct array name_texts; /* struct name_offsets, of the name of the same index */
 	struct array listeners;
 	struct array coverage;
 	struct array arena; /* octets */
@@ -90,6 +104,9 @@ int batch_new(size_t max_records, struct batch **ret_batch)
 	batch->processes.item_size = sizeof(struct process_info);
 	batch->texts.item_size = sizeof(struct text_offsets);
 	batch->flows.item_size = sizeof(struct flow_record);
+	batch->flow_names.item_size = sizeof(struct flow_name_offset);
+	batch->names.item_size = sizeof(struct name_record);
+	batch->name_texts.item_size = sizeof(struct name_offsets);
 	batch->listeners.item_size = sizeof(struct listener_record);
 	batch->coverage.item_size = sizeof(struct coverage_record);
 	batch->arena.item_size = 1;
@@ -104,6 +121,9 @@ void batch_free(struct batch *batch)
 	free(batch->processes.items);
 	free(batch->texts.items);
 	free(batch->flows.items);
+	free(batch->flow_names.items);
+	free(batch->names.items);
+	free(batch->name_texts.items);
 	free(batch->listeners.items);
 	free(batch->coverage.items);
 	free(batch->arena.items);
@@ -115,6 +135,9 @@ void batch_clear(struct batch *batch)
 	array_clear(&batch->processes);
 	array_clear(&batch->texts);
 	array_clear(&batch->flows);
+	array_clear(&batch->flow_names);
+	array_clear(&batch->names);
+	array_clear(&batch->name_texts);
 	array_clear(&batch->listeners);
 	array_clear(&batch->coverage);
 	array_clear(&batch->arena);
@@ -153,8 +176,9 @@ int batch_add_flow(struct batch *batch, const struct flow_record *record)
 {
 	if (batch_count(batch) >= batch->max_records)
 		return -ENOSPC;
-	if (array_append(&batch->flows, record) < 0)
+	if (array_reserve(&batch->flow_names, 1) < 0 || array_append(&batch->flows, record) < 0)
 		return -ENOMEM;
+	array_append(&batch->flow_names, &(struct flow_name_offset){0});
 	batch->ended += record->kind == FLOW_RECORD_END;
 	return 0;
 }
@@ -173,6 +197,36 @@ int batch_add_coverage(struct batch *batch, const struct coverage_record *record
 	return array_append(&batch->coverage, record);
 }
 
+int batch_add_name(struct batch *batch, const struct name_record *record)
+{
+	size_t name = strlen(record->name) + 1, owner = strlen(record->owner) + 1;
+	struct name_offsets offsets;
+
+	if (batch_count(batch) >= batch->max_records)
+		return -ENOSPC;
+	if (array_reserve(&batch->arena, name + owner) < 0 ||
+		array_reserve(&batch->name_texts, 1) < 0 || array_append(&batch->names, record) < 0)
+		return -ENOMEM;
+	offsets.name = arena_put(&batch->arena, record->name, name);
+	offsets.owner = arena_put(&batch->arena, record->owner, owner);
+	return array_append(&batch->name_texts, &offsets);
+}
+
+int batch_name_flow(struct batch *batch, size_t index, const struct flow_name *name)
+{
+	struct flow_name_offset *offset = array_at(&batch->flow_names, index);
+	size_t size = strlen(name->text) + 1;
+
+	if (batch->arena.count >= UINT32_MAX || array_reserve(&batch->arena, size) < 0)
+		return -ENOMEM;
+	*offset = (struct flow_name_offset){
+		.text = (uint32_t)arena_put(&batch->arena, name->text, size) + 1,
+		.source = (uint8_t)name->source,
+		.asker = (uint8_t)name->asker,
+	};
+	return 0;
+}
+
 void batch_set_position(struct batch *batch, uint64_t position)
 {
 	batch->position = position;
@@ -186,7 +240,7 @@ uint64_t batch_position(const struct batch *batch)
 size_t batch_count(const struct batch *batch)
 {
 	return batch->processes.count + batch->flows.count + batch->listeners.count +
-	       batch->coverage.count;
+	       batch->coverage.count + batch->names.count;
 }
 
 static size_t array_octets(const struct array *array)
@@ -197,8 +251,10 @@ static size_t array_octets(const struct array *array)
 size_t batch_octets(const struct batch *batch)
 {
 	return sizeof(*batch) + array_octets(&batch->processes) + array_octets(&batch->texts) +
-	       array_octets(&batch->flows) + array_octets(&batch->listeners) +
-	       array_octets(&batch->coverage) + array_octets(&batch->arena);
+	       array_octets(&batch->flows) + array_octets(&batch->flow_names) +
+	       array_octets(&batch->names) + array_octets(&batch->name_texts) +
+	       array_octets(&batch->listeners) + array_octets(&batch->coverage) +
+	       array_octets(&batch->arena);
 }
 
 size_t batch_flows(const struct batch *batch)
@@ -238,4 +294,29 @@ const struct listener_record *batch_listener(const struct batch *batch, size_t i
 const struct coverage_record *batch_coverage(const struct batch *batch, size_t index)
 {
 	return array_at(&batch->coverage, index);
+}
+
+const struct name_record *batch_name(const struct batch *batch, size_t index)
+{
+	struct name_record *record = array_at(&batch->names, index);
+	const struct name_offsets *offsets = array_at(&batch->name_texts, index);
+
+	if (!record)
+		return NULL;
+	record->name = batch->arena.items + offsets->name;
+	record->owner = batch->arena.items + offsets->owner;
+	return record;
+}
+
+struct flow_name batch_flow_name(const struct batch *batch, size_t index)
+{
+	const struct flow_name_offset *offset = array_at(&batch->flow_names, index);
+
+	if (!offset || !offset->text)
+		return (struct flow_name){0};
+	return (struct flow_name){
+		.text = batch->arena.items + offset->text - 1,
+		.source = (enum name_source)offset->source,
+		.asker = (enum name_asker)offset->asker,
+	};
 }

@@ -7,8 +7,10 @@
 #include <stddef.h>
 
 #include "flow/coverage.h"
+#include "flow/flow_name.h"
 #include "flow/flow_record.h"
 #include "process/listener.h"
+#include "process/name_record.h"
 #include "process/process.h"
 
 struct batch; /* growing arrays; strings in an arena of its own */
@@ -22,6 +24,10 @@ int batch_add_process(struct batch *batch, const struct process_info *info);
 int batch_add_flow(struct batch *batch, const struct flow_record *record);
 int batch_add_listener(struct batch *batch, const struct listener_record *record);
 int batch_add_coverage(struct batch *batch, const struct coverage_record *record);
+int batch_add_name(struct batch *batch, const struct name_record *record);
+
+/* Names the flow of that index. Returns 0 or -ENOMEM. */
+int batch_name_flow(struct batch *batch, size_t index, const struct flow_name *name);
 
 /* What the source had told before this position of its own is in this batch or an earlier one; 0
  * after batch_new and batch_clear. */
@@ -38,5 +44,9 @@ const struct process_info *batch_process(const struct batch *batch, size_t index
 const struct flow_record *batch_flow(const struct batch *batch, size_t index);
 const struct listener_record *batch_listener(const struct batch *batch, size_t index);
 const struct coverage_record *batch_coverage(const struct batch *batch, size_t index);
+const struct name_record *batch_name(const struct batch *batch, size_t index);
+
+/* The name of the flow of that index; its text is NULL if it has none. */
+struct flow_name batch_flow_name(const struct batch *batch, size_t index);
 
 #endif

@@ -6,14 +6,16 @@
 #include <string.h>
 
 #include "flow/flow_names.h"
+#include "flow/host_name.h"
 #include "process/unit_parse.h"
 #include "store/sql.h"
 
-/* Sets of ID_CACHE_WAYS entries of 32 octets: 3.6 MB if all are in use. */
+/* Sets of ID_CACHE_WAYS entries of 32 octets: 4.2 MB if all are in use. */
 static const size_t cache_sets[DICTIONARY_COUNT] = {
 	[DICTIONARY_EXECUTABLE] = 512,
 	[DICTIONARY_UNIT] = 512,
 	[DICTIONARY_ACTOR] = 1024,
+	[DICTIONARY_NAME] = 2048,
 	[DICTIONARY_REMOTE] = 8192,
 	[DICTIONARY_LOCAL] = 512,
 	[DICTIONARY_KIND] = 128,
@@ -26,8 +28,9 @@ static const char *const find_texts[DICTIONARY_COUNT] = {
 	[DICTIONARY_UNIT] = "SELECT id FROM unit WHERE cgroup = ?1",
 	[DICTIONARY_ACTOR] = "SELECT id FROM actor WHERE executable = ?1"
 			     " AND parent_executable = ?2 AND uid = ?3 AND unit = ?4",
+	[DICTIONARY_NAME] = "SELECT id FROM name WHERE name = ?1",
 	[DICTIONARY_REMOTE] = "SELECT id FROM remote"
-			      " WHERE address = ?1 AND name = 0 AND name_source = ''",
+			      " WHERE address = ?1 AND name = ?2 AND name_source = ?3",
 	[DICTIONARY_LOCAL] = "SELECT id FROM local"
 			     " WHERE address = ?1 AND netns = ?2 AND interface = ''",
 	[DICTIONARY_KIND] = "SELECT id FROM kind WHERE protocol_id = ?1 AND direction = ?2"
@@ -44,7 +47,9 @@ static const char *const add_texts[DICTIONARY_COUNT] = {
 			    " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
 	[DICTIONARY_ACTOR] = "INSERT INTO actor (executable, parent_executable, uid, unit)"
 			     " VALUES (?1, ?2, ?3, ?4)",
-	[DICTIONARY_REMOTE] = "INSERT INTO remote (address, ip) VALUES (?1, ?2)",
+	[DICTIONARY_NAME] = "INSERT INTO name (name, reversed) VALUES (?1, ?2)",
+	[DICTIONARY_REMOTE] = "INSERT INTO remote (address, name, name_source, ip)"
+			      " VALUES (?1, ?2, ?3, ?4)",
 	[DICTIONARY_LOCAL] = "INSERT INTO local (address, netns, ip) VALUES (?1, ?2, ?3)",
 	[DICTIONARY_KIND] = "INSERT INTO kind (protocol_id, direction, outcome, error, method,"
 			    " source, protocol) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -128,19 +133,59 @@ static int intern(struct dictionary *dictionary, enum dictionary_table table, co
 	return 0;
 }
 
-int dictionary_remote(struct dictionary *dictionary, const struct addr *address, int64_t *ret_id)
+int dictionary_name(struct dictionary *dictionary, const char *name, int64_t *ret_id)
+{
+	size_t length = strnlen(name, NAME_MAX_OCTETS);
+	char text[NAME_MAX_OCTETS + 1], reversed[NAME_MAX_OCTETS + 1];
+
+	if (length == 0) {
+		*ret_id = 0;
+		return 0;
+	}
+	if (find_cached(dictionary, DICTIONARY_NAME, name, length, ret_id))
+		return 0;
+	memcpy(text, name, length);
+	text[length] = '\0';
+	host_name_reverse(text, reversed, sizeof(reversed));
+	sql_bind_text(dictionary->find[DICTIONARY_NAME], 1, text);
+	sql_bind_text(dictionary->add[DICTIONARY_NAME], 1, text);
+	sql_bind_text(dictionary->add[DICTIONARY_NAME], 2, reversed);
+	return intern(dictionary, DICTIONARY_NAME, text, length, ret_id);
+}
+
+static void bind_remote(
+	sqlite3_stmt *stmt, const struct addr *address, int64_t name, const char *source)
 {
 	size_t length;
 	const uint8_t *octets = addr_octets(address, &length);
-	sqlite3_stmt *add = dictionary->add[DICTIONARY_REMOTE];
-	char text[ADDR_TEXT_SIZE];
 
-	if (find_cached(dictionary, DICTIONARY_REMOTE, octets, length, ret_id))
+	sql_bind_blob(stmt, 1, octets, length);
+	sql_bind_integers(stmt, 2, &name, 1);
+	sql_bind_text(stmt, 3, source);
+}
+
+int dictionary_remote(struct dictionary *dictionary, const struct addr *address,
+	const struct flow_name *name, int64_t *ret_id)
+{
+	struct {
+		struct addr address;
+		int32_t name;
+		uint16_t source, asker;
+	} key = {*address, 0, (uint16_t)name->source, (uint16_t)name->asker};
+	char text[ADDR_TEXT_SIZE], source[FLOW_NAME_SOURCE_SIZE];
+	sqlite3_stmt *add = dictionary->add[DICTIONARY_REMOTE];
+	int64_t id = 0;
+
+	if (name->text && dictionary_name(dictionary, name->text, &id) < 0)
+		return -1;
+	key.name = (int32_t)id;
+	if (find_cached(dictionary, DICTIONARY_REMOTE, &key, sizeof(key), ret_id))
 		return 0;
-	sql_bind_blob(dictionary->find[DICTIONARY_REMOTE], 1, octets, length);
-	sql_bind_blob(add, 1, octets, length);
-	sql_bind_text(add, 2, addr_format(address, text));
-	return intern(dictionary, DICTIONARY_REMOTE, octets, length, ret_id);
+	flow_name_source(name, source);
+	bind_remote(dictionary->find[DICTIONARY_REMOTE], address, id, source);
+	bind_remote(add, address, id, source);
+	sql_bind_text(add, 4, addr_format(address, text));
+	return intern(dictionary, DICTIONARY_REMOTE, &key, sizeof(key), ret_id);
 }
 
 int dictionary_local(

@@ -1,5 +1,5 @@
-/* What repeats: executables, units, actors, remotes, locals, kinds, processes. Gives the id of a
- * row, making the row if it is new. Internal to store/.
+/* What repeats: executables, units, actors, names, remotes, locals, kinds, processes. Gives the id
+ * of a row, making the row if it is new. Internal to store/.
  *
  * Ids are cached; dictionary_drop must be called whenever a transaction rolled back. Functions
  * return 0, or -1 with the error in the connection. */
@@ -8,6 +8,7 @@
 
 #include <sqlite3.h>
 
+#include "flow/flow_name.h"
 #include "flow/flow_record.h"
 #include "process/process.h"
 #include "store/id_cache.h"
@@ -16,6 +17,7 @@ enum dictionary_table {
 	DICTIONARY_EXECUTABLE,
 	DICTIONARY_UNIT,
 	DICTIONARY_ACTOR,
+	DICTIONARY_NAME,
 	DICTIONARY_REMOTE,
 	DICTIONARY_LOCAL,
 	DICTIONARY_KIND,
@@ -40,7 +42,10 @@ int dictionary_init(
 void dictionary_done(struct dictionary *dictionary);
 void dictionary_drop(struct dictionary *dictionary);
 
-int dictionary_remote(struct dictionary *dictionary, const struct addr *address, int64_t *ret_id);
+int dictionary_name(
+	struct dictionary *dictionary, const char *name, int64_t *ret_id); /* ""  is 0 */
+int dictionary_remote(struct dictionary *dictionary, const struct addr *address,
+	const struct flow_name *name, int64_t *ret_id);
 int dictionary_local(
 	struct dictionary *dictionary, const struct addr *address, uint32_t netns, int64_t *ret_id);
 int dictionary_kind(

@@ -1,7 +1,10 @@
 /* The key of a flow is the microsecond of its end. Flows that end in the same one get the next
  * free: the flows of a batch are sorted, and where a run of taken keys goes on is remembered, so
  * that a capture file with coarse times, or a storm, costs no search per flow. The start is kept
- * exact: what the end gained the duration gains too. */
+ * exact: what the end gained the duration gains too.
+ *
+ * The name of an open flow stays, unless the flow itself says a better one: what is known of an
+ * address may be forgotten before a long flow ends. */
 #include "store/flow_writer.h"
 
 #include <errno.h>
@@ -18,6 +21,11 @@ static const char add_flow_text[] =
 
 static const char scan_flow_text[] = "SELECT end_us FROM flow WHERE end_us >= ?1 ORDER BY end_us";
 
+/* Of the name that an open flow has: 0 none, 1 that of an answer, 2 the flow's own. */
+#define NAME_RANK                                                                         \
+	"(SELECT (name <> 0) + (name_source IN ('sni', 'quic', 'http')) FROM remote AS r" \
+	" WHERE r.id = open_flow.remote)"
+
 static const char put_open_text[] =
 	"INSERT INTO open_flow (run, serial, start_us, seen_us, actor, process, opener, remote,"
 	" local, remote_port, local_port, kind, octets_out, octets_in, packets_out, packets_in,"
@@ -26,9 +34,11 @@ static const char put_open_text[] =
 	" ?19)"
 	" ON CONFLICT DO UPDATE SET seen_us = ?4, actor = ?5, process = ?6, opener = ?7,"
 	" kind = ?12, octets_out = ?13, octets_in = ?14, packets_out = ?15, packets_in = ?16,"
-	" retransmits = ?17, rtt_us = ?18";
+	" retransmits = ?17, rtt_us = ?18, remote = iif(?20 > " NAME_RANK ", ?8, remote)";
 
-static const char remove_open_text[] = "DELETE FROM open_flow WHERE run = ?1 AND serial = ?2";
+/* Gives back the remote, if it has a name that is worth as much as ?3 or more. */
+static const char remove_open_text[] = "DELETE FROM open_flow WHERE run = ?1 AND serial = ?2"
+				       " RETURNING iif(" NAME_RANK " >= max(?3, 1), remote, 0)";
 
 int flow_writer_init(
 	struct flow_writer *writer, sqlite3 *db, struct dictionary *dictionary, int64_t run)
@@ -63,7 +73,7 @@ void flow_writer_drop(struct flow_writer *writer)
 
 int flow_writer_begin(struct flow_writer *writer, size_t flows)
 {
-	const struct flow_record **ended;
+	struct ended_flow *ended;
 
 	if (flows > writer->ended_capacity) {
 		ended = realloc(writer->ended, flows * sizeof(*ended));
@@ -196,13 +206,13 @@ static int resolve_processes(
 	return 0;
 }
 
-static int resolve(
-	struct flow_writer *writer, const struct flow_record *record, struct flow_row *row)
+static int resolve(struct flow_writer *writer, const struct flow_record *record,
+	const struct flow_name *name, struct flow_row *row)
 {
 	const struct flow_key *key = &record->key;
 
 	if (resolve_processes(writer, record, row) < 0 ||
-		dictionary_remote(writer->dictionary, &key->remote, &row->remote) < 0 ||
+		dictionary_remote(writer->dictionary, &key->remote, name, &row->remote) < 0 ||
 		dictionary_local(writer->dictionary, &key->local, key->netns, &row->local) < 0 ||
 		dictionary_kind(writer->dictionary, record, &row->kind) < 0)
 		return -1;
@@ -224,34 +234,41 @@ static int resolve(
 	return 0;
 }
 
-static int put_open(struct flow_writer *writer, const struct flow_record *record)
+static int64_t name_rank(const struct flow_name *name)
+{
+	return name->text ? 1 + name_source_is_own(name->source) : 0;
+}
+
+static int put_open(
+	struct flow_writer *writer, const struct flow_record *record, const struct flow_name *name)
 {
 	struct flow_row row;
 
-	if (resolve(writer, record, &row) < 0)
+	if (resolve(writer, record, name, &row) < 0)
 		return -1;
 
-	int64_t values[19] = {writer->run, (int64_t)record->serial, row.start_us, row.end_us,
+	int64_t values[20] = {writer->run, (int64_t)record->serial, row.start_us, row.end_us,
 		row.actor, row.process, row.opener, row.remote, row.local, row.remote_port,
 		row.local_port, row.kind, row.octets_out, row.octets_in, row.packets_out,
-		row.packets_in, row.retransmits, row.rtt_us, (int64_t)record->key.socket_cookie};
+		row.packets_in, row.retransmits, row.rtt_us, (int64_t)record->key.socket_cookie,
+		name_rank(name)};
 
-	sql_bind_integers(writer->put_open, 1, values, 19);
+	sql_bind_integers(writer->put_open, 1, values, 20);
 	return sql_run(writer->put_open);
 }
 
-static int remove_open(struct flow_writer *writer, uint64_t serial)
+static int remove_open(struct flow_writer *writer, struct ended_flow *ended)
 {
-	int64_t key[2] = {writer->run, (int64_t)serial};
+	int64_t key[3] = {writer->run, (int64_t)ended->record->serial, name_rank(&ended->name)};
 
-	sql_bind_integers(writer->remove_open, 1, key, 2);
-	return sql_run(writer->remove_open);
+	sql_bind_integers(writer->remove_open, 1, key, 3);
+	return sql_row(writer->remove_open, &ended->remote, 1) < 0 ? -1 : 0;
 }
 
 static int compare_end(const void *left, const void *right)
 {
-	const struct flow_record *a = *(const struct flow_record *const *)left;
-	const struct flow_record *b = *(const struct flow_record *const *)right;
+	const struct flow_record *a = ((const struct ended_flow *)left)->record;
+	const struct flow_record *b = ((const struct ended_flow *)right)->record;
 
 	return (a->end_us > b->end_us) - (a->end_us < b->end_us);
 }
@@ -263,22 +280,34 @@ static int write_open(struct flow_writer *writer, const struct batch *batch, siz
 	size_t ended = 0;
 
 	for (size_t i = 0; (record = batch_flow(batch, i)) != NULL; i++) {
-		if (record->kind == FLOW_RECORD_END)
-			writer->ended[ended++] = record;
+		struct ended_flow flow = {record, batch_flow_name(batch, i), 0};
+
 		if (record->kind != FLOW_RECORD_END) {
-			if (put_open(writer, record) < 0)
+			if (put_open(writer, record, &flow.name) < 0)
 				return -1;
-		} else if (record->was_open && remove_open(writer, record->serial) < 0) {
-			return -1;
+			continue;
 		}
+		if (record->was_open && remove_open(writer, &flow) < 0)
+			return -1;
+		writer->ended[ended++] = flow;
 	}
 	*ret_ended = ended;
 	return 0;
 }
 
-int flow_writer_batch(struct flow_writer *writer, const struct batch *batch)
+static int write_ended(struct flow_writer *writer, const struct ended_flow *ended)
 {
 	struct flow_row row;
+
+	if (resolve(writer, ended->record, &ended->name, &row) < 0)
+		return -1;
+	if (ended->remote)
+		row.remote = ended->remote;
+	return flow_writer_add(writer, &row);
+}
+
+int flow_writer_batch(struct flow_writer *writer, const struct batch *batch)
+{
 	size_t ended;
 
 	if (flow_writer_begin(writer, batch_flows(batch)) < 0 ||
@@ -287,8 +316,7 @@ int flow_writer_batch(struct flow_writer *writer, const struct batch *batch)
 	if (ended > 0)
 		qsort(writer->ended, ended, sizeof(writer->ended[0]), compare_end);
 	for (size_t i = 0; i < ended; i++)
-		if (resolve(writer, writer->ended[i], &row) < 0 ||
-			flow_writer_add(writer, &row) < 0)
+		if (write_ended(writer, &writer->ended[i]) < 0)
 			return -1;
 	return flow_writer_finish(writer);
 }

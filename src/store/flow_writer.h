@@ -33,6 +33,13 @@ struct flow_row {
 	enum flow_method method;
 };
 
+/* A record of kind END, with what else is known of its remote end. */
+struct ended_flow {
+	const struct flow_record *record;
+	struct flow_name name;
+	int64_t remote; /* of the flow while it was open, if that is to stay; 0 none */
+};
+
 struct flow_writer {
 	struct dictionary *dictionary;
 	struct rollup rollup;
@@ -41,7 +48,7 @@ struct flow_writer {
 	int64_t latest_us;                     /* the greatest key, or more */
 	struct key_run last;                   /* of the flow before */
 	struct key_run runs[FLOW_WRITER_RUNS]; /* by hash of from */
-	const struct flow_record **ended;      /* of one batch, sorted by end */
+	struct ended_flow *ended;              /* of one batch, sorted by end */
 	size_t ended_capacity;
 };
 

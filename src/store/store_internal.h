@@ -6,6 +6,7 @@
 
 #include "store/dictionary.h"
 #include "store/flow_writer.h"
+#include "store/name_writer.h"
 #include "store/store.h"
 #include "store/store_path.h"
 
@@ -18,6 +19,7 @@ struct store {
 	int64_t run;
 	struct dictionary dictionary;
 	struct flow_writer flows;
+	struct name_writer names;
 	sqlite3_stmt *begin, *commit, *rollback, *beat, *set_position;
 	sqlite3_stmt *put_listener, *close_listener, *extend_coverage, *add_coverage;
 	struct store_counters counters;

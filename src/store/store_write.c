@@ -54,7 +54,8 @@ int store_write_prepare(struct store *store)
 		sql_prepare(db, put_listener_text, &store->put_listener) < 0 ||
 		sql_prepare(db, close_listener_text, &store->close_listener) < 0)
 		return -1;
-	if (sql_prepare(db, extend_coverage_text, &store->extend_coverage) < 0)
+	if (sql_prepare(db, extend_coverage_text, &store->extend_coverage) < 0 ||
+		name_writer_init(&store->names, db, &store->dictionary) < 0)
 		return -1;
 	return sql_prepare(db, add_coverage_text, &store->add_coverage);
 }
@@ -70,6 +71,7 @@ void store_write_finalize(struct store *store)
 	sqlite3_finalize(store->close_listener);
 	sqlite3_finalize(store->extend_coverage);
 	sqlite3_finalize(store->add_coverage);
+	name_writer_done(&store->names);
 }
 
 int store_begin(struct store *store)
@@ -256,7 +258,8 @@ int store_write(struct store *store, const struct batch *batch, struct store_err
 
 	if (settle_before(store, batch_flows(batch)) < 0 || store_begin(store) < 0 ||
 		write_processes(store, batch) < 0 || write_listeners(store, batch) < 0 ||
-		flow_writer_batch(&store->flows, batch) < 0 || write_coverage(store, batch) < 0 ||
+		flow_writer_batch(&store->flows, batch) < 0 ||
+		name_writer_batch(&store->names, batch) < 0 || write_coverage(store, batch) < 0 ||
 		write_position(store, batch) < 0 || store_commit(store) < 0) {
 		sql_describe(store->db, store->file.path, "writing", ret_error);
 		store_rollback(store);

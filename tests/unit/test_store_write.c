@@ -442,24 +442,6 @@ static void the_ledger_keeps_the_first_contact(void **state)
 		"19674|2097152\n19675|4194304");
 }
 
-static void names_are_shown_both_ways(void **state)
-{
-	struct store_fixture *fixture = *state;
-	struct flow_record flow = store_fixture_flow(0, "198.51.100.1", NOW);
-
-	store_fixture_open(fixture);
-	add_flow(fixture, &flow);
-	store_fixture_write(fixture);
-	store_fixture_sql(
-		fixture, "INSERT INTO name VALUES (1, 'www.example.com', 'com.example.www')");
-	store_fixture_sql(fixture, "UPDATE remote SET name = 1, name_source = 'dns'");
-	assert_string_equal(store_fixture_sql(fixture, "SELECT * FROM names"),
-		"www.example.com|com.example.www|198.51.100.1|dns");
-	assert_string_equal(
-		store_fixture_sql(fixture, "SELECT remote_name, name_source FROM flows"),
-		"www.example.com|dns");
-}
-
 /* Another connection that holds the write lock. */
 static sqlite3 *lock_out(struct store_fixture *fixture)
 {
@@ -581,7 +563,6 @@ int main(void)
 		TEST(a_gap_without_end_lasts_as_long_as_its_run_or_until_it_is_closed),
 		TEST(gaps_that_come_for_years_take_few_rows),
 		TEST(the_ledger_keeps_the_first_contact),
-		TEST(names_are_shown_both_ways),
 		TEST(a_locked_database_keeps_the_batch_for_another_try),
 		TEST(ids_do_not_survive_a_rollback),
 		TEST(more_of_everything_than_the_caches_hold_stays_right),
