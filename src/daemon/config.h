@@ -37,6 +37,7 @@ struct config {
 	uint64_t max_flows;
 	uint64_t max_processes;
 	uint64_t max_listeners;
+	uint64_t max_names;
 	uint64_t max_peers;
 	uint64_t queue_octets;
 	uint64_t ring_octets;

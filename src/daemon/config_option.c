@@ -78,6 +78,8 @@ static const struct config_option options[] = {
 		"32768", "N", "processes remembered", 0, 16, 1 << 24, NULL},
 	{"max-listeners", 0, CONFIG_COUNT, offsetof(struct config, max_listeners),
 		"4096", "N", "listening sockets remembered", 0, 16, 1 << 24, NULL},
+	{"max-names", 0, CONFIG_COUNT, offsetof(struct config, max_names),
+		"16384", "N", "names of addresses remembered", 0, 16, 1 << 24, NULL},
 	{"max-peers", 0, CONFIG_COUNT, offsetof(struct config, max_peers),
 		"32768", "N", "peers of datagram sockets counted in the kernel",
 		0, 16, 1 << 24, NULL},

@@ -4,7 +4,10 @@
  * of the same kind grow together, and go out with the next batch; so they survive the very batches
  * whose loss they tell of. A full batch that the writer refuses is dropped whole: its records are
  * counted, its coverage records go back to the list, and the processes in it are handed over again
- * with the next flow that names them. */
+ * with the next flow that names them.
+ *
+ * Flows are named when their batch is handed over: what a flow says, or who asked for its name, may
+ * be seen a little later than the flow. */
 #include "daemon/pipeline.h"
 
 #include <assert.h>
@@ -30,8 +33,10 @@ struct pipeline {
 	struct flow_table *flows;
 	struct process_table *processes;
 	struct listener_table *listeners;
+	struct name_table *names;
 	struct writer *writer;
 	struct batch *batch; /* being filled; NULL when there is no memory for one */
+	size_t named;        /* of the flows in it the name was sought */
 	int64_t now_ns, wall_offset_ns;
 	int64_t losses_read_us; /* up to then all that was seen or lost is told */
 	int64_t batch_from_us;  /* what the batch tells of happened since, or is open in others */
@@ -112,7 +117,22 @@ static void drop_batch(struct pipeline *pipeline)
 		keep_coverage(pipeline, record);
 	pipeline->no_room += batch_count(pipeline->batch) - covered;
 	batch_clear(pipeline->batch);
+	pipeline->named = 0;
 	process_table_forget_stored(pipeline->processes);
+}
+
+/* Those that were added since the last time. */
+static void name_flows(struct pipeline *pipeline)
+{
+	const struct flow_record *record;
+	struct flow_name name;
+
+	if (!pipeline->batch)
+		return;
+	for (; (record = batch_flow(pipeline->batch, pipeline->named)); pipeline->named++)
+		if (name_table_flow(pipeline->names, record, &name) &&
+			batch_name_flow(pipeline->batch, pipeline->named, &name))
+			pipeline->counters.nameless++;
 }
 
 /* Gives the batch to the writer and takes an empty one. Returns 0, or the writer's refusal. */
@@ -120,6 +140,7 @@ static int hand_over(struct pipeline *pipeline, int (*put)(struct writer *, stru
 {
 	int error;
 
+	name_flows(pipeline);
 	batch_set_position(pipeline->batch, pipeline->position);
 	error = put(pipeline->writer, pipeline->batch);
 	if (error)
@@ -127,6 +148,7 @@ static int hand_over(struct pipeline *pipeline, int (*put)(struct writer *, stru
 	pipeline->batch_from_us = pipeline->losses_read_us;
 	pipeline->put = pipeline->position;
 	pipeline->batch = NULL;
+	pipeline->named = 0;
 	writer_take(pipeline->writer, &pipeline->batch); /* if not now, then with the next record */
 	return 0;
 }
@@ -161,6 +183,7 @@ static void add_flow(void *ctx, const struct flow_record *record)
 	struct pipeline *pipeline = ctx;
 
 	count_failed(pipeline, batch_add_flow(pipeline->batch, record));
+	name_table_client(pipeline->names, record);
 }
 
 static void add_listener(void *ctx, const struct listener_record *record)
@@ -168,6 +191,24 @@ static void add_listener(void *ctx, const struct listener_record *record)
 	struct pipeline *pipeline = ctx;
 
 	count_failed(pipeline, batch_add_listener(pipeline->batch, record));
+}
+
+static void add_name(void *ctx, const struct name_record *record)
+{
+	struct pipeline *pipeline = ctx;
+
+	count_failed(pipeline, batch_add_name(pipeline->batch, record));
+}
+
+/* From the name table. */
+static void on_name(void *ctx, const struct name_record *record)
+{
+	struct pipeline *pipeline = ctx;
+
+	if (make_room(pipeline, ATTRIBUTION_RECORDS_MAX))
+		attribute_name(pipeline->processes, record, &pipeline->attributed);
+	else
+		pipeline->no_room++;
 }
 
 /* From the flow table. */
@@ -234,6 +275,13 @@ static void take_listener(
 		pipeline->no_room++;
 }
 
+static void take_name(void *ctx, const struct name_evidence *evidence)
+{
+	struct pipeline *pipeline = ctx;
+
+	name_table_put(pipeline->names, evidence);
+}
+
 static void take_loss(void *ctx, enum coverage_what what, uint64_t count, const char *detail)
 {
 	struct pipeline *pipeline = ctx;
@@ -273,11 +321,19 @@ static int make_tables(struct pipeline *pipeline)
 		.emit = on_flow,
 		.ctx = pipeline,
 	};
+	struct name_table_options name_options = {
+		.max_names = options->max_names,
+		.hash_key = hash_key_random(),
+		.tell = on_name,
+		.ctx = pipeline,
+	};
 
 	if (flow_table_new(&flow_options, &pipeline->flows) ||
 		process_table_new(
 			options->max_processes, hash_key_random(), &pipeline->processes) ||
-		listener_table_new(options->max_listeners, hash_key_random(), &pipeline->listeners))
+		listener_table_new(
+			options->max_listeners, hash_key_random(), &pipeline->listeners) ||
+		name_table_new(&name_options, &pipeline->names))
 		return -ENOMEM;
 	return 0;
 }
@@ -296,6 +352,7 @@ int pipeline_new(const struct pipeline_options *options, struct pipeline **ret_p
 		.fork = take_fork,
 		.exit = take_exit,
 		.listener = take_listener,
+		.name = take_name,
 		.loss = take_loss,
 		.position = take_position,
 	};
@@ -304,6 +361,7 @@ int pipeline_new(const struct pipeline_options *options, struct pipeline **ret_p
 		.process = add_process,
 		.flow = add_flow,
 		.listener = add_listener,
+		.name = add_name,
 	};
 	if (make_tables(pipeline)) {
 		pipeline_free(pipeline);
@@ -320,6 +378,7 @@ void pipeline_free(struct pipeline *pipeline)
 	flow_table_free(pipeline->flows);
 	process_table_free(pipeline->processes);
 	listener_table_free(pipeline->listeners);
+	name_table_free(pipeline->names);
 	batch_free(pipeline->batch);
 	free(pipeline);
 }
@@ -393,6 +452,7 @@ static void tell_full_tables(struct pipeline *pipeline)
 void pipeline_expire(struct pipeline *pipeline)
 {
 	flow_table_expire(pipeline->flows, pipeline->now_ns);
+	name_table_tell(pipeline->names, wall_us(pipeline));
 	tell_full_tables(pipeline);
 }
 
@@ -488,6 +548,8 @@ void pipeline_resumed(struct pipeline *pipeline, int64_t last_us)
 uint64_t pipeline_end(struct pipeline *pipeline)
 {
 	flow_table_end_all(pipeline->flows);
+	name_flows(pipeline);
+	name_table_tell_all(pipeline->names);
 	tell_full_tables(pipeline);
 	flush(pipeline, writer_put_last);
 	return pipeline->no_room + (pipeline->batch ? batch_count(pipeline->batch) : 0);
@@ -498,6 +560,7 @@ void pipeline_counters(const struct pipeline *pipeline, struct pipeline_counters
 	*ret_counters = pipeline->counters;
 	flow_table_counters(pipeline->flows, &ret_counters->flows);
 	process_table_counters(pipeline->processes, &ret_counters->processes);
+	name_table_counters(pipeline->names, &ret_counters->names);
 	ret_counters->listeners = listener_table_count(pipeline->listeners);
 	ret_counters->listeners_refused = listener_table_refused(pipeline->listeners);
 }

@@ -9,6 +9,7 @@
 
 #include "daemon/writer.h"
 #include "flow/flow_table.h"
+#include "process/name_table.h"
 #include "process/process_table.h"
 #include "source/source.h"
 
@@ -18,6 +19,7 @@ struct pipeline_options {
 	size_t max_flows;
 	size_t max_processes;
 	size_t max_listeners;
+	size_t max_names;
 	int64_t active_timeout_ns;
 	int64_t idle_timeout_ns;
 	int64_t lost_timeout_ns;
@@ -30,12 +32,14 @@ struct pipeline_options {
 struct pipeline_counters {
 	struct flow_table_counters flows;
 	struct process_table_counters processes;
+	struct name_table_counters names;
 	size_t listeners;
 	uint64_t listeners_refused;
 	uint64_t process_events; /* exec, fork, exit and first socket acts */
 	uint64_t listener_events;
 	uint64_t lost[COVERAGE_COUNT]; /* by what was lost */
 	uint64_t snapshot_flows;       /* open flows that only the snapshot knew */
+	uint64_t nameless;             /* flows whose name found no memory */
 };
 
 /* Returns 0 or -ENOMEM. Events may come only after pipeline_connect. */
@@ -73,7 +77,7 @@ void pipeline_set_clock(struct pipeline *pipeline, int64_t now_ns, int64_t wall_
 /* The source has just told all that happened or was lost until pipeline_set_clock. */
 void pipeline_losses_read(struct pipeline *pipeline);
 
-/* Ends what timed out. Call about once a second, after pipeline_set_clock. */
+/* Ends what timed out, tells what is due. Call about once a second, after pipeline_set_clock. */
 void pipeline_expire(struct pipeline *pipeline);
 
 /* An interval in which something may have been missed. */

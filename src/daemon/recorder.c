@@ -32,6 +32,7 @@ int recorder_init(struct recorder *recorder, const struct config *config, enum f
 		.max_flows = config->max_flows,
 		.max_processes = config->max_processes,
 		.max_listeners = config->max_listeners,
+		.max_names = config->max_names,
 		.active_timeout_ns = config->active_timeout_ns,
 		.idle_timeout_ns = config->idle_timeout_ns,
 		.lost_timeout_ns = LOST_AFTER_SWEEPS * config->sweep_interval_ns +

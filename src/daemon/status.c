@@ -33,6 +33,20 @@ static void log_tables(const struct pipeline_counters *counters)
 		counters->listeners, (unsigned long long)counters->listeners_refused);
 }
 
+static void log_names(const struct pipeline_counters *counters)
+{
+	const struct name_table_counters *names = &counters->names;
+	uint64_t named = 0;
+
+	for (int i = 0; i < NAME_SOURCE_COUNT; i++)
+		named += names->named[i];
+	log_info("names: %llu seen, %llu of them new, %zu known, %llu forgotten, %llu without "
+		 "memory; records of flows: %llu named, %llu without memory",
+		(unsigned long long)names->evidence, (unsigned long long)names->added, names->count,
+		(unsigned long long)names->evicted, (unsigned long long)names->failed,
+		(unsigned long long)named, (unsigned long long)counters->nameless);
+}
+
 static void log_writer(
 	const struct writer_counters *writer, const struct pipeline_counters *counters)
 {
@@ -67,6 +81,7 @@ void status_log(const struct recorder *recorder)
 	writer_counters(recorder->writer, &writer);
 	log_source(&counters);
 	log_tables(&counters);
+	log_names(&counters);
 	log_writer(&writer, &counters);
 	log_store(&writer.store);
 }

@@ -18,7 +18,7 @@ BAD_OPTIONS = {
     "--sweep-interval": BAD_DURATIONS, "--reconcile-interval": (*BAD_DURATIONS, "10ms"),
     "--flush-interval": BAD_DURATIONS,
     "--max-flows": BAD_NUMBERS, "--max-processes": BAD_NUMBERS,
-    "--max-listeners": BAD_NUMBERS, "--max-peers": BAD_NUMBERS,
+    "--max-listeners": BAD_NUMBERS, "--max-names": BAD_NUMBERS, "--max-peers": BAD_NUMBERS,
     "--queue-memory": BAD_SIZES, "--ring-size": (*BAD_SIZES, "3M"),
     "--synchronous": ("", "off", "NORMAL"), "--log-level": ("", "loud"),
     "--source": ("", "EBPF", "pcap"),

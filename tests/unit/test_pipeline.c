@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -35,6 +36,7 @@ static void start(struct fixture *fixture, uint64_t queue_octets)
 		.max_flows = 1024,
 		.max_processes = 64,
 		.max_listeners = 16,
+		.max_names = 64,
 		.active_timeout_ns = (int64_t)60 * NS_PER_S,
 		.idle_timeout_ns = (int64_t)120 * NS_PER_S,
 		.lost_timeout_ns = (int64_t)90 * NS_PER_S,
@@ -210,6 +212,63 @@ static void open_flows_are_reported_and_stay_open_when_the_source_is_over(void *
 	history_temp_remove(&fixture.history);
 }
 
+static void tell_name(struct fixture *fixture, const struct flow_key *key, enum name_source source,
+	const char *name, int64_t time_us)
+{
+	struct name_evidence evidence = {
+		.time_us = time_us, .address = addr_from_v4("\xc0\x00\x02\x07"), .key = *key};
+
+	evidence.source = source;
+	evidence.ttl_s = source == NAME_SOURCE_DNS ? 60 : 0;
+	snprintf(evidence.name, sizeof(evidence.name), "%s", name);
+	snprintf(evidence.query, sizeof(evidence.query), "%s", name);
+	fixture->sink->name(fixture->sink->ctx, &evidence);
+}
+
+/* What a resolver's flow was, as the kernel tells it: after the answer. */
+static void tell_question(struct fixture *fixture, struct observation *question)
+{
+	*question = make_observation(fixture, OBSERVATION_END);
+	question->key.remote = addr_from_v4("\x7f\x00\x00\x35");
+	question->key.remote_port = 53;
+	question->key.protocol = 17;
+}
+
+static void flows_are_named_by_what_was_seen_before_their_batch_went(void **state)
+{
+	const int64_t time_us = INT64_C(1700000100000000);
+	struct fixture fixture;
+	struct observation said, asked, question;
+
+	(void)state;
+	start(&fixture, QUEUE_OCTETS);
+	tell_process(&fixture, CLIENT_PID, 0, "/bin/client");
+	said = make_observation(&fixture, OBSERVATION_END);
+	fixture.sink->observe(fixture.sink->ctx, &said);
+	said.key.socket_cookie = 0; /* as capture knows it */
+	tell_name(&fixture, &said.key, NAME_SOURCE_SNI, "said.example", time_us + 100);
+	tell_question(&fixture, &question);
+	tell_name(&fixture, &question.key, NAME_SOURCE_DNS, "asked.example", time_us);
+	asked = make_observation(&fixture, OBSERVATION_END);
+	asked.key.local_port = 40001;
+	asked.time_ns++;
+	fixture.sink->observe(fixture.sink->ctx, &asked);
+	fixture.sink->observe(fixture.sink->ctx, &question);
+	pipeline_expire(fixture.pipeline);
+	stop(&fixture);
+	assert_int_equal(number(&fixture, "SELECT count(*) FROM flows WHERE remote_port = 443"), 2);
+	assert_int_equal(number(&fixture, "SELECT count(*) FROM flows WHERE remote_name ="
+					  " 'said.example' AND name_source = 'sni'"),
+		1);
+	assert_int_equal(number(&fixture, "SELECT count(*) FROM flows WHERE remote_name ="
+					  " 'asked.example' AND name_source = 'dns'"),
+		1);
+	assert_int_equal(number(&fixture, "SELECT count(*) FROM names WHERE exe = '/bin/client'"
+					  " AND ip = '192.0.2.7' AND times = 1"),
+		2);
+	history_temp_remove(&fixture.history);
+}
+
 static void losses_become_intervals_since_the_last_reading(void **state)
 {
 	struct fixture fixture;
@@ -304,6 +363,7 @@ int main(void)
 		cmocka_unit_test(more_records_than_a_batch_holds_all_arrive),
 		cmocka_unit_test(listeners_tell_the_direction_and_are_stored),
 		cmocka_unit_test(open_flows_are_reported_and_stay_open_when_the_source_is_over),
+		cmocka_unit_test(flows_are_named_by_what_was_seen_before_their_batch_went),
 		cmocka_unit_test(losses_become_intervals_since_the_last_reading),
 		cmocka_unit_test(full_tables_are_told),
 		cmocka_unit_test(a_full_queue_loses_records_but_not_silently),
