@@ -27,8 +27,10 @@
 -- column remote: remote address and port [narrow]
 -- column remote_ip: remote address [wide]
 -- column remote_port: remote port [integer wide]
+-- column name: name of the remote host, and how it is known: see lastconn(1) [long narrow]
 -- column remote_name: name of the remote host as seen at the time [wide]
 -- column name_source: where the name is from [wide]
+-- column address_name: name of host that only evidence about the address tells [wide]
 -- column local_ip: local address [wide]
 -- column local_port: local port [integer wide]
 -- column octets_out "out": payload sent [octets]
@@ -62,15 +64,32 @@
 -- column source: what saw the flow [wide]
 
 WITH RECURSIVE
+--:host_name,host_suffix {
+wanted (id, name) AS MATERIALIZED (
+	SELECT id, name FROM name
+--:host_name	WHERE reversed = :host_name
+--:host_suffix	WHERE reversed > :host_suffix AND reversed < rtrim(:host_suffix, '.') || '/'
+),
+-- Hosts whose address had the name by evidence, for flows that began then and did not say a name
+-- themselves: from a second before the answer to a minute after its TTL, as in name_rule.c.
+loose (remote, name, from_us, until_us) AS MATERIALIZED (
+	SELECT r.id, w.name, e.first_us - 1000000, e.until_us + 60000000
+	FROM wanted AS w
+	CROSS JOIN name_evidence AS e ON e.id IN (SELECT id FROM name_evidence WHERE name = w.id
+		UNION SELECT id FROM name_evidence WHERE owner = w.id AND owner <> 0)
+	CROSS JOIN remote AS r ON r.address = e.address
+	WHERE r.name_source NOT IN ('sni', 'quic', 'http')
+	AND r.name NOT IN (SELECT id FROM wanted)
+	AND r.ip NOT GLOB '127.*' AND r.ip <> '::1'
+),
+--}
 remotes (id) AS MATERIALIZED (
 	SELECT NULL WHERE FALSE
 --:host_first	UNION SELECT id FROM remote WHERE address BETWEEN :host_first AND :host_last
 --:host_first		AND length(address) = length(:host_first)
---:host_name	UNION SELECT r.id FROM name AS n CROSS JOIN remote AS r ON r.name = n.id
---:host_name		WHERE n.reversed = :host_name AND r.name <> 0
---:host_suffix	UNION SELECT r.id FROM name AS n CROSS JOIN remote AS r ON r.name = n.id
---:host_suffix		WHERE n.reversed > :host_suffix AND n.reversed < rtrim(:host_suffix, '.') || '/'
---:host_suffix		AND r.name <> 0
+--:host_name,host_suffix	UNION SELECT r.id FROM wanted AS w CROSS JOIN remote AS r
+--:host_name,host_suffix		ON r.name = w.id WHERE r.name <> 0
+--:host_name,host_suffix	UNION SELECT remote FROM loose
 --:host_ips	UNION SELECT id FROM remote WHERE ip IN (SELECT value FROM json_each(:host_ips))
 ),
 actors (id) AS MATERIALIZED (
@@ -142,6 +161,9 @@ ended AS MATERIALIZED (
 --:host,exe,user,unit,container,pid	AND (+h.hour IN (SELECT hour FROM hours)
 --:host,exe,user,unit,container,pid		OR h.hour >= (SELECT settled_us / 3600000000 FROM rollup_state))
 --:host	AND f.remote IN (SELECT id FROM remotes)
+--:host_name,host_suffix	AND (f.remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
+--:host_name,host_suffix		FROM loose AS w WHERE w.remote = f.remote
+--:host_name,host_suffix		AND f.end_us - f.duration_us BETWEEN w.from_us AND w.until_us))
 --:exe,user,unit,container,pid	AND f.actor IN (SELECT id FROM actors)
 --:pid	AND h.hour >= (SELECT min(start_us) / 3600000000 FROM process WHERE pid = :pid)
 --:pid	AND f.process IN (SELECT id FROM process WHERE pid = :pid)
@@ -157,6 +179,9 @@ opened AS MATERIALIZED (
 --:since	AND f.seen_us >= :since
 --:until	AND f.start_us < :until
 --:host	AND f.remote IN (SELECT id FROM remotes)
+--:host_name,host_suffix	AND (f.remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
+--:host_name,host_suffix		FROM loose AS w WHERE w.remote = f.remote
+--:host_name,host_suffix		AND f.start_us BETWEEN w.from_us AND w.until_us))
 --:exe,user,unit,container,pid	AND f.actor IN (SELECT id FROM actors)
 --:pid	AND f.process IN (SELECT id FROM process WHERE pid = :pid)
 --:port	AND :port IN (f.remote_port, f.local_port)
@@ -188,8 +213,17 @@ SELECT
 	iif(instr(r.ip, ':'), '[' || r.ip || ']', r.ip) || ':' || f.remote_port AS remote,
 	r.ip AS remote_ip,
 	f.remote_port,
+--!host_name,host_suffix	n.name || ' (' || nullif(r.name_source, '') || ')' AS name,
+--:host_name,host_suffix	coalesce((SELECT w.name || ' (address)' FROM loose AS w
+--:host_name,host_suffix		WHERE w.remote = f.remote
+--:host_name,host_suffix		AND f.end_us - f.duration_us BETWEEN w.from_us AND w.until_us LIMIT 1),
+--:host_name,host_suffix		n.name || ' (' || nullif(r.name_source, '') || ')') AS name,
 	nullif(n.name, '') AS remote_name,
 	nullif(r.name_source, '') AS name_source,
+--!host_name,host_suffix	NULL AS address_name,
+--:host_name,host_suffix	(SELECT w.name FROM loose AS w WHERE w.remote = f.remote
+--:host_name,host_suffix		AND f.end_us - f.duration_us BETWEEN w.from_us AND w.until_us LIMIT 1)
+--:host_name,host_suffix		AS address_name,
 	l.ip AS local_ip,
 	f.local_port,
 	f.octets_out,

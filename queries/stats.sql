@@ -16,6 +16,7 @@
 -- column processes: program runs [integer]
 -- column programs: program files [integer]
 -- column remotes "hosts": remote hosts [integer]
+-- column names: names of hosts [integer]
 -- column contacts: pairs of program and host, port [integer]
 -- column contact_days "day rows": rows of the daily roll-up [integer]
 -- column listeners: listening sockets [integer]
@@ -49,7 +50,8 @@ SELECT
 	t.octets_in,
 	(SELECT count(*) FROM process) AS processes,
 	(SELECT count(*) FROM executable WHERE id <> 0) AS programs,
-	(SELECT count(*) FROM remote) AS remotes,
+	(SELECT count(DISTINCT address) FROM remote) AS remotes,
+	(SELECT count(*) FROM name WHERE id <> 0) AS names,
 	(SELECT count(*) FROM contact) AS contacts,
 	(SELECT count(*) FROM contact_day) AS contact_days,
 	(SELECT count(*) FROM listener) AS listeners,

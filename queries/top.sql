@@ -31,15 +31,32 @@
 
 WITH RECURSIVE
 --:host {
+--:host_name,host_suffix {
+wanted (id, name) AS MATERIALIZED (
+	SELECT id, name FROM name
+--:host_name	WHERE reversed = :host_name
+--:host_suffix	WHERE reversed > :host_suffix AND reversed < rtrim(:host_suffix, '.') || '/'
+),
+-- Hosts whose address had the name by evidence, for flows that began then and did not say a name
+-- themselves: from a second before the answer to a minute after its TTL, as in name_rule.c.
+loose (remote, name, from_us, until_us) AS MATERIALIZED (
+	SELECT r.id, w.name, e.first_us - 1000000, e.until_us + 60000000
+	FROM wanted AS w
+	CROSS JOIN name_evidence AS e ON e.id IN (SELECT id FROM name_evidence WHERE name = w.id
+		UNION SELECT id FROM name_evidence WHERE owner = w.id AND owner <> 0)
+	CROSS JOIN remote AS r ON r.address = e.address
+	WHERE r.name_source NOT IN ('sni', 'quic', 'http')
+	AND r.name NOT IN (SELECT id FROM wanted)
+	AND r.ip NOT GLOB '127.*' AND r.ip <> '::1'
+),
+--}
 remotes (id) AS MATERIALIZED (
 	SELECT NULL WHERE FALSE
 --:host_first	UNION SELECT id FROM remote WHERE address BETWEEN :host_first AND :host_last
 --:host_first		AND length(address) = length(:host_first)
---:host_name	UNION SELECT r.id FROM name AS n CROSS JOIN remote AS r ON r.name = n.id
---:host_name		WHERE n.reversed = :host_name AND r.name <> 0
---:host_suffix	UNION SELECT r.id FROM name AS n CROSS JOIN remote AS r ON r.name = n.id
---:host_suffix		WHERE n.reversed > :host_suffix AND n.reversed < rtrim(:host_suffix, '.') || '/'
---:host_suffix		AND r.name <> 0
+--:host_name,host_suffix	UNION SELECT r.id FROM wanted AS w CROSS JOIN remote AS r
+--:host_name,host_suffix		ON r.name = w.id WHERE r.name <> 0
+--:host_name,host_suffix	UNION SELECT remote FROM loose
 --:host_ips	UNION SELECT id FROM remote WHERE ip IN (SELECT value FROM json_each(:host_ips))
 ),
 -- A few remotes are sought day by day between their first and last contact; many are read through.
@@ -95,15 +112,21 @@ days AS NOT MATERIALIZED (
 --:host	WHERE NOT w.yes AND d.remote IN (SELECT id FROM remotes)
 --:since	AND d.day >= :since / 86400000000
 ),
---!since,until,pid fitting AS NOT MATERIALIZED (
---:since,until,pid fitting AS MATERIALIZED (
+--!since,until,pid,host_name,host_suffix fitting AS NOT MATERIALIZED (
+--:since,until,pid,host_name,host_suffix fitting AS MATERIALIZED (
 	SELECT *, TRUE
 --:since	AND (first_us >= :since OR day * 86400000000 >= :since)
 --:until	AND last_us < :until
 --:pid	AND FALSE
+--:host_name,host_suffix	AND (remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
+--:host_name,host_suffix		FROM loose AS w WHERE w.remote = days.remote
+--:host_name,host_suffix		AND w.from_us <= first_us AND last_us <= w.until_us))
 		AS whole                -- no flow of this row is to be left out
 	FROM days
 	WHERE TRUE
+--:host_name,host_suffix	AND (remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
+--:host_name,host_suffix		FROM loose AS w WHERE w.remote = days.remote
+--:host_name,host_suffix		AND w.from_us <= last_us AND first_us <= w.until_us))
 --:since	AND last_us >= :since
 --:until	AND first_us < :until
 --:exe,user,unit,container,pid	AND actor IN (SELECT id FROM actors)
@@ -111,7 +134,7 @@ days AS NOT MATERIALIZED (
 --:port	AND port = :port
 --:direction	AND direction = iif(:direction = 'out', 1, 2)
 ),
---:since,until,pid {
+--:since,until,pid,host_name,host_suffix {
 hours (hour) AS MATERIALIZED (
 	SELECT DISTINCT d.day * 24 + b.n
 	FROM (SELECT DISTINCT day, hours FROM fitting WHERE NOT whole) AS d
@@ -124,7 +147,7 @@ parts (remote, actor, protocol_id, port, direction, flows, failed, open, octets_
 		first_us, last_us
 	FROM fitting
 	WHERE whole
---:since,until,pid {
+--:since,until,pid,host_name,host_suffix {
 	UNION ALL
 	SELECT f.remote, f.actor, k.protocol_id,
 		CASE k.direction WHEN 'out' THEN f.remote_port WHEN 'in' THEN f.local_port
@@ -144,6 +167,9 @@ parts (remote, actor, protocol_id, port, direction, flows, failed, open, octets_
 --:until	AND h.hour * 3600000000 - h.max_duration_us < :until
 --:until	AND f.end_us - f.duration_us < :until
 --:host	AND f.remote IN (SELECT id FROM remotes)
+--:host_name,host_suffix	AND (f.remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
+--:host_name,host_suffix		FROM loose AS w WHERE w.remote = f.remote
+--:host_name,host_suffix		AND f.end_us - f.duration_us BETWEEN w.from_us AND w.until_us))
 --!pid {
 	AND +f.end_us <= (SELECT settled_us FROM rollup_state)
 	AND (h.hour / 24, f.remote, f.actor, k.protocol_id, service_port, s.id) IN (
@@ -165,6 +191,9 @@ parts (remote, actor, protocol_id, port, direction, flows, failed, open, octets_
 	FROM contact_tail
 	WHERE TRUE
 --:host	AND remote IN (SELECT id FROM remotes)
+--:host_name,host_suffix	AND (contact_tail.remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
+--:host_name,host_suffix		FROM loose AS w WHERE w.remote = contact_tail.remote
+--:host_name,host_suffix		AND first_us BETWEEN w.from_us AND w.until_us))
 --:since	AND last_us >= :since
 --:until	AND first_us < :until
 --:exe,user,unit,container	AND actor IN (SELECT id FROM actors)
@@ -183,6 +212,9 @@ parts (remote, actor, protocol_id, port, direction, flows, failed, open, octets_
 	CROSS JOIN directions AS s ON s.name = k.direction
 	WHERE TRUE
 --:host	AND f.remote IN (SELECT id FROM remotes)
+--:host_name,host_suffix	AND (f.remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
+--:host_name,host_suffix		FROM loose AS w WHERE w.remote = f.remote
+--:host_name,host_suffix		AND f.start_us BETWEEN w.from_us AND w.until_us))
 --:since	AND f.seen_us >= :since
 --:until	AND f.start_us < :until
 --:exe,user,unit,container,pid	AND f.actor IN (SELECT id FROM actors)
@@ -191,11 +223,18 @@ parts (remote, actor, protocol_id, port, direction, flows, failed, open, octets_
 --:port	AND service_port = :port
 --:direction	AND k.direction = :direction
 ),
+-- A host with names has several rows of remote, one for each name and way to know it: the first with
+-- its name, and the first of its address, stand for all.
+hosts (id, named, first) AS MATERIALIZED (
+	SELECT id, min(id) OVER (PARTITION BY address, name), min(id) OVER (PARTITION BY address)
+	FROM remote
+	WHERE address IN (SELECT address FROM remote WHERE name <> 0)
+),
 sums AS (
 	SELECT
 		CASE :by
 			WHEN 'exe' THEN a.exe
-			WHEN 'host' THEN p.remote
+			WHEN 'host' THEN coalesce(h.named, p.remote)
 			WHEN 'user' THEN a.uid
 			WHEN 'unit' THEN (SELECT first FROM units WHERE id = a.unit)
 			WHEN 'port' THEN (p.direction << 24) | (p.protocol_id << 16) | p.port
@@ -203,10 +242,11 @@ sums AS (
 		END AS key,
 		sum(p.flows) AS flows, sum(p.failed) AS failed, sum(p.open) AS open,
 		sum(p.octets_out) AS octets_out, sum(p.octets_in) AS octets_in,
-		count(DISTINCT p.remote) AS hosts,
+		count(DISTINCT coalesce(h.first, p.remote)) AS hosts,
 		min(p.first_us) AS first_us, max(p.last_us) AS last_us
 	FROM parts AS p
 	CROSS JOIN actors AS a ON a.id = p.actor
+	LEFT JOIN hosts AS h ON h.id = p.remote
 	GROUP BY key
 	ORDER BY sum(p.octets_out) + sum(p.octets_in) DESC, sum(p.flows) DESC
 	LIMIT :limit

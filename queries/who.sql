@@ -29,21 +29,39 @@
 -- column last_time "last": end or last sighting of the last one [time_us]
 -- column services: direction, protocol and port of the service, the busiest first [list]
 -- column hosts: different remote addresses [integer]
+-- column names: names of the hosts, the newest first, and how they are known: see lastconn(1) [long_list]
 -- column parents: programs that started it [long_list]
 -- column units: systemd units, those of users as user@UID.service/UNIT [list wide]
 -- column containers: their ids or names [list wide]
 -- column known "how known": how the processes were found [list]
 
 WITH RECURSIVE
+--:host_name,host_suffix {
+wanted (id, name) AS MATERIALIZED (
+	SELECT id, name FROM name
+--:host_name	WHERE reversed = :host_name
+--:host_suffix	WHERE reversed > :host_suffix AND reversed < rtrim(:host_suffix, '.') || '/'
+),
+-- Hosts whose address had the name by evidence, for flows that began then and did not say a name
+-- themselves: from a second before the answer to a minute after its TTL, as in name_rule.c.
+loose (remote, name, from_us, until_us) AS MATERIALIZED (
+	SELECT r.id, w.name, e.first_us - 1000000, e.until_us + 60000000
+	FROM wanted AS w
+	CROSS JOIN name_evidence AS e ON e.id IN (SELECT id FROM name_evidence WHERE name = w.id
+		UNION SELECT id FROM name_evidence WHERE owner = w.id AND owner <> 0)
+	CROSS JOIN remote AS r ON r.address = e.address
+	WHERE r.name_source NOT IN ('sni', 'quic', 'http')
+	AND r.name NOT IN (SELECT id FROM wanted)
+	AND r.ip NOT GLOB '127.*' AND r.ip <> '::1'
+),
+--}
 remotes (id) AS MATERIALIZED (
 	SELECT NULL WHERE FALSE
 --:host_first	UNION SELECT id FROM remote WHERE address BETWEEN :host_first AND :host_last
 --:host_first		AND length(address) = length(:host_first)
---:host_name	UNION SELECT r.id FROM name AS n CROSS JOIN remote AS r ON r.name = n.id
---:host_name		WHERE n.reversed = :host_name AND r.name <> 0
---:host_suffix	UNION SELECT r.id FROM name AS n CROSS JOIN remote AS r ON r.name = n.id
---:host_suffix		WHERE n.reversed > :host_suffix AND n.reversed < rtrim(:host_suffix, '.') || '/'
---:host_suffix		AND r.name <> 0
+--:host_name,host_suffix	UNION SELECT r.id FROM wanted AS w CROSS JOIN remote AS r
+--:host_name,host_suffix		ON r.name = w.id WHERE r.name <> 0
+--:host_name,host_suffix	UNION SELECT remote FROM loose
 --:host_ips	UNION SELECT id FROM remote WHERE ip IN (SELECT value FROM json_each(:host_ips))
 ),
 --:exe,user,unit,container,pid {
@@ -87,15 +105,21 @@ days AS NOT MATERIALIZED (
 	WHERE NOT w.yes AND d.remote IN (SELECT id FROM remotes)
 --:since	AND d.day >= :since / 86400000000
 ),
---!since,until,pid fitting AS NOT MATERIALIZED (
---:since,until,pid fitting AS MATERIALIZED (
+--!since,until,pid,host_name,host_suffix fitting AS NOT MATERIALIZED (
+--:since,until,pid,host_name,host_suffix fitting AS MATERIALIZED (
 	SELECT *, TRUE
 --:since	AND (first_us >= :since OR day * 86400000000 >= :since)
 --:until	AND last_us < :until
 --:pid	AND FALSE
+--:host_name,host_suffix	AND (remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
+--:host_name,host_suffix		FROM loose AS w WHERE w.remote = days.remote
+--:host_name,host_suffix		AND w.from_us <= first_us AND last_us <= w.until_us))
 		AS whole                -- no flow of this row is to be left out
 	FROM days
 	WHERE TRUE
+--:host_name,host_suffix	AND (remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
+--:host_name,host_suffix		FROM loose AS w WHERE w.remote = days.remote
+--:host_name,host_suffix		AND w.from_us <= last_us AND first_us <= w.until_us))
 --:since	AND last_us >= :since
 --:until	AND first_us < :until
 --:exe,user,unit,container,pid	AND actor IN (SELECT id FROM actors)
@@ -103,7 +127,7 @@ days AS NOT MATERIALIZED (
 --:port	AND port = :port
 --:direction	AND direction = iif(:direction = 'out', 1, 2)
 ),
---:since,until,pid {
+--:since,until,pid,host_name,host_suffix {
 hours (hour) AS MATERIALIZED (
 	SELECT DISTINCT d.day * 24 + b.n
 	FROM (SELECT DISTINCT day, hours FROM fitting WHERE NOT whole) AS d
@@ -123,6 +147,9 @@ singles (remote, actor, protocol_id, port, direction, flows, failed, open, octet
 	CROSS JOIN methods AS m ON m.name = k.method
 	CROSS JOIN directions AS s ON s.name = k.direction
 	WHERE f.remote IN (SELECT id FROM remotes)
+--:host_name,host_suffix	AND (f.remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
+--:host_name,host_suffix		FROM loose AS w WHERE w.remote = f.remote
+--:host_name,host_suffix		AND f.start_us BETWEEN w.from_us AND w.until_us))
 --:since	AND f.seen_us >= :since
 --:until	AND f.start_us < :until
 --:exe,user,unit,container,pid	AND f.actor IN (SELECT id FROM actors)
@@ -130,7 +157,7 @@ singles (remote, actor, protocol_id, port, direction, flows, failed, open, octet
 --:proto	AND k.protocol_id = :proto
 --:port	AND service_port = :port
 --:direction	AND k.direction = :direction
---:since,until,pid {
+--:since,until,pid,host_name,host_suffix {
 	UNION ALL
 	SELECT f.remote, f.actor, k.protocol_id,
 		CASE k.direction WHEN 'out' THEN f.remote_port WHEN 'in' THEN f.local_port
@@ -151,6 +178,9 @@ singles (remote, actor, protocol_id, port, direction, flows, failed, open, octet
 --:until	AND h.hour * 3600000000 - h.max_duration_us < :until
 --:until	AND f.end_us - f.duration_us < :until
 	AND f.remote IN (SELECT id FROM remotes)
+--:host_name,host_suffix	AND (f.remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
+--:host_name,host_suffix		FROM loose AS w WHERE w.remote = f.remote
+--:host_name,host_suffix		AND f.end_us - f.duration_us BETWEEN w.from_us AND w.until_us))
 --!pid {
 	AND +f.end_us <= (SELECT settled_us FROM rollup_state)
 	AND (h.hour / 24, f.remote, f.actor, k.protocol_id, service_port, s.id) IN (
@@ -171,6 +201,9 @@ singles (remote, actor, protocol_id, port, direction, flows, failed, open, octet
 		first_us, last_us, methods
 	FROM contact_tail
 	WHERE remote IN (SELECT id FROM remotes)
+--:host_name,host_suffix	AND (contact_tail.remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
+--:host_name,host_suffix		FROM loose AS w WHERE w.remote = contact_tail.remote
+--:host_name,host_suffix		AND first_us BETWEEN w.from_us AND w.until_us))
 --:since	AND last_us >= :since
 --:until	AND first_us < :until
 --:exe,user,unit,container	AND actor IN (SELECT id FROM actors)
@@ -250,6 +283,31 @@ hosts (exe, hosts) AS (
 	)
 	GROUP BY exe
 ),
+labels (remote, text) AS MATERIALIZED (
+	SELECT s.remote, n.name || ' (' || r.name_source || ')'
+	FROM (SELECT DISTINCT remote FROM sums) AS s
+	CROSS JOIN remote AS r ON r.id = s.remote
+	CROSS JOIN name AS n ON n.id = r.name
+	WHERE r.name <> 0
+--:host_name,host_suffix	UNION SELECT remote, name || ' (address)' FROM loose
+),
+called (exe, texts) AS (
+	SELECT exe, json_group_array(iif(place <= 8, text, (places - 8) || ' more'))
+	FROM (
+		SELECT exe, text, row_number() OVER (PARTITION BY exe ORDER BY last_us DESC, text)
+			AS place, count(*) OVER (PARTITION BY exe) AS places
+		FROM (
+			SELECT p.exe, l.text, max(s.last_us) AS last_us
+			FROM sums AS s
+			CROSS JOIN programs AS p ON p.actor = s.actor
+			JOIN labels AS l ON l.remote = s.remote
+			GROUP BY p.exe, l.text
+		)
+		ORDER BY exe, place
+	)
+	WHERE place <= 9
+	GROUP BY exe
+),
 who AS (
 	SELECT p.exe,
 		sum(s.flows) AS flows, sum(s.failed) AS failed, sum(s.open) AS open,
@@ -272,6 +330,7 @@ SELECT
 	w.last_us AS last_time,
 	s.texts AS services,
 	h.hosts,
+	c.texts AS names,
 	p.parents,
 	p.units,
 	p.containers,
@@ -281,5 +340,6 @@ CROSS JOIN executable AS e ON e.id = w.exe
 LEFT JOIN people AS p ON p.exe = w.exe
 LEFT JOIN services AS s ON s.exe = w.exe
 LEFT JOIN hosts AS h ON h.exe = w.exe
+LEFT JOIN called AS c ON c.exe = w.exe
 ORDER BY w.last_us DESC
 LIMIT :limit

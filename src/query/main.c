@@ -20,6 +20,8 @@ const struct command commands[] = {
 		command_built_in},
 	{"listen", "", "Who listened where, since when, and how many reached it", NULL, NULL,
 		command_built_in},
+	{"names", "HOST", "What is known of a name or an address, and from where", "host", NULL,
+		command_built_in},
 	{"coverage", "", "What could have been missed, and when", NULL, NULL, command_built_in},
 	{"tail", "", "Follow: flows as they end and as they open", NULL, NULL, command_tail},
 	{"stats", "", "Size, rows, span and rates of the history", NULL, NULL, command_built_in},

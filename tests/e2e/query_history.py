@@ -93,15 +93,27 @@ class History:
         return self.row("remote", address=ipaddress.ip_address(ip).packed, ip=ip, name=name_id,
                         name_source=source or ("dns" if name else ""))
 
+    def evidence(self, name, ip, first_us, last_us=None, source="dns", process=None, owner=None,
+                 ttl=60, times=1, **more):
+        """Row of name_evidence."""
+        last_us = last_us or first_us
+        ids = [self.row("name", name=text, reversed=".".join(reversed(text.split("."))))
+               if text else 0 for text in (name, owner)]
+        self.insert("name_evidence", name=ids[0], owner=ids[1], ip=ip or "",
+                    address=ipaddress.ip_address(ip).packed if ip else b"", source=source,
+                    process=process, first_us=first_us, last_us=last_us,
+                    until_us=last_us + ttl * SECOND, times=times, ttl_s=ttl,
+                    **{"ech": 0, "alpn": "", **more})
+
     def local(self, ip):
         return self.row("local", address=ipaddress.ip_address(ip).packed, ip=ip, netns=1)
 
     def columns(self, process, remote, protocol, direction, outcome, method, remote_port,
-                local_port, octets, name, local, opener):
+                local_port, octets, name, local, opener, name_source):
         """What flow and open_flow have in common."""
         return {
             "actor": self.ids[("actor of", process)] if process else 0, "process": process,
-            "opener": opener, "remote": self.remote(remote, name), "local": self.local(local),
+            "opener": opener, "remote": self.remote(remote, name, name_source), "local": self.local(local),
             "remote_port": remote_port, "local_port": local_port,
             "kind": self.row("kind", protocol_id=PROTOCOLS[protocol], protocol=protocol,
                              direction=direction, outcome=outcome, error=0, method=method,
@@ -111,9 +123,9 @@ class History:
 
     def flow(self, process, remote, start_us, end_us, protocol="tcp", direction="out",
              outcome="closed", method="exact", remote_port=443, local_port=40000,
-             octets=(100, 2000), name=None, local="192.0.2.10", opener=None):
+             octets=(100, 2000), name=None, local="192.0.2.10", opener=None, name_source=""):
         values = self.columns(process, remote, protocol, direction, outcome, method, remote_port,
-                              local_port, octets, name, local, opener)
+                              local_port, octets, name, local, opener, name_source)
         while self.db.execute("SELECT 1 FROM flow WHERE end_us = ?", (end_us,)).fetchone():
             end_us += 1
         self.insert("flow", end_us=end_us, duration_us=end_us - start_us, **values)
@@ -151,9 +163,9 @@ class History:
 
     def open_flow(self, process, remote, start_us, seen_us, protocol="tcp", direction="out",
                   method="exact", remote_port=443, local_port=40000, octets=(10, 20), name=None,
-                  local="192.0.2.10", opener=None):
+                  local="192.0.2.10", opener=None, name_source=""):
         values = self.columns(process, remote, protocol, direction, "open", method, remote_port,
-                              local_port, octets, name, local, opener)
+                              local_port, octets, name, local, opener, name_source)
         self.serial += 1
         self.insert("open_flow", run=self.run, serial=self.serial, start_us=start_us,
                     seen_us=seen_us, **values)
