@@ -204,13 +204,14 @@ static int open_all(struct reading *reading)
 static void say_result(struct reading *reading, const struct store_counters *stored)
 {
 	struct source_pcap_counters counters;
-	char skipped[160];
+	char skipped[192];
 
 	source_pcap_counters(reading->source, &counters);
 	snprintf(skipped, sizeof(skipped),
 		"skipped: %" PRIu64 " truncated, %" PRIu64 " malformed, %" PRIu64
-		" unsupported, %" PRIu64 " not IP",
-		counters.truncated, counters.malformed, counters.unsupported, counters.not_ip);
+		" unsupported, %" PRIu64 " ARP, %" PRIu64 " not IP",
+		counters.truncated, counters.malformed, counters.unsupported, counters.arp,
+		counters.not_ip);
 	if (reading->damage.text[0])
 		log_error("%s; %" PRIu64 " flows recorded up to there (%s)", reading->damage.text,
 			stored->flows, skipped);

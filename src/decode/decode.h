@@ -1,11 +1,12 @@
 /* From a captured frame to ports and octets of payload. Pure; reads strangers' octets.
  *
- * Read: Ethernet with VLAN tags, Linux cooked v1 and v2, raw IP, BSD null and loop; IPv4 with
- * options, IPv6 with extension headers; TCP, UDP, UDP-Lite, SCTP, and any other protocol without
- * ports. Octets are those of the transport protocol's payload, of a protocol without ports (ICMP
- * too) those of the IP payload; they come from the IP header, never from what was captured, so a
- * short snapshot length does no harm. Only where the IP header has a length of 0 (a large segment
- * caught before the device split it) the length of the frame counts. */
+ * Read: Ethernet with VLAN tags or LLC, Linux cooked v1 and v2, raw IP, BSD null and loop, PPP; in
+ * them PPPoE sessions and MPLS; IPv4 with options, IPv6 with extension headers; TCP, UDP, UDP-Lite,
+ * SCTP, and any other protocol without ports. Octets are those of the transport protocol's payload,
+ * of a protocol without ports (ICMP too) those of the IP payload; they come from the IP header,
+ * never from what was captured, so a short snapshot length does no harm. Only where the IP header
+ * has a length of 0 (a large segment caught before the device split it) the length of the frame
+ * counts. */
 #ifndef LASTCONN_DECODE_DECODE_H
 #define LASTCONN_DECODE_DECODE_H
 
@@ -20,7 +21,8 @@ enum decode_result {
 	DECODE_TRUNCATED,   /* not enough was captured */
 	DECODE_MALFORMED,   /* contradicts its own lengths */
 	DECODE_UNSUPPORTED, /* may carry IP in a way that we do not read */
-	DECODE_NOT_IP,      /* ARP and the like */
+	DECODE_ARP,         /* or RARP */
+	DECODE_NOT_IP,      /* LLDP, spanning tree and the like */
 	DECODE_RESULTS,
 };
 

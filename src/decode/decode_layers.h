@@ -22,6 +22,14 @@ static inline enum decode_result decode_short(const struct cursor *cursor, size_
 enum decode_result decode_link(struct cursor *cursor, int link_type, struct decode_packet *packet,
 	uint16_t *ret_ethertype);
 
+/* What is behind an Ethernet header, an ethertype, a PPP or a PPPoE header; of the last two
+ * *ret_ethertype may be any, to be given to decode_ethertype. */
+enum decode_result decode_ethernet(struct cursor *cursor, uint16_t *ret_ethertype);
+enum decode_result decode_ethertype(
+	struct cursor *cursor, uint16_t ethertype, uint16_t *ret_ethertype);
+enum decode_result decode_ppp(struct cursor *cursor, uint16_t *ret_ethertype);
+enum decode_result decode_pppoe(struct cursor *cursor, uint16_t *ret_ethertype);
+
 /* Sets addresses, protocol and fragment. */
 enum decode_result decode_ip(
 	struct cursor *cursor, uint16_t ethertype, struct decode_packet *packet);

@@ -1,11 +1,15 @@
-/* Link layers of www.tcpdump.org/linktypes.html. Limit: four VLAN tags. */
+/* Link layers of www.tcpdump.org/linktypes.html. What may stand between them and IP is read by
+ * decode_ethertype.c. */
 #include "decode/decode_layers.h"
 
 enum link_type {
 	LINK_NULL = 0,
 	LINK_ETHERNET = 1,
+	LINK_PPP = 9,
 	LINK_RAW_LINUX = 12, /* DLT_RAW, as libpcap numbers it on Linux and elsewhere */
 	LINK_RAW_OPENBSD = 14,
+	LINK_PPP_HDLC = 50,
+	LINK_PPPOE = 51,
 	LINK_RAW = 101,
 	LINK_LOOP = 108,
 	LINK_SLL = 113,
@@ -14,8 +18,6 @@ enum link_type {
 	LINK_SLL2 = 276,
 };
 
-enum { VLAN_TAGS_MAX = 4 };
-
 enum { ARPHRD_LOOPBACK = 772, ARPHRD_NETLINK = 824 };
 
 bool decode_link_type_supported(int link_type)
@@ -23,8 +25,11 @@ bool decode_link_type_supported(int link_type)
 	switch (link_type) {
 	case LINK_NULL:
 	case LINK_ETHERNET:
+	case LINK_PPP:
 	case LINK_RAW_LINUX:
 	case LINK_RAW_OPENBSD:
+	case LINK_PPP_HDLC:
+	case LINK_PPPOE:
 	case LINK_RAW:
 	case LINK_LOOP:
 	case LINK_SLL:
@@ -35,48 +40,6 @@ bool decode_link_type_supported(int link_type)
 	default:
 		return false;
 	}
-}
-
-static bool is_vlan_tag(uint16_t ethertype)
-{
-	return ethertype == 0x8100 || ethertype == 0x88a8 || ethertype == 0x9100 ||
-	       ethertype == 0x9200;
-}
-
-/* MPLS, PPPoE session, MACsec, B-tags: IP may be within. */
-static bool may_carry_ip(uint16_t ethertype)
-{
-	return ethertype == 0x8847 || ethertype == 0x8848 || ethertype == 0x8864 ||
-	       ethertype == 0x88e5 || ethertype == 0x88e7;
-}
-
-static enum decode_result skip_vlan_tags(
-	struct cursor *cursor, uint16_t ethertype, uint16_t *ret_ethertype)
-{
-	for (int tags = 0; is_vlan_tag(ethertype); tags++) {
-		const uint8_t *tag = cursor_take(cursor, 4);
-
-		if (tags == VLAN_TAGS_MAX)
-			return DECODE_UNSUPPORTED;
-		if (!tag)
-			return decode_short(cursor, 4);
-		ethertype = cursor_be16(tag + 2);
-	}
-	if (may_carry_ip(ethertype))
-		return DECODE_UNSUPPORTED;
-	if (ethertype != DECODE_ETHERTYPE_IPV4 && ethertype != DECODE_ETHERTYPE_IPV6)
-		return DECODE_NOT_IP;
-	*ret_ethertype = ethertype;
-	return DECODE_OK;
-}
-
-static enum decode_result decode_ethernet(struct cursor *cursor, uint16_t *ret_ethertype)
-{
-	const uint8_t *header = cursor_take(cursor, 14);
-
-	if (!header)
-		return decode_short(cursor, 14);
-	return skip_vlan_tags(cursor, cursor_be16(header + 12), ret_ethertype);
 }
 
 /* On a loopback device each packet shows as received: that tells nothing. */
@@ -103,7 +66,7 @@ static enum decode_result decode_cooked(struct cursor *cursor, uint16_t device_t
 	if (device_type == ARPHRD_NETLINK)
 		return DECODE_NOT_IP;
 	packet->sender = cooked_sender(packet_type, device_type);
-	return skip_vlan_tags(cursor, protocol, ret_ethertype);
+	return decode_ethertype(cursor, protocol, ret_ethertype);
 }
 
 static enum decode_result decode_sll(
@@ -154,12 +117,27 @@ static enum decode_result decode_null(struct cursor *cursor, uint16_t *ret_ether
 	}
 }
 
+/* PPP within may hold labels. */
+static enum decode_result decode_point_to_point(
+	struct cursor *cursor, int link_type, uint16_t *ret_ethertype)
+{
+	uint16_t ethertype;
+	enum decode_result result = link_type == LINK_PPPOE ? decode_pppoe(cursor, &ethertype)
+							    : decode_ppp(cursor, &ethertype);
+
+	return result == DECODE_OK ? decode_ethertype(cursor, ethertype, ret_ethertype) : result;
+}
+
 enum decode_result decode_link(
 	struct cursor *cursor, int link_type, struct decode_packet *packet, uint16_t *ret_ethertype)
 {
 	switch (link_type) {
 	case LINK_ETHERNET:
 		return decode_ethernet(cursor, ret_ethertype);
+	case LINK_PPP:
+	case LINK_PPP_HDLC:
+	case LINK_PPPOE:
+		return decode_point_to_point(cursor, link_type, ret_ethertype);
 	case LINK_SLL:
 		return decode_sll(cursor, packet, ret_ethertype);
 	case LINK_SLL2:

@@ -323,6 +323,7 @@ void source_pcap_counters(
 	ret_counters->truncated = results[DECODE_TRUNCATED];
 	ret_counters->malformed = results[DECODE_MALFORMED];
 	ret_counters->unsupported = results[DECODE_UNSUPPORTED];
+	ret_counters->arp = results[DECODE_ARP];
 	ret_counters->not_ip = results[DECODE_NOT_IP];
 	ret_counters->processes_refused = source->observer.owners.refused;
 	if (source->observer.dissect)

@@ -31,7 +31,8 @@ struct source_pcap_counters {
 	uint64_t malformed;         /* contradicts its own lengths */
 	uint64_t unsupported;       /* link type, network protocol or extension that we do not read,
 				     * or a fragment without its first one */
-	uint64_t not_ip;            /* ARP and the like */
+	uint64_t arp;               /* and RARP */
+	uint64_t not_ip;            /* LLDP, spanning tree and the like */
 	uint64_t processes_refused; /* process blocks beyond those remembered */
 	uint64_t evicted;           /* conversations whose orientation was forgotten: table full */
 	uint64_t file_octets;       /* read so far, for progress */

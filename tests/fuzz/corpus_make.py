@@ -13,7 +13,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import capture_make as make  # noqa: E402
 from capture_make import ACK, FIN, RST, SYN, Talk  # noqa: E402
 
-LINKS = (1, 0, 12, 101, 108, 113, 228, 229, 276, 105)  # as in fuzz_decode.c
+LINKS = (1, 0, 12, 101, 108, 113, 228, 229, 276, 105, 9, 50, 51)  # as in fuzz_decode.c
 A, B, A6, B6 = "192.0.2.1", "198.51.100.7", "2001:db8::1", "2001:db8::2"
 
 
@@ -69,6 +69,14 @@ def seeds():
     four = make.ip4(A, B, make.UDP, make.udp(5000, 9, b"abc"))
     yield "ethernet", seed(1, [(0, make.ethernet(four), 3)])
     yield "vlan", seed(1, [(0, make.ethernet(four, tags=[(0x88A8, 7), (0x8100, 9)]))])
+    yield "snap", seed(1, [(0, make.ethernet(b"\xaa\xaa\3\0\0\0\x08\0" + four, kind=39))])
+    yield "pppoe", seed(1, [(0, make.ethernet(make.pppoe(four), tags=[(0x8100, 7)],
+                                              kind=0x8864))])
+    yield "mpls", seed(1, [(0, make.ethernet(make.mpls(four, 16, 17), kind=0x8847))])
+    yield "ppp", seed(9, [(0, make.ppp(make.ip6(A6, B6, make.UDP, make.udp(5000, 9, b"abc"))))])
+    yield "ppp_hdlc", seed(50, [(0, b"\xff\3" + make.ppp(four))])
+    yield "ppp_session", seed(51, [(0, make.pppoe(four))])
+    yield "arp", seed(1, [(0, make.ethernet(b"\0\1\x08\0\6\4\0\1" + bytes(20), kind=0x806))])
     yield "null", seed(0, [(0, make.null(four))])
     yield "loop", seed(108, [(0, make.null(four, ">"))])
     yield "sll", seed(113, [(0, make.sll(four, 4)), (11, make.sll(four, 0, 772))])

@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { HEADER = 4, MAX_FLOWS = 8, MAX_CONVERSATIONS = 4 };
 
-static const int link_types[] = {1, 0, 12, 101, 108, 113, 228, 229, 276, 105};
+static const int link_types[] = {1, 0, 12, 101, 108, 113, 228, 229, 276, 105, 9, 50, 51};
 
 struct run {
 	struct packet_observer observer;

@@ -9,6 +9,7 @@ FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 ETHERNET, NULL, RAW, LOOP, SLL, SLL2 = 1, 0, 101, 108, 113, 276
 PKTAP, USER2 = 258, 149
 IN, OUT = 1, 2  # of PKTAP's flags and of those of pcapng packets
+PPP, PPP_HDLC, PPPOE = 9, 50, 51
 TCP, UDP, ICMP, ICMP6, SCTP = 6, 17, 1, 58, 132
 START = 1700000000  # seconds; time of a packet is in microseconds after it
 
@@ -57,6 +58,19 @@ def ethernet(packet, tags=(), kind=None, pad=True):
         frame += struct.pack("!HH", tag, number)
     frame += struct.pack("!H", ethertype(packet) if kind is None else kind) + packet
     return frame.ljust(60, b"\xee") if pad else frame
+
+
+def ppp(packet):
+    return struct.pack("!H", 0x0021 if packet[0] >> 4 == 4 else 0x0057) + packet
+
+
+def pppoe(packet):
+    return struct.pack("!BBHH", 0x11, 0, 7, 2 + len(packet)) + ppp(packet)
+
+
+def mpls(packet, *labels):
+    stack = [label << 12 | (i == len(labels) - 1) << 8 | 64 for i, label in enumerate(labels)]
+    return struct.pack(f"!{len(stack)}I", *stack) + packet
 
 
 def sll(packet, packet_type, device=1):

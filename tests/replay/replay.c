@@ -194,10 +194,10 @@ static void print_counters(const struct replay *replay, const struct source_pcap
 			(unsigned long long)counters.names.evicted);
 		return;
 	}
-	printf("packets=%llu truncated=%llu malformed=%llu unsupported=%llu not_ip=%llu\n",
+	printf("packets=%llu truncated=%llu malformed=%llu unsupported=%llu arp=%llu not_ip=%llu\n",
 		(unsigned long long)counters.packets, (unsigned long long)counters.truncated,
 		(unsigned long long)counters.malformed, (unsigned long long)counters.unsupported,
-		(unsigned long long)counters.not_ip);
+		(unsigned long long)counters.arp, (unsigned long long)counters.not_ip);
 }
 
 static int read_all(struct replay *replay, struct source_pcap *source)

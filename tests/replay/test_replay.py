@@ -228,6 +228,14 @@ class Layers(Replay):
             (make.ETHERNET, make.ethernet(self.FOUR)),
             (make.ETHERNET, make.ethernet(self.FOUR, tags=[(0x8100, 7)])),
             (make.ETHERNET, make.ethernet(self.FOUR, tags=[(0x88A8, 7), (0x8100, 9)])),
+            (make.ETHERNET, make.ethernet(b"\xaa\xaa\3\0\0\0\x08\0" + self.FOUR, kind=39)),
+            (make.ETHERNET, make.ethernet(make.pppoe(self.FOUR), kind=0x8864)),
+            (make.ETHERNET, make.ethernet(make.pppoe(self.FOUR), tags=[(0x8100, 7)], kind=0x8864)),
+            (make.ETHERNET, make.ethernet(make.mpls(self.FOUR, 16), kind=0x8847)),
+            (make.ETHERNET, make.ethernet(make.mpls(self.FOUR, 16, 17, 0), kind=0x8847)),
+            (make.PPP, make.ppp(self.FOUR)),
+            (make.PPP_HDLC, b"\xff\3" + make.ppp(self.FOUR)),
+            (make.PPPOE, make.pppoe(self.FOUR)),
             (make.RAW, self.FOUR),
             (228, self.FOUR),
             (make.NULL, make.null(self.FOUR)),
@@ -241,7 +249,10 @@ class Layers(Replay):
                 self.check(make.pcap(link_type, [(0, frame)]), self.LINE)
 
     def test_link_types_with_ipv6(self):
-        frames = [(make.ETHERNET, make.ethernet(self.SIX)), (make.RAW, self.SIX), (229, self.SIX),
+        frames = [(make.ETHERNET, make.ethernet(self.SIX)),
+                  (make.ETHERNET, make.ethernet(make.pppoe(self.SIX), kind=0x8864)),
+                  (make.ETHERNET, make.ethernet(make.mpls(self.SIX, 2), kind=0x8847)),
+                  (make.RAW, self.SIX), (229, self.SIX),
                   (make.NULL, make.null(self.SIX, family6=10)),
                   (make.NULL, make.null(self.SIX, family6=24)),
                   (make.NULL, make.null(self.SIX, ">", family6=28)),
@@ -286,14 +297,15 @@ class Layers(Replay):
     def test_what_is_not_read_is_counted_as_what_it_is(self):
         packets = [
             (0, make.ethernet(b"\0\1\x08\0\6\4\0\1" + bytes(20), kind=0x0806)),
-            (1, make.ethernet(self.FOUR, kind=0x8847)),
+            (1, make.ethernet(self.FOUR, kind=0x88E5)),
             (2, make.ethernet(self.FOUR)[:30], 60),
             (3, make.ethernet(make.ip4(CLIENT, SERVER, make.UDP, b"\0\1\0\2\xff\xff\0\0"))),
             (4, make.ethernet(self.FOUR)[:14]),
+            (5, make.ethernet(bytes(20), kind=0x88CC)),
         ]
         self.check(make.pcap(make.ETHERNET, packets))
-        self.assertEqual(self.counters, {"packets": "5", "not_ip": "1", "unsupported": "1",
-                                         "truncated": "1", "malformed": "2"})
+        self.assertEqual(self.counters, {"packets": "6", "arp": "1", "not_ip": "1",
+                                         "unsupported": "1", "truncated": "1", "malformed": "2"})
 
 
 class Files(Replay):
@@ -522,7 +534,7 @@ class Owners(Replay):
                     (1, version(make.ETHERNET, arp, -1, b"", make.OUT))]), "nobody",
                 f"icmp {CLIENT}:0 -> {SERVER}:0 idle out=8/1 in=0/0 rtx=0 rtt=0 "
                 "1700000000.000000+0.000000")
-            self.assertEqual(self.counters["not_ip"], "1")
+            self.assertEqual(self.counters["arp"], "1")
 
     def test_a_process_at_the_other_end_is_not_taken(self):
         frames = [(us, make.pktap1(make.RAW, packet, pid, comm, flags))
@@ -556,7 +568,7 @@ class Owners(Replay):
             (7, make.pktap1(make.RAW, four, 1, b"x", make.OUT, following=0)),
             (8, make.pktap1(make.PKTAP, one, 1, b"x", make.OUT))]))
         self.assertEqual(self.counters, {"packets": "9", "truncated": "3", "malformed": "3",
-                                         "unsupported": "2", "not_ip": "1"})
+                                         "unsupported": "2", "arp": "0", "not_ip": "1"})
 
     def darwin(self, order, local=CLIENT, pairs=((0x8001, 1),)):
         return make.section(order) + make.interface(make.RAW, order) \
