@@ -21,7 +21,8 @@
 -- column end_time "last": when it ended, or was last seen [time_us]
 -- column start_time: when it began [time_us wide]
 -- column duration_us: from begin to end [duration_us]
--- column protocol "proto": tcp, udp, icmp, ...
+-- column proto: protocol, and the tunnel that a captured flow was in [narrow]
+-- column protocol: tcp, udp, icmp, ... [wide]
 -- column way "dir": who began; for in, the local port [narrow]
 -- column direction: who began: out, in, unknown [wide]
 -- column remote: remote address and port [narrow]
@@ -62,6 +63,7 @@
 -- column opener_exe: its program [wide]
 -- column method: how the process was found [wide]
 -- column source: what saw the flow [wide]
+-- column tunnel: that a captured flow was in: vxlan:NETWORK, gre:KEY, ipip, 6in4, ... [wide]
 
 WITH RECURSIVE
 --:host_name,host_suffix {
@@ -207,6 +209,7 @@ SELECT
 	f.end_us AS end_time,
 	f.end_us - f.duration_us AS start_time,
 	f.duration_us,
+	k.protocol || coalesce(' in ' || nullif(l.interface, ''), '') AS proto,
 	k.protocol,
 	k.direction || iif(k.direction = 'in', ' :' || f.local_port, '') AS way,
 	k.direction,
@@ -254,7 +257,8 @@ SELECT
 	op.pid AS opener_pid,
 	nullif(oe.path, '') AS opener_exe,
 	k.method,
-	k.source
+	k.source,
+	nullif(l.interface, '') AS tunnel
 FROM found AS f
 LEFT JOIN kind AS k ON k.id = f.kind
 LEFT JOIN local AS l ON l.id = f.local

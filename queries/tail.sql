@@ -21,7 +21,8 @@
 -- column start_us: when it began [integer wide]
 -- column end_time "last": when it ended, or was last seen [time_us]
 -- column duration_us: from begin to end [duration_us]
--- column protocol "proto": tcp, udp, icmp, ...
+-- column proto: protocol, and the tunnel that a captured flow was in [narrow]
+-- column protocol: tcp, udp, icmp, ... [wide]
 -- column way "dir": who began; for in, the local port [narrow]
 -- column direction: who began: out, in, unknown [wide]
 -- column remote: remote address and port [narrow]
@@ -42,6 +43,7 @@
 -- column user_unit: unit of the user's own systemd [wide]
 -- column container: id or name of the container [wide]
 -- column method: how the process was found [wide]
+-- column tunnel: that a captured flow was in: vxlan:NETWORK, gre:KEY, ipip, 6in4, ... [wide]
 
 WITH
 remotes (id) AS MATERIALIZED (
@@ -75,6 +77,7 @@ SELECT
 	f.start_us,
 	f.end_us AS end_time,
 	f.end_us - f.start_us AS duration_us,
+	k.protocol || coalesce(' in ' || nullif(l.interface, ''), '') AS proto,
 	k.protocol,
 	k.direction || iif(k.direction = 'in', ' :' || f.local_port, '') AS way,
 	k.direction,
@@ -95,7 +98,8 @@ SELECT
 	u.unit,
 	u.user_unit,
 	u.container,
-	k.method
+	k.method,
+	nullif(l.interface, '') AS tunnel
 FROM found AS f
 LEFT JOIN kind AS k ON k.id = f.kind
 LEFT JOIN local AS l ON l.id = f.local

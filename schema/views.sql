@@ -56,7 +56,8 @@ SELECT
 	u.runtime AS container_runtime, -- docker podman containerd cri-o lxc ...; NULL: not told
 	u.pod AS pod,                   -- Kubernetes pod uid, podman pod id
 	p.inner_pid AS inner_pid,       -- in its own pid namespace
-	k.error AS error                -- errno of the socket at its end, 0 none
+	k.error AS error,               -- errno of the socket at its end, 0 none
+	nullif(l.interface, '') AS tunnel -- that a captured flow was in: vxlan:NETWORK gre:KEY ipip 6in4 ...
 FROM flow AS f
 LEFT JOIN kind AS k ON k.id = f.kind
 LEFT JOIN local AS l ON l.id = f.local
@@ -116,7 +117,8 @@ SELECT
 	u.runtime,
 	u.pod,
 	p.inner_pid,
-	k.error
+	k.error,
+	nullif(l.interface, '')
 FROM open_flow AS f
 LEFT JOIN kind AS k ON k.id = f.kind
 LEFT JOIN local AS l ON l.id = f.local

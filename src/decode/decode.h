@@ -2,11 +2,11 @@
  *
  * Read: Ethernet with VLAN tags or LLC, Linux cooked v1 and v2, raw IP, BSD null and loop, PPP; in
  * them PPPoE sessions and MPLS; IPv4 with options, IPv6 with extension headers; TCP, UDP, UDP-Lite,
- * SCTP, and any other protocol without ports. Octets are those of the transport protocol's payload,
- * of a protocol without ports (ICMP too) those of the IP payload; they come from the IP header,
- * never from what was captured, so a short snapshot length does no harm. Only where the IP header
- * has a length of 0 (a large segment caught before the device split it) the length of the frame
- * counts. */
+ * SCTP, and any other protocol without ports; what GRE, VXLAN, GENEVE and IP in IP carry. Octets
+ * are those of the transport protocol's payload, of a protocol without ports (ICMP too) those of
+ * the IP payload; they come from the IP header, never from what was captured, so a short snapshot
+ * length does no harm. Only where the IP header has a length of 0 (a large segment caught before
+ * the device split it) the length of the frame counts. */
 #ifndef LASTCONN_DECODE_DECODE_H
 #define LASTCONN_DECODE_DECODE_H
 
@@ -15,6 +15,10 @@
 #include <stdint.h>
 
 #include "flow/addr.h"
+#include "flow/flow_key.h"
+#include "util/cursor.h"
+
+enum { DECODE_TUNNELS_MAX = 4 }; /* packets in packets that a caller should open */
 
 enum decode_result {
 	DECODE_OK,
@@ -44,14 +48,19 @@ struct decode_packet {
 	uint16_t source_port, destination_port; /* 0 where the protocol has none */
 	uint8_t protocol;
 	uint8_t tcp_flags;
-	bool reply; /* an ICMP echo reply or the like: the destination began */
+	bool reply;   /* an ICMP echo reply or the like: the destination began */
+	bool emptied; /* set by the caller: its octets are those of what it carries */
+	bool cut;     /* out of the first fragment of its carrier: the rest of it comes later */
 	enum decode_sender sender;
 	enum decode_fragment fragment;
 	uint32_t fragment_id;
 	uint32_t tcp_seq;
 	uint32_t octets;
-	const uint8_t *payload;    /* of TCP and UDP, within the frame; NULL of others */
-	uint32_t payload_captured; /* how much of octets is here */
+	enum flow_tunnel tunnel; /* that it came out of */
+	uint32_t tunnel_id;
+	enum flow_tunnel carries; /* the tunnel that its payload is part of */
+	/* As much of octets as was captured, within the frame; at is NULL where nobody reads it. */
+	struct cursor payload;
 };
 
 /* Whether frames of this link type (DLT_ or LINKTYPE_ number) can be read. */
@@ -61,5 +70,10 @@ bool decode_link_type_supported(int link_type);
  * DECODE_OK is returned, else undefined. */
 enum decode_result decode_frame(int link_type, const uint8_t *frame, size_t captured, size_t wire,
 	struct decode_packet *ret_packet);
+
+/* Opens a packet that carries another one; the frame must still be there. What is in it has the
+ * octets that its own IP header tells, the rest of a fragmented carrier included. */
+enum decode_result decode_inner(
+	const struct decode_packet *carrier, struct decode_packet *ret_inner);
 
 #endif

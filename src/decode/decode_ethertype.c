@@ -27,6 +27,11 @@ enum ppp_protocol {
 	PPP_CONTROL = 0x4000, /* from here on: LCP, IPCP, authentication, ... */
 };
 
+static bool is_ip(uint16_t ethertype)
+{
+	return ethertype == DECODE_ETHERTYPE_IPV4 || ethertype == DECODE_ETHERTYPE_IPV6;
+}
+
 static bool is_vlan_tag(uint16_t ethertype)
 {
 	return ethertype == 0x8100 || ethertype == 0x88a8 || ethertype == 0x9100 ||
@@ -166,7 +171,7 @@ static enum decode_result skip_labels(struct cursor *cursor, uint16_t *ethertype
 /* The word for what carries no IP that we read. */
 static enum decode_result classify(uint16_t ethertype)
 {
-	if (ethertype == DECODE_ETHERTYPE_IPV4 || ethertype == DECODE_ETHERTYPE_IPV6)
+	if (is_ip(ethertype))
 		return DECODE_OK;
 	if (ethertype == ETHERTYPE_ARP || ethertype == ETHERTYPE_RARP)
 		return DECODE_ARP;
@@ -194,8 +199,13 @@ enum decode_result decode_ethertype(
 enum decode_result decode_ethernet(struct cursor *cursor, uint16_t *ret_ethertype)
 {
 	const uint8_t *header = cursor_take(cursor, 14);
+	uint16_t ethertype;
 
 	if (!header)
 		return decode_short(cursor, 14);
-	return decode_ethertype(cursor, cursor_be16(header + 12), ret_ethertype);
+	ethertype = cursor_be16(header + 12);
+	if (!is_ip(ethertype))
+		return decode_ethertype(cursor, ethertype, ret_ethertype);
+	*ret_ethertype = ethertype;
+	return DECODE_OK;
 }

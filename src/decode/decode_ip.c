@@ -52,7 +52,7 @@ static enum decode_result decode_ip4(struct cursor *cursor, struct decode_packet
 		return decode_short(cursor, IP4_HEADER);
 	header_length = (size_t)(header[0] & 0xf) * 4;
 	total = cursor_be16(header + 2);
-	if (total == 0)
+	if (total == 0 && !packet->cut)
 		total = cursor->wire;
 	if (header[0] >> 4 != 4 || header_length < IP4_HEADER || total < header_length ||
 		total > cursor->wire)
@@ -134,7 +134,7 @@ static enum decode_result decode_ip6(struct cursor *cursor, struct decode_packet
 	if (!header)
 		return decode_short(cursor, IP6_HEADER);
 	payload = cursor_be16(header + 4);
-	if (payload == 0 && header[6] != NEXT_NONE)
+	if (payload == 0 && header[6] != NEXT_NONE && !packet->cut)
 		payload = cursor->wire; /* a jumbogram (RFC 2675), or not yet split */
 	if (header[0] >> 4 != 6 || payload > cursor->wire)
 		return DECODE_MALFORMED;

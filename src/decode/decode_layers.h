@@ -12,6 +12,12 @@ enum {
 	DECODE_ETHERTYPE_ANY = 0, /* the version in the IP header tells */
 };
 
+enum {
+	DECODE_PROTOCOL_IPV4 = 4,
+	DECODE_PROTOCOL_IPV6 = 41,
+	DECODE_PROTOCOL_GRE = 47,
+};
+
 /* Why length octets could not be taken. */
 static inline enum decode_result decode_short(const struct cursor *cursor, size_t length)
 {
@@ -34,7 +40,16 @@ enum decode_result decode_pppoe(struct cursor *cursor, uint16_t *ret_ethertype);
 enum decode_result decode_ip(
 	struct cursor *cursor, uint16_t ethertype, struct decode_packet *packet);
 
-/* Sets ports, octets and what TCP says. */
+/* Moves over the header of a tunnel to what it carries. *ret_id is set where the header has one. */
+enum decode_result decode_tunnel(
+	struct cursor *cursor, enum flow_tunnel tunnel, uint32_t *ret_id, uint16_t *ret_ethertype);
+
+/* Sets what the packet carries, if its payload is that of a tunnel; of UDP and of the protocols
+ * above. */
+void decode_carrier_udp(struct decode_packet *packet);
+void decode_carrier_ip(struct decode_packet *packet);
+
+/* Sets ports, octets, what TCP says and what a tunnel carries. */
 enum decode_result decode_transport(struct cursor *cursor, struct decode_packet *packet);
 
 #endif

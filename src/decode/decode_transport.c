@@ -36,10 +36,10 @@ static enum decode_result peek_ports(
 /* What follows a header of so many octets, as far as it was captured and belongs to the packet. */
 static void keep_payload(const struct cursor *cursor, size_t header, struct decode_packet *packet)
 {
-	size_t captured = cursor->captured > header ? cursor->captured - header : 0;
-
-	packet->payload = cursor->at + (captured ? header : 0);
-	packet->payload_captured = captured < packet->octets ? (uint32_t)captured : packet->octets;
+	packet->payload = *cursor;
+	if (!cursor_take(&packet->payload, header))
+		packet->payload.captured = 0;
+	cursor_limit(&packet->payload, packet->octets);
 }
 
 static enum decode_result decode_tcp(const struct cursor *cursor, struct decode_packet *packet)
@@ -69,12 +69,13 @@ static enum decode_result decode_udp(const struct cursor *cursor, struct decode_
 	if (result != DECODE_OK)
 		return result;
 	length = cursor_be16(cursor->at + 4);
-	if (packet->fragment != DECODE_FRAGMENT_FIRST && length != 0) {
+	if (length && packet->fragment != DECODE_FRAGMENT_FIRST) {
 		if (length < UDP_HEADER || length > cursor->wire)
 			return DECODE_MALFORMED;
 		packet->octets = (uint32_t)(length - UDP_HEADER);
 	}
 	keep_payload(cursor, UDP_HEADER, packet);
+	decode_carrier_udp(packet);
 	return DECODE_OK;
 }
 
@@ -106,6 +107,12 @@ enum decode_result decode_transport(struct cursor *cursor, struct decode_packet 
 		return decode_icmp(cursor, 0, 14, packet); /* echo, timestamp */
 	case PROTOCOL_ICMP6:
 		return decode_icmp(cursor, 129, 136, packet); /* echo, neighbour advertisement */
+	case DECODE_PROTOCOL_IPV4:
+	case DECODE_PROTOCOL_IPV6:
+	case DECODE_PROTOCOL_GRE:
+		keep_payload(cursor, 0, packet);
+		decode_carrier_ip(packet);
+		return DECODE_OK;
 	default:
 		return DECODE_OK;
 	}

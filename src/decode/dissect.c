@@ -147,8 +147,8 @@ static enum dissect_result take_hello(
 /* Goes on with a client whose first packets did not hold all of its hello. */
 static enum dissect_result go_on(const struct dissect_packet *in, struct stream *stream)
 {
-	enum dissect_result result = dissect_quic_read(in->dissect->quic, in->packet->payload,
-		in->packet->payload_captured, &stream->quic, &stream->octets);
+	enum dissect_result result = dissect_quic_read(in->dissect->quic, in->packet->payload.at,
+		in->packet->payload.captured, &stream->quic, &stream->octets);
 
 	if (result == DISSECT_OK)
 		result = take_hello(in, &stream->octets);
@@ -166,14 +166,14 @@ static enum dissect_result begin(const struct dissect_packet *in)
 	struct stream *stream;
 	enum dissect_result result;
 
-	if (packet->payload_captured < DISSECT_QUIC_DATAGRAM_MIN)
+	if (packet->payload.captured < DISSECT_QUIC_DATAGRAM_MIN)
 		return DISSECT_MALFORMED;
 	result = dissect_quic_secret(
-		dissect->quic, packet->payload, packet->payload_captured, &secret);
+		dissect->quic, packet->payload.at, packet->payload.captured, &secret);
 	reassembly_clear(&dissect->crypto);
 	if (result == DISSECT_OK)
-		result = dissect_quic_read(dissect->quic, packet->payload, packet->payload_captured,
-			&secret, &dissect->crypto);
+		result = dissect_quic_read(dissect->quic, packet->payload.at,
+			packet->payload.captured, &secret, &dissect->crypto);
 	if (result == DISSECT_OTHER)
 		return DISSECT_MALFORMED;
 	if (result != DISSECT_OK)
@@ -201,7 +201,7 @@ static enum dissect_result take_initial(const struct dissect_packet *in)
 	if (stream->state == STREAM_PARTIAL)
 		result = go_on(in, stream);
 	if (result != DISSECT_OTHER ||
-		dissect_quic_is_of(&stream->quic, packet->payload, packet->payload_captured))
+		dissect_quic_is_of(&stream->quic, packet->payload.at, packet->payload.captured))
 		return result;
 	result = begin(in);
 	return result == DISSECT_MALFORMED ? DISSECT_OTHER : result;
@@ -214,10 +214,10 @@ static enum dissect_result take_datagram(const struct dissect_packet *in)
 	enum dissect_result result;
 
 	if (source != NAME_SOURCE_NONE)
-		return dissect_answers(in, packet->payload, packet->payload_captured,
+		return dissect_answers(in, packet->payload.at, packet->payload.captured,
 			packet->octets + dissect_is_cut(packet), source);
 	if (!dissect_from_client(in->observation) ||
-		!dissect_quic_begins(packet->payload, packet->payload_captured))
+		!dissect_quic_begins(packet->payload.at, packet->payload.captured))
 		return DISSECT_OTHER;
 	if (dissect_is_cut(packet))
 		return DISSECT_TRUNCATED;
@@ -231,11 +231,11 @@ void dissect_take(struct dissect *dissect, const struct decode_packet *packet,
 	struct dissect_packet in = {dissect, packet, observation};
 	enum dissect_result result = DISSECT_OTHER;
 
-	if (packet->fragment == DECODE_FRAGMENT_LATER)
+	if (packet->fragment == DECODE_FRAGMENT_LATER || packet->carries != FLOW_TUNNEL_NONE)
 		return;
 	if (packet->protocol == PROTOCOL_TCP)
 		dissect_segment(&in);
-	else if (packet->protocol == PROTOCOL_UDP && packet->payload_captured > 0)
+	else if (packet->protocol == PROTOCOL_UDP && packet->payload.captured > 0)
 		result = take_datagram(&in);
 	if (result != DISSECT_OTHER)
 		dissect->counters.results[result]++;

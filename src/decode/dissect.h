@@ -7,7 +7,8 @@
  * and rarely when its slot was needed for others); later requests on it are not read.
  *
  * Limits: max_streams connections whose first octets are put together, REASSEMBLY_MAX octets of
- * each (stream_table.h says who goes at the limit). Fragments of IP are not put together. */
+ * each (stream_table.h says who goes at the limit). Fragments of IP are not put together. A packet
+ * that carries another one tells no names; what is in it is to be given, too. */
 #ifndef LASTCONN_DECODE_DISSECT_H
 #define LASTCONN_DECODE_DISSECT_H
 

@@ -33,7 +33,7 @@ struct dissect_packet {
 /* Whether octets are missing that no later packet brings. */
 static inline bool dissect_is_cut(const struct decode_packet *packet)
 {
-	return packet->payload_captured < packet->octets ||
+	return packet->payload.captured < packet->octets ||
 	       packet->fragment == DECODE_FRAGMENT_FIRST;
 }
 

@@ -61,8 +61,8 @@ static struct stream *begin_stream(const struct dissect_packet *in, uint32_t bas
 static bool keep(struct stream *stream, const struct decode_packet *packet)
 {
 	int64_t offset = (int32_t)(sequence_of(packet) - stream->base), room;
-	int64_t length = packet->payload_captured;
-	const uint8_t *octets = packet->payload;
+	int64_t length = packet->payload.captured;
+	const uint8_t *octets = packet->payload.at;
 
 	if (offset < 0) { /* sent again, or keep-alive */
 		if (-offset >= length)
@@ -92,7 +92,7 @@ static void finish(const struct dissect_packet *in, struct stream *stream,
 /* Keeps a message's first octets until the others come. */
 static void wait_for_more(const struct dissect_packet *in, struct stream *stream, bool kept)
 {
-	if (!stream && in->packet->payload_captured < BEGINNING)
+	if (!stream && in->packet->payload.captured < BEGINNING)
 		return;
 	if (!stream)
 		stream = begin_stream(in, sequence_of(in->packet));
@@ -105,8 +105,8 @@ static void wait_for_more(const struct dissect_packet *in, struct stream *stream
 static void take_request(const struct dissect_packet *in, struct stream *stream)
 {
 	const struct decode_packet *packet = in->packet;
-	const uint8_t *octets = packet->payload;
-	size_t length = packet->payload_captured;
+	const uint8_t *octets = packet->payload.at;
+	size_t length = packet->payload.captured;
 	struct request request;
 	enum dissect_result result = DISSECT_TRUNCATED;
 	bool kept = stream && (sequence_of(packet) != stream->base || stream->octets.end > 0);
@@ -147,7 +147,7 @@ static void take_client_segment(const struct dissect_packet *in)
 
 	if (packet->tcp_flags & OBSERVATION_TCP_SYN)
 		stream = begin_stream(in, sequence_of(packet));
-	if (packet->payload_captured > 0) {
+	if (packet->payload.captured > 0) {
 		if (!stream)
 			stream = stream_table_find(in->dissect->streams, packet);
 		if (!stream || stream->state != STREAM_DONE)
@@ -219,7 +219,7 @@ static void take_server_segment(const struct dissect_packet *in)
 
 	if (packet->tcp_flags & OBSERVATION_TCP_SYN)
 		stream = begin_stream(in, sequence_of(packet));
-	if (packet->payload_captured > 0) {
+	if (packet->payload.captured > 0) {
 		if (!stream)
 			stream = stream_table_find(in->dissect->streams, packet);
 		if (!stream)

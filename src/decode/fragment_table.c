@@ -25,7 +25,7 @@ static struct fragment_slot *slot_of(
 
 static bool is_same(const struct fragment_slot *slot, const struct decode_packet *packet)
 {
-	return slot->used && slot->id == packet->fragment_id &&
+	return slot->used && slot->id == packet->fragment_id && slot->tunnel == packet->tunnel &&
 	       addr_equal(&slot->source, &packet->source) &&
 	       addr_equal(&slot->destination, &packet->destination);
 }
@@ -43,6 +43,8 @@ bool fragment_table_pass(
 			.source_port = packet->source_port,
 			.destination_port = packet->destination_port,
 			.protocol = packet->protocol,
+			.tunnel = (uint8_t)packet->tunnel,
+			.emptied = packet->emptied,
 			.used = true,
 			.time_ns = time_ns,
 		};
@@ -54,5 +56,7 @@ bool fragment_table_pass(
 	packet->protocol = slot->protocol;
 	packet->source_port = slot->source_port;
 	packet->destination_port = slot->destination_port;
+	if (slot->emptied)
+		packet->octets = 0;
 	return true;
 }

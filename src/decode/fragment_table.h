@@ -21,6 +21,8 @@ struct fragment_slot {
 	uint32_t id;
 	uint16_t source_port, destination_port;
 	uint8_t protocol;
+	bool emptied;
+	uint8_t tunnel;
 	bool used;
 	int64_t time_ns;
 };

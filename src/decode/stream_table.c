@@ -63,6 +63,7 @@ static struct stream_key key_of(const struct decode_packet *packet)
 		.source_port = packet->source_port,
 		.destination_port = packet->destination_port,
 		.protocol = packet->protocol,
+		.tunnel = (uint8_t)packet->tunnel,
 	};
 }
 

@@ -20,7 +20,8 @@ struct stream_key {
 	struct addr source, destination;
 	uint16_t source_port, destination_port;
 	uint8_t protocol;
-	uint8_t zero[3]; /* keeps padding defined: hashed and compared as octets */
+	uint8_t tunnel;
+	uint8_t zero[2]; /* keeps padding defined: hashed and compared as octets */
 };
 
 _Static_assert(sizeof(struct stream_key) == 40, "stream_key has no padding");

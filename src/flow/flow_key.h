@@ -2,7 +2,10 @@
  *
  * The ends are local and remote; who initiated is the direction, a separate fact. A flow of the
  * kernel source is told by its socket (the same tuple exists in many network namespaces); a flow
- * of the capture source by its tuple, with socket_cookie 0. */
+ * of the capture source by its tuple, with socket_cookie 0, and by the kind of tunnel that it was
+ * in: a packet that was captured within its tunnel and outside of it is of two flows. The id of the
+ * tunnel is that of the first packet and tells no flows apart, for the two ways of one connection
+ * may have different ones (EVPN that routes on entry, NVGRE's entropy, GRE keys a way). */
 #ifndef LASTCONN_FLOW_FLOW_KEY_H
 #define LASTCONN_FLOW_FLOW_KEY_H
 
@@ -19,8 +22,10 @@ struct flow_key {
 	uint32_t netns;         /* inode number of the network namespace; 0 unknown */
 	uint16_t local_port;    /* host order; 0 where the protocol has none */
 	uint16_t remote_port;
-	uint8_t protocol; /* IANA number, IPFIX protocolIdentifier */
-	uint8_t zero[7];  /* keeps padding defined: keys are hashed and compared as octets */
+	uint8_t protocol;   /* IANA number, IPFIX protocolIdentifier */
+	uint8_t tunnel;     /* enum flow_tunnel */
+	uint8_t zero[2];    /* keeps padding defined: keys are hashed and compared as octets */
+	uint32_t tunnel_id; /* last, for it is no part of what tells flows apart */
 };
 
 _Static_assert(sizeof(struct flow_key) == 56, "flow_key has no padding");
@@ -58,6 +63,20 @@ enum flow_method {
 	FLOW_METHOD_PKTAP,    /* the capture file carried it */
 	FLOW_METHOD_PROCFS,   /* polled: sock_diag and /proc */
 	FLOW_METHOD_COUNT,
+};
+
+/* What a captured flow was carried in, the innermost one. The carrier is a flow, too, with octets
+ * only where no inner flow took them. */
+enum flow_tunnel {
+	FLOW_TUNNEL_NONE,
+	FLOW_TUNNEL_4IN4,
+	FLOW_TUNNEL_6IN4,
+	FLOW_TUNNEL_4IN6,
+	FLOW_TUNNEL_6IN6,
+	FLOW_TUNNEL_GRE,    /* id: its key, 0 none */
+	FLOW_TUNNEL_VXLAN,  /* id: network (VNI) */
+	FLOW_TUNNEL_GENEVE, /* id: network (VNI) */
+	FLOW_TUNNEL_COUNT,
 };
 
 enum flow_source {

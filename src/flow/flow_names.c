@@ -2,6 +2,7 @@
 #include "flow/flow_names.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,10 @@ _Static_assert(COUNT(name_source_names) == NAME_SOURCE_COUNT, "a name for each s
 
 static const char *const asker_suffixes[] = {"", "-other", "-any"};
 _Static_assert(COUNT(asker_suffixes) == NAME_ASKER_COUNT, "a suffix for each asker");
+
+static const char *const tunnel_names[] = {
+	"", "ipip", "6in4", "4in6", "6in6", "gre", "vxlan", "geneve"};
+_Static_assert(COUNT(tunnel_names) == FLOW_TUNNEL_COUNT, "a name for each tunnel");
 
 static const char *const coverage_names[] = {"down", "ring full", "map full", "table full",
 	"queue full", "file truncated", "slot missing", "snapshot", "clock step", "suspend",
@@ -72,6 +77,15 @@ const char *flow_source_name(enum flow_source source)
 const char *name_source_name(enum name_source source)
 {
 	return name_source_names[source];
+}
+
+const char *flow_tunnel_format(
+	enum flow_tunnel tunnel, uint32_t id, char buf[static FLOW_TUNNEL_TEXT_SIZE])
+{
+	if (tunnel < FLOW_TUNNEL_GRE || (tunnel == FLOW_TUNNEL_GRE && id == 0))
+		return tunnel_names[tunnel];
+	snprintf(buf, FLOW_TUNNEL_TEXT_SIZE, "%s:%" PRIu32, tunnel_names[tunnel], id);
+	return buf;
 }
 
 const char *coverage_what_name(enum coverage_what what)

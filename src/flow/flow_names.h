@@ -8,7 +8,7 @@
 #include "flow/flow_key.h"
 #include "flow/flow_name.h"
 
-enum { FLOW_PROTOCOL_NAME_SIZE = 24, FLOW_NAME_SOURCE_SIZE = 24 };
+enum { FLOW_PROTOCOL_NAME_SIZE = 24, FLOW_TUNNEL_TEXT_SIZE = 24, FLOW_NAME_SOURCE_SIZE = 24 };
 
 const char *flow_direction_name(enum flow_direction direction); /* "out", "in", "unknown" */
 const char *flow_outcome_name(enum flow_outcome outcome);       /* "closed", "refused", ... */
@@ -19,6 +19,10 @@ const char *name_source_name(enum name_source source);          /* "dns", "sni",
 /* Where the name of a flow is from: "sni"; "dns" what its own process asked, "dns-other" what
  * another one did, "dns-any" what who knows who did; "" no name. Returns buf. */
 const char *flow_name_source(const struct flow_name *name, char buf[static FLOW_NAME_SOURCE_SIZE]);
+
+/* "vxlan:42", "gre:7", "gre", "ipip", "6in4", ...; "" for none. Returns buf or a constant. */
+const char *flow_tunnel_format(
+	enum flow_tunnel tunnel, uint32_t id, char buf[static FLOW_TUNNEL_TEXT_SIZE]);
 
 /* "tcp", "udp", "icmp", "ipv6-icmp", ...; else the number. Returns buf or a constant. */
 const char *flow_protocol_name(uint8_t protocol, char buf[static FLOW_PROTOCOL_NAME_SIZE]);

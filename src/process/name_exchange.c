@@ -46,14 +46,22 @@ static bool same_local(const struct flow_key *a, const struct flow_key *b)
 	       addr_equal(&a->local, &b->local);
 }
 
+/* A socket does not know what its packets are carried in. */
+static bool same_tunnel(const struct flow_key *a, const struct flow_key *b)
+{
+	return a->tunnel == b->tunnel || a->socket_cookie || b->socket_cookie;
+}
+
 bool name_exchange_same(const struct flow_key *a, const struct flow_key *b)
 {
 	return a->protocol == b->protocol && a->local_port == b->local_port &&
 	       a->remote_port == b->remote_port && addr_equal(&a->remote, &b->remote) &&
-	       same_local(a, b) && (a->netns == b->netns || !a->netns || !b->netns);
+	       same_local(a, b) && same_tunnel(a, b) &&
+	       (a->netns == b->netns || !a->netns || !b->netns);
 }
 
-/* The local address may be known to one source only, and is no part of the hash. */
+/* The local address and the tunnel may be known to one source only: they are no part of the hash.
+ */
 static struct name_exchange **chain_of(
 	const struct name_exchanges *exchanges, const struct flow_key *key)
 {

@@ -2,7 +2,8 @@
  * the name table. Pure.
  *
  * Capture knows no sockets and the kernel none of capture's namespaces: an exchange is found by
- * protocol, ports and addresses, as far as both are known, and from either end.
+ * protocol, ports and addresses, as far as both are known, and from either end; that of a captured
+ * flow by its tunnel, too, which a socket does not know.
  *
  * Limit: the entries of name_exchange_init; at the limit the one used longest ago goes. */
 #ifndef LASTCONN_PROCESS_NAME_EXCHANGE_H

@@ -20,7 +20,8 @@ struct end {
 struct conversation_key {
 	struct end low, high;
 	uint8_t protocol;
-	uint8_t zero[3]; /* keeps padding defined: hashed and compared as octets */
+	uint8_t tunnel;
+	uint8_t zero[2]; /* keeps padding defined: hashed and compared as octets */
 };
 
 _Static_assert(sizeof(struct conversation_key) == 40, "conversation_key has no padding");
@@ -160,6 +161,7 @@ static bool key_of(const struct decode_packet *packet, struct conversation_key *
 		.low = source_is_low ? source : destination,
 		.high = source_is_low ? destination : source,
 		.protocol = packet->protocol,
+		.tunnel = (uint8_t)packet->tunnel,
 	};
 	return source_is_low;
 }

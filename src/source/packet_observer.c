@@ -1,5 +1,10 @@
-/* A packet is counted as one of decode's results. A later fragment whose first one was not seen
- * counts as unsupported. */
+/* A frame is counted as one of decode's results: OK if all that is in it was read. A later fragment
+ * whose first one was not seen counts as unsupported.
+ *
+ * A frame of a tunnel is a packet of two flows or more: of the one within, which gets the octets,
+ * and of each carrier, which gets octets only where nothing within was read (keep-alives, ARP, what
+ * is cut off or encrypted). So the ends of a tunnel are in the history, and no octet counts twice.
+ */
 #include "source/packet_observer.h"
 
 #include <errno.h>
@@ -7,7 +12,7 @@
 
 #include "decode/pktap.h"
 
-enum { PROTOCOL_TCP = 6, MAX_STREAMS = 512 };
+enum { PROTOCOL_TCP = 6, MAX_STREAMS = 512, LEVELS = 1 + DECODE_TUNNELS_MAX };
 
 static int open_dissect(struct packet_observer *observer, struct hash_key hash_key)
 {
@@ -87,7 +92,9 @@ static void observe(struct packet_observer *observer, const struct decode_packet
 			.remote = out ? packet->destination : packet->source,
 			.local_port = out ? packet->source_port : packet->destination_port,
 			.remote_port = out ? packet->destination_port : packet->source_port,
-			.protocol = packet->protocol},
+			.protocol = packet->protocol,
+			.tunnel = (uint8_t)packet->tunnel,
+			.tunnel_id = packet->tunnel_id},
 		.time_ns = frame->time_ns,
 		.kind = OBSERVATION_PACKET,
 		.direction = verdict.direction,
@@ -128,6 +135,7 @@ static enum decode_result take_header(
 	return DECODE_OK;
 }
 
+/* The packet in the frame itself. */
 static enum decode_result decode(struct packet_observer *observer,
 	struct packet_observer_frame *frame, struct decode_packet *packet)
 {
@@ -138,24 +146,55 @@ static enum decode_result decode(struct packet_observer *observer,
 	if (result == DECODE_OK)
 		result = decode_frame(
 			frame->link_type, frame->octets, frame->captured, frame->wire, packet);
-	if (result != DECODE_OK)
-		return result;
-	if (packet->sender == DECODE_SENDER_UNKNOWN)
+	if (result == DECODE_OK && packet->sender == DECODE_SENDER_UNKNOWN)
 		packet->sender = frame->sender;
+	return result;
+}
+
+/* Opens the frame, and what it carries, and so on. Tells how it ended; *ret_count packets are good.
+ */
+static enum decode_result open_frame(struct packet_observer *observer,
+	struct packet_observer_frame *frame, struct decode_packet packets[static LEVELS],
+	int *ret_count)
+{
+	enum decode_result result = decode(observer, frame, &packets[0]);
+	int count = 0;
+
+	while (result == DECODE_OK && packets[count++].carries != FLOW_TUNNEL_NONE)
+		result = count == LEVELS ? DECODE_UNSUPPORTED
+					 : decode_inner(&packets[count - 1], &packets[count]);
+	*ret_count = count;
+	return result;
+}
+
+/* Whether the packet now is an observation: without its first fragment a later one has no ports. */
+static bool account(struct packet_observer *observer, struct decode_packet *packet,
+	const struct packet_observer_frame *frame)
+{
 	if (packet->fragment != DECODE_FRAGMENT_NONE &&
 		!fragment_table_pass(&observer->fragments, packet, frame->time_ns))
-		return DECODE_UNSUPPORTED;
-	return DECODE_OK;
+		return false;
+	observe(observer, packet, frame);
+	return true;
 }
 
 void packet_observer_take(
 	struct packet_observer *observer, const struct packet_observer_frame *frame)
 {
-	struct packet_observer_frame inner = *frame;
-	struct decode_packet packet;
-	enum decode_result result = decode(observer, &inner, &packet);
+	struct packet_observer_frame bare = *frame; /* without PKTAP header */
+	struct decode_packet packets[LEVELS];
+	bool inner = false; /* the packet within was accounted */
+	int count;
+	enum decode_result result = open_frame(observer, &bare, packets, &count);
 
+	for (int level = count - 1; level >= 0; level--) {
+		if (inner) {
+			packets[level].octets = 0;
+			packets[level].emptied = true;
+		}
+		inner = account(observer, &packets[level], &bare);
+		if (!inner && result == DECODE_OK)
+			result = DECODE_UNSUPPORTED;
+	}
 	observer->results[result]++;
-	if (result == DECODE_OK)
-		observe(observer, &packet, &inner);
 }

@@ -19,7 +19,7 @@ struct packet_observer {
 	struct dissect *dissect; /* NULL if the sink wants no names */
 	const struct source_sink *sink;
 	enum flow_source source;
-	uint64_t results[DECODE_RESULTS]; /* packets by what became of them */
+	uint64_t results[DECODE_RESULTS]; /* frames by what became of them */
 };
 
 struct packet_observer_frame {
@@ -43,7 +43,8 @@ int packet_observer_init(struct packet_observer *observer,
 	enum flow_source source);
 void packet_observer_done(struct packet_observer *observer);
 
-/* Hands at most one observation to the sink, then the names that the packet told. */
+/* Hands one observation to the sink, of packets in packets one for each of them, or none; after
+ * each the names that the packet told. */
 void packet_observer_take(
 	struct packet_observer *observer, const struct packet_observer_frame *frame);
 

@@ -32,7 +32,7 @@ static const char *const find_texts[DICTIONARY_COUNT] = {
 	[DICTIONARY_REMOTE] = "SELECT id FROM remote"
 			      " WHERE address = ?1 AND name = ?2 AND name_source = ?3",
 	[DICTIONARY_LOCAL] = "SELECT id FROM local"
-			     " WHERE address = ?1 AND netns = ?2 AND interface = ''",
+			     " WHERE address = ?1 AND netns = ?2 AND interface = ?3",
 	[DICTIONARY_KIND] = "SELECT id FROM kind WHERE protocol_id = ?1 AND direction = ?2"
 			    " AND outcome = ?3 AND error = ?4 AND method = ?5 AND source = ?6",
 	[DICTIONARY_PROCESS] =
@@ -50,7 +50,8 @@ static const char *const add_texts[DICTIONARY_COUNT] = {
 	[DICTIONARY_NAME] = "INSERT INTO name (name, reversed) VALUES (?1, ?2)",
 	[DICTIONARY_REMOTE] = "INSERT INTO remote (address, name, name_source, ip)"
 			      " VALUES (?1, ?2, ?3, ?4)",
-	[DICTIONARY_LOCAL] = "INSERT INTO local (address, netns, ip) VALUES (?1, ?2, ?3)",
+	[DICTIONARY_LOCAL] = "INSERT INTO local (address, netns, interface, ip)"
+			     " VALUES (?1, ?2, ?3, ?4)",
 	[DICTIONARY_KIND] = "INSERT INTO kind (protocol_id, direction, outcome, error, method,"
 			    " source, protocol) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 	[DICTIONARY_PROCESS] =
@@ -188,27 +189,31 @@ int dictionary_remote(struct dictionary *dictionary, const struct addr *address,
 	return intern(dictionary, DICTIONARY_REMOTE, &key, sizeof(key), ret_id);
 }
 
-int dictionary_local(
-	struct dictionary *dictionary, const struct addr *address, uint32_t netns, int64_t *ret_id)
+/* The interface of a flow that was in a tunnel is the tunnel. */
+int dictionary_local(struct dictionary *dictionary, const struct flow_key *end, int64_t *ret_id)
 {
 	struct {
 		struct addr address;
-		uint32_t netns;
-	} key = {*address, netns};
-	int64_t number = netns;
+		uint32_t netns, tunnel, tunnel_id;
+	} key = {end->local, end->netns, end->tunnel, end->tunnel_id};
+	int64_t number = end->netns;
 	size_t length;
-	const uint8_t *octets = addr_octets(address, &length);
+	const uint8_t *octets = addr_octets(&end->local, &length);
 	sqlite3_stmt *find = dictionary->find[DICTIONARY_LOCAL];
 	sqlite3_stmt *add = dictionary->add[DICTIONARY_LOCAL];
-	char text[ADDR_TEXT_SIZE];
+	char ip[ADDR_TEXT_SIZE], buf[FLOW_TUNNEL_TEXT_SIZE];
+	const char *tunnel;
 
 	if (find_cached(dictionary, DICTIONARY_LOCAL, &key, sizeof(key), ret_id))
 		return 0;
+	tunnel = flow_tunnel_format((enum flow_tunnel)end->tunnel, end->tunnel_id, buf);
 	sql_bind_blob(find, 1, octets, length);
 	sql_bind_integers(find, 2, &number, 1);
+	sql_bind_text(find, 3, tunnel);
 	sql_bind_blob(add, 1, octets, length);
 	sql_bind_integers(add, 2, &number, 1);
-	sql_bind_text(add, 3, addr_format(address, text));
+	sql_bind_text(add, 3, tunnel);
+	sql_bind_text(add, 4, addr_format(&end->local, ip));
 	return intern(dictionary, DICTIONARY_LOCAL, &key, sizeof(key), ret_id);
 }
 

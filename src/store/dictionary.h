@@ -46,8 +46,7 @@ int dictionary_name(
 	struct dictionary *dictionary, const char *name, int64_t *ret_id); /* ""  is 0 */
 int dictionary_remote(struct dictionary *dictionary, const struct addr *address,
 	const struct flow_name *name, int64_t *ret_id);
-int dictionary_local(
-	struct dictionary *dictionary, const struct addr *address, uint32_t netns, int64_t *ret_id);
+int dictionary_local(struct dictionary *dictionary, const struct flow_key *end, int64_t *ret_id);
 int dictionary_kind(
 	struct dictionary *dictionary, const struct flow_record *record, int64_t *ret_id);
 

@@ -213,7 +213,7 @@ static int resolve(struct flow_writer *writer, const struct flow_record *record,
 
 	if (resolve_processes(writer, record, row) < 0 ||
 		dictionary_remote(writer->dictionary, &key->remote, name, &row->remote) < 0 ||
-		dictionary_local(writer->dictionary, &key->local, key->netns, &row->local) < 0 ||
+		dictionary_local(writer->dictionary, key, &row->local) < 0 ||
 		dictionary_kind(writer->dictionary, record, &row->kind) < 0)
 		return -1;
 	row->start_us = record->start_us;

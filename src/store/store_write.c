@@ -163,7 +163,7 @@ static int put_listener(struct store *store, const struct listener_record *recor
 	char name[FLOW_PROTOCOL_NAME_SIZE];
 
 	if (dictionary_process(&store->dictionary, &record->owner, &owner) < 0 ||
-		dictionary_local(&store->dictionary, &key->local, key->netns, &local) < 0)
+		dictionary_local(&store->dictionary, key, &local) < 0)
 		return -1;
 
 	int64_t ids[6] = {store->run, (int64_t)key->socket_cookie, owner.id, local, key->local_port,

@@ -60,11 +60,43 @@ def fragments():
     yield "fragments6", [(0, make.ip6(A6, B6, 44, head)), (0, make.ip6(A6, B6, 44, tail))]
 
 
+def tunnels():
+    four = make.ip4(A, B, make.UDP, make.udp(5000, 9, b"abc"))
+    six = make.ip6(A6, B6, make.UDP, make.udp(5000, 9, b"abc"))
+    frame = make.ethernet(four, pad=False)
+    yield "ipip", make.ip4(B, A, make.IPIP, four)
+    yield "6in4", make.ip4(B, A, make.IP6, six)
+    yield "4in6", make.ip6(B6, A6, make.IPIP, four)
+    yield "6in6", make.ip6(B6, A6, make.IP6, six)
+    yield "gre", make.ip4(B, A, make.GRE, make.gre(four))
+    yield "gre_all", make.ip6(B6, A6, make.GRE, make.gre(frame, 0x6558, 7, True, 9))
+    yield "vxlan", make.ip4(B, A, make.UDP, make.vxlan(frame, 42))
+    yield "geneve", make.ip4(B, A, make.UDP, make.geneve(frame, 42, options=b"\1\2\3\0"))
+    yield "geneve_ip", make.ip4(B, A, make.UDP, make.geneve(six, 42, 0x86DD))
+    deep = four
+    for _ in range(5):
+        deep = make.ip4(B, A, make.IPIP, deep)
+    yield "deep", deep
+    wide = make.vxlan(make.ethernet(make.ip4(A, B, make.GRE, make.gre(six)), pad=False), 1)
+    yield "gre_in_vxlan", make.ip4(B, A, make.UDP, wide)
+
+
+def tunnel_fragments():
+    inner = make.ip4(A, B, make.UDP, make.udp(5000, 9, b"d" * 60))
+    for name, protocol, whole in (("gre", make.GRE, make.gre(inner)),
+                                  ("vxlan", make.UDP, make.vxlan(make.ethernet(inner), 42))):
+        yield f"{name}_fragments", [
+            (0, make.ip4(B, A, protocol, whole[:64], fragment=0x2000)),
+            (0, make.ip4(B, A, protocol, whole[64:], fragment=8))]
+
+
 def seeds():
     for name, frames in (*talks(), *fragments()):
         yield name, seed(101, frames)
         yield name + "_local", seed(101, frames, True)
-    for name, packet in packets():
+    for name, frames in tunnel_fragments():
+        yield name, seed(101, frames)
+    for name, packet in (*packets(), *tunnels()):
         yield name, seed(101, [(1, packet)])
     four = make.ip4(A, B, make.UDP, make.udp(5000, 9, b"abc"))
     yield "ethernet", seed(1, [(0, make.ethernet(four), 3)])

@@ -100,9 +100,8 @@ static void take(enum kind kind, uint8_t odd, struct decode_packet *packet, cons
 	if (!copy)
 		abort();
 	memcpy(copy, payload, length);
-	packet->payload = copy;
-	packet->payload_captured = (uint32_t)length;
 	packet->octets = (uint32_t)length + (odd & CUT ? 7 : 0);
+	packet->payload = (struct cursor){copy, length, packet->octets};
 	dissect_take(dissect, packet, &observation);
 	free(copy);
 }

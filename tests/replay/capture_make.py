@@ -11,6 +11,7 @@ PKTAP, USER2 = 258, 149
 IN, OUT = 1, 2  # of PKTAP's flags and of those of pcapng packets
 PPP, PPP_HDLC, PPPOE = 9, 50, 51
 TCP, UDP, ICMP, ICMP6, SCTP = 6, 17, 1, 58, 132
+IPIP, IP6, GRE = 4, 41, 47
 START = 1700000000  # seconds; time of a packet is in microseconds after it
 
 
@@ -71,6 +72,24 @@ def pppoe(packet):
 def mpls(packet, *labels):
     stack = [label << 12 | (i == len(labels) - 1) << 8 | 64 for i, label in enumerate(labels)]
     return struct.pack(f"!{len(stack)}I", *stack) + packet
+
+
+def gre(payload, kind=None, key=None, checksum=False, sequence=None, flags=0):
+    flags |= (checksum and 0x8000) | (key is not None and 0x2000) | (sequence is not None and 0x1000)
+    options = bytes(4) if checksum else b""
+    for number in (key, sequence):
+        options += b"" if number is None else struct.pack("!I", number)
+    return struct.pack("!HH", flags, ethertype(payload) if kind is None else kind) + options \
+        + payload
+
+
+def vxlan(frame, network, sport=50000, dport=4789):
+    return udp(sport, dport, struct.pack("!II", 8 << 24, network << 8) + frame)
+
+
+def geneve(payload, network, kind=0x6558, options=b"", sport=50000):
+    return udp(sport, 6081, struct.pack("!BBHI", len(options) // 4, 0, kind, network << 8)
+               + options + payload)
 
 
 def sll(packet, packet_type, device=1):

@@ -3,14 +3,14 @@
  *     replay [--local ADDRESS|CIDR]... [--idle SECONDS] [--active SECONDS] [--owners|--names] FILE
  *
  * Lines are END records in the order of their ends; with --active OPEN and UPDATE records too:
- *     protocol local arrow remote outcome out=OCTETS/PACKETS in=OCTETS/PACKETS rtx=N rtt=US
- * START+DURATION and one line of counters. With --owners each ends in the flow's process, or in
- * "nobody":
+ *     protocol[/tunnel] local arrow remote outcome out=OCTETS/PACKETS in=OCTETS/PACKETS rtx=N
+ * rtt=US START+DURATION and one line of counters. With --owners each ends in the flow's process, or
+ * in "nobody":
  *     method pid exe [for OPENER-PID OPENER-EXE] [uid N] [by PARENT-PID PARENT-EXE] [in CGROUP]
  * [comm COMM] [runs COMMAND-LINE]. With --names lines of names instead, as they are told:
- *     source name address [query=OWNER] [ttl=S] [alpn=ALPN] [ech] protocol local remote TIME
- * and in the last line the counters of names. A damaged file exits with 1 after what came before
- * the damage. */
+ *     source name address [query=OWNER] [ttl=S] [alpn=ALPN] [ech] protocol[/tunnel] local remote
+ * TIME and in the last line the counters of names. A damaged file exits with 1 after what came
+ * before the damage. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +34,17 @@ struct replay {
 	bool names;
 	const char *path;
 };
+
+static const char *format_protocol(const struct flow_key *key, char buf[static 64])
+{
+	char name[FLOW_PROTOCOL_NAME_SIZE], text[FLOW_TUNNEL_TEXT_SIZE];
+	const char *tunnel =
+		flow_tunnel_format((enum flow_tunnel)key->tunnel, key->tunnel_id, text);
+
+	snprintf(buf, 64, "%s%s%s", flow_protocol_name(key->protocol, name), tunnel[0] ? "/" : "",
+		tunnel);
+	return buf;
+}
 
 static const char *format_end(const struct addr *addr, uint16_t port, char buf[static 64])
 {
@@ -91,15 +102,14 @@ static void print_record(void *ctx, const struct flow_record *record)
 	const struct replay *replay = ctx;
 	const struct flow_counters *counters = &record->counters;
 	const struct flow_key *key = &record->key;
-	char local[64], remote[64], protocol[FLOW_PROTOCOL_NAME_SIZE];
+	char local[64], remote[64], protocol[64];
 	long long duration_us = record->end_us - record->start_us;
 
 	if (replay->names || (record->kind != FLOW_RECORD_END && !replay->active_s))
 		return;
 	printf("%s %s %s %s %s out=%llu/%llu in=%llu/%llu rtx=%u rtt=%u %lld.%06lld+%lld.%06lld",
-		flow_protocol_name(key->protocol, protocol),
-		format_end(&key->local, key->local_port, local), arrows[record->direction],
-		format_end(&key->remote, key->remote_port, remote),
+		format_protocol(key, protocol), format_end(&key->local, key->local_port, local),
+		arrows[record->direction], format_end(&key->remote, key->remote_port, remote),
 		record->kind == FLOW_RECORD_END ? flow_outcome_name(record->outcome)
 						: kinds[record->kind],
 		(unsigned long long)counters->octets_out, (unsigned long long)counters->packets_out,
@@ -121,7 +131,7 @@ static void take_process(void *ctx, const struct process_info *info)
 static void print_name(void *ctx, const struct name_evidence *evidence)
 {
 	const struct flow_key *key = &evidence->key;
-	char address[ADDR_TEXT_SIZE], local[64], remote[64], protocol[FLOW_PROTOCOL_NAME_SIZE];
+	char address[ADDR_TEXT_SIZE], local[64], remote[64], protocol[64];
 
 	(void)ctx;
 	printf("%s %s %s", name_source_name(evidence->source), evidence->name,
@@ -133,8 +143,7 @@ static void print_name(void *ctx, const struct name_evidence *evidence)
 	if (evidence->alpn[0])
 		printf(" alpn=%s", evidence->alpn);
 	printf("%s %s %s %s %lld.%06lld\n", evidence->ech ? " ech" : "",
-		flow_protocol_name(key->protocol, protocol),
-		format_end(&key->local, key->local_port, local),
+		format_protocol(key, protocol), format_end(&key->local, key->local_port, local),
 		format_end(&key->remote, key->remote_port, remote),
 		(long long)(evidence->time_us / US_PER_S),
 		(long long)(evidence->time_us % US_PER_S));

@@ -308,6 +308,176 @@ class Layers(Replay):
                                          "unsupported": "1", "truncated": "1", "malformed": "2"})
 
 
+class Tunnels(Replay):
+    """192.0.2.1 and .2 talk through the ends 203.0.113.1 and .2 of a tunnel."""
+    ENDS = ("203.0.113.1", "203.0.113.2")
+    ENDS6 = ("2001:db8:1::1", "2001:db8:1::2")
+    TIMES = "rtx=0 rtt=2000 1700000000.000000+0.007000"
+
+    def flows(self, data, *options, stdin=False):
+        return sorted(super().flows(data, *options, stdin=stdin))
+
+    def check(self, data, *expected, options=()):
+        super().check(data, *sorted(expected), options=options)
+
+    def talk(self, six=False):
+        ends = {"client": CLIENT6, "server": SERVER6} if six else {}
+        talk = Talk(**ends).handshake().segment("c", PSH | ACK, 100).segment("s", ACK, 50).close()
+        return talk.packets
+
+    def carried(self, packets, wrap):
+        """Each packet in what wrap(sender's end, receiver's end, packet) makes of it."""
+        first = packets[0][1][12:16], packets[0][1][8:24]
+        out = []
+        for us, packet in packets:
+            ours = packet[12:16] == first[0] if packet[0] >> 4 == 4 else packet[8:24] == first[1]
+            out.append((us, wrap(*(self.ENDS if ours else self.ENDS[::-1]), packet)))
+        return out
+
+    def check_tunnel(self, wrap, name, carrier, six=False, packets=None):
+        client, server = (f"[{CLIENT6}]", f"[{SERVER6}]") if six else (CLIENT, SERVER)
+        data = make.pcap(make.RAW, self.carried(self.talk(six), wrap))
+        self.check(data,
+                   f"{carrier} idle out=0/5 in=0/3 rtx=0 rtt=0 1700000000.000000+0.007000",
+                   f"tcp/{name} {client}:40000 -> {server}:443 closed out=100/5 in=50/3 "
+                   f"{self.TIMES}")
+
+    def test_ip_in_ip(self):
+        here, there = self.ENDS
+        to6 = dict(zip(self.ENDS, self.ENDS6))
+        self.check_tunnel(lambda a, b, p: make.ip4(a, b, make.IPIP, p), "ipip",
+                          f"ipip {here}:0 -> {there}:0")
+        self.check_tunnel(lambda a, b, p: make.ip4(a, b, make.IP6, p), "6in4",
+                          f"ipv6 {here}:0 -> {there}:0", six=True)
+        here, there = self.ENDS6
+        self.check_tunnel(lambda a, b, p: make.ip6(to6[a], to6[b], make.IPIP, p), "4in6",
+                          f"ipip [{here}]:0 -> [{there}]:0")
+        self.check_tunnel(lambda a, b, p: make.ip6(to6[a], to6[b], make.IP6, p), "6in6",
+                          f"ipv6 [{here}]:0 -> [{there}]:0", six=True)
+
+    def test_gre(self):
+        carrier = f"gre {self.ENDS[0]}:0 -> {self.ENDS[1]}:0"
+
+        def wrap(**options):
+            return lambda a, b, p: make.ip4(a, b, make.GRE, make.gre(p, **options))
+
+        self.check_tunnel(wrap(), "gre", carrier)
+        self.check_tunnel(wrap(checksum=True, key=77, sequence=1), "gre:77", carrier)
+        self.check_tunnel(wrap(key=77), "gre:77", carrier, six=True)
+        self.check_tunnel(lambda a, b, p: make.ip4(
+            a, b, make.GRE, make.gre(make.ethernet(p), 0x6558)), "gre", carrier)
+        self.check_tunnel(lambda a, b, p: make.ip4(
+            a, b, make.GRE, make.gre(make.mpls(p, 100), 0x8847)), "gre", carrier)
+
+    def test_gre_with_a_key_for_each_way(self):
+        keys = dict(zip(self.ENDS, (1, 2)))
+        self.check_tunnel(
+            lambda a, b, p: make.ip4(a, b, make.GRE, make.gre(p, key=keys[a])), "gre:1",
+            f"gre {self.ENDS[0]}:0 -> {self.ENDS[1]}:0")
+
+    def test_vxlan_and_geneve_whatever_their_source_port(self):
+        here, there = self.ENDS
+        ports = {here: 50001, there: 60002}
+        for dport in (4789, 8472):
+            self.check_tunnel(
+                lambda a, b, p, dport=dport: make.ip4(a, b, make.UDP, make.vxlan(
+                    make.ethernet(p, tags=[(0x8100, 5)]), 42, ports[a], dport)),
+                "vxlan:42", f"udp {here}:{dport} -> {there}:{dport}")
+        self.check_tunnel(
+            lambda a, b, p: make.ip4(a, b, make.UDP, make.geneve(
+                make.ethernet(p), 42, options=b"\1\2\3\4\5\6\7\x08", sport=ports[a])),
+            "geneve:42", f"udp {here}:6081 -> {there}:6081")
+
+    def test_other_datagrams_at_the_port_of_a_tunnel_are_datagrams(self):
+        here, there = self.ENDS
+        payloads = [bytes(40), b"\x08" + bytes(6) + b"\1" + bytes(40), b"\x08\0\0\1" + bytes(40),
+                    b"GET / HTTP/1.1\r\n", b"\x08"]
+        for payload in payloads:
+            with self.subTest(payload):
+                data = make.ip4(here, there, make.UDP, make.udp(50000, 4789, payload))
+                self.check(make.pcap(make.RAW, [(0, data)]),
+                           f"udp {here}:50000 -> {there}:4789 idle out={len(payload)}/1 in=0/0 "
+                           "rtx=0 rtt=0 1700000000.000000+0.000000")
+                self.assertEqual(self.counters["malformed"], "0")
+
+    def test_tunnels_in_tunnels_up_to_four(self):
+        here, there = self.ENDS
+        for depth in range(1, 7):
+            packet = Layers.FOUR
+            for _ in range(depth):
+                packet = make.ip4(here, there, make.IPIP, packet)
+            with self.subTest(depth):
+                lines = self.flows(make.pcap(make.RAW, [(0, packet)]))
+                self.assertEqual(self.counters["unsupported"], str(int(depth > 4)))
+                carriers = [f"ipip {here}:0 -> {there}:0"]
+                carriers += [f"ipip/ipip {here}:0 -> {there}:0"] if depth > 1 else []
+                self.assertEqual([line.split(" idle")[0] for line in lines
+                                  if line.startswith("ipip")], carriers)
+                inner = f"udp/ipip {CLIENT}:5000 -> {SERVER}:9 idle out=3/1 in=0/0 "
+                self.assertEqual(any(line.startswith(inner) for line in lines), depth <= 4)
+                left = sum(int(line.split("out=")[1].split("/")[0]) for line in lines)
+                self.assertEqual(left, 3 if depth <= 4 else 31 + 20 * (depth - 5))
+
+    def test_a_carrier_keeps_the_octets_that_no_inner_flow_takes(self):
+        here, there = self.ENDS
+        arp = make.ethernet(b"\0\1\x08\0\6\4\0\1" + bytes(20), kind=0x0806, pad=False)
+        whole = make.ip4(here, there, make.GRE, make.gre(Layers.FOUR))
+        packets = [
+            (0, make.ip4(here, there, make.GRE, make.gre(b"", kind=0))),
+            (1, make.ip4(here, there, make.UDP, make.vxlan(arp, 42))),
+            (2, whole[:50], len(whole)),
+            (3, make.ip4(here, there, make.GRE, make.gre(b"\x45\0\xff\xff" + bytes(27),
+                                                             kind=0x0800))),
+            (4, make.ip4(here, there, make.GRE, b"\x30\x01\x88\x0b" + bytes(12))),
+            (5, make.ip4(here, there, make.GRE, b"\0\0")),
+        ]
+        self.check(make.pcap(make.RAW, packets),
+                   f"udp {here}:4789 -> {there}:4789 idle out=50/1 in=0/0 rtx=0 rtt=0 "
+                   "1700000000.000001+0.000000",
+                   f"gre {here}:0 -> {there}:0 idle out=92/5 in=0/0 rtx=0 rtt=0 "
+                   "1700000000.000000+0.000005")
+        self.assertEqual(self.counters, {"packets": "6", "truncated": "1", "malformed": "2",
+                                         "unsupported": "1", "arp": "1", "not_ip": "1"})
+
+    def test_inside_and_outside_of_a_tunnel_are_two_flows(self):
+        here, there = self.ENDS
+        packets = [(0, Layers.FOUR), (1, make.ip4(here, there, make.IPIP, Layers.FOUR))]
+        self.assertEqual([line.split(" idle")[0] for line in
+                          self.flows(make.pcap(make.RAW, packets))],
+                         [f"ipip {here}:0 -> {there}:0", f"udp {CLIENT}:5000 -> {SERVER}:9",
+                          f"udp/ipip {CLIENT}:5000 -> {SERVER}:9"])
+
+    def test_a_carrier_in_fragments(self):
+        here, there = self.ENDS
+        inner = make.ip4(CLIENT, SERVER, make.UDP, make.udp(5000, 9, b"d" * 1400))
+        for protocol, whole, carrier in (
+                (make.GRE, make.gre(inner), f"gre {here}:0 -> {there}:0"),
+                (make.UDP, make.vxlan(make.ethernet(inner), 42),
+                 f"udp {here}:4789 -> {there}:4789")):
+            packets = [(0, make.ip4(here, there, protocol, whole[:800], fragment=0x2000)),
+                       (1, make.ip4(here, there, protocol, whole[800:], fragment=100))]
+            name = "gre" if protocol == make.GRE else "vxlan:42"
+            self.check(make.pcap(make.RAW, packets),
+                       f"udp/{name} {CLIENT}:5000 -> {SERVER}:9 idle out=1400/1 in=0/0 rtx=0 "
+                       "rtt=0 1700000000.000000+0.000000",
+                       f"{carrier} idle out=0/2 in=0/0 rtx=0 rtt=0 1700000000.000000+0.000001")
+
+    def test_fragments_within_a_tunnel(self):
+        here, there = self.ENDS
+        whole = make.udp(5000, 9, b"d" * 1400)
+        inner = [make.ip4(CLIENT, SERVER, make.UDP, whole[:800], fragment=0x2000),
+                 make.ip4(CLIENT, SERVER, make.UDP, whole[800:], fragment=100)]
+        packets = [(i, make.ip4(here, there, make.IPIP, part)) for i, part in enumerate(inner)]
+        packets.append((2, make.ip4(here, there, make.IPIP, make.ip4(
+            CLIENT, SERVER, make.UDP, b"z" * 80, ident=9, fragment=100))))
+        self.check(make.pcap(make.RAW, packets),
+                   f"udp/ipip {CLIENT}:5000 -> {SERVER}:9 idle out=1400/2 in=0/0 rtx=0 rtt=0 "
+                   "1700000000.000000+0.000001",
+                   f"ipip {here}:0 -> {there}:0 idle out=100/3 in=0/0 rtx=0 rtt=0 "
+                   "1700000000.000000+0.000002")
+        self.assertEqual(self.counters["unsupported"], "1")
+
+
 class Files(Replay):
     LINE = Layers.LINE
     PACKETS = [(0, Layers.FOUR)]

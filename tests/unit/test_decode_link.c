@@ -78,12 +78,11 @@ static void what_is_not_ip_and_what_may_be_ip_are_told_apart(void **state)
 		uint16_t ethertype;
 		enum decode_result result;
 	} types[] = {
-		{0x0806, DECODE_ARP},
-		{0x8035, DECODE_ARP},         /* RARP */
-		{0x0026, DECODE_NOT_IP},      /* 802.3 length: spanning tree */
-		{0x88cc, DECODE_NOT_IP},      /* LLDP */
-		{0x88e5, DECODE_UNSUPPORTED}, /* MACsec */
-		{0x894f, DECODE_UNSUPPORTED}, /* NSH */
+		{0x0806, DECODE_ARP}, {0x8035, DECODE_ARP}, /* RARP */
+		{0x0026, DECODE_NOT_IP},                    /* 802.3 length: spanning tree */
+		{0x88cc, DECODE_NOT_IP},                    /* LLDP */
+		{0x88e5, DECODE_UNSUPPORTED},               /* MACsec */
+		{0x894f, DECODE_UNSUPPORTED},               /* NSH */
 	};
 
 	(void)state;

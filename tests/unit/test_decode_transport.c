@@ -32,8 +32,8 @@ static void tcp_gives_ports_flags_and_sequence(void **state)
 	assert_int_equal(packet.tcp_flags, 0x19);
 	assert_int_equal(packet.tcp_seq, 0xdeadbeef);
 	assert_int_equal(packet.octets, 100);
-	assert_ptr_equal(packet.payload, frame.octets + 40);
-	assert_int_equal(packet.payload_captured, 100);
+	assert_ptr_equal(packet.payload.at, frame.octets + 40);
+	assert_int_equal(packet.payload.captured, 100);
 }
 
 static void tcp_options_are_no_payload(void **state)
@@ -61,7 +61,7 @@ static void a_short_snapshot_does_no_harm_if_it_has_the_flags(void **state)
 	frame.octets[20 + 12] = 0x80;
 	assert_int_equal(decode_frame(RAW, frame.octets, 34, 1052, &packet), DECODE_OK);
 	assert_int_equal(packet.octets, 1000);
-	assert_int_equal(packet.payload_captured, 0);
+	assert_int_equal(packet.payload.captured, 0);
 	assert_int_equal(decode_frame(RAW, frame.octets, 33, 1052, &packet), DECODE_TRUNCATED);
 }
 
@@ -108,8 +108,8 @@ static void the_length_of_udp_counts(void **state)
 		if (cases[i].result != DECODE_OK)
 			continue;
 		assert_int_equal(packet.octets, cases[i].octets);
-		assert_int_equal(packet.payload_captured, cases[i].octets);
-		assert_ptr_equal(packet.payload, frame.octets + 28);
+		assert_int_equal(packet.payload.captured, cases[i].octets);
+		assert_ptr_equal(packet.payload.at, frame.octets + 28);
 	}
 }
 

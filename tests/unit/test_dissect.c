@@ -85,8 +85,7 @@ static void take(const struct sent *sent, const void *payload, size_t length)
 		.tcp_flags = sent->flags,
 		.tcp_seq = sent->seq,
 		.octets = (uint32_t)length,
-		.payload = copy,
-		.payload_captured = (uint32_t)(length - sent->missing),
+		.payload = {copy, length - sent->missing, length},
 	};
 
 	if (length > sent->missing)

@@ -45,6 +45,23 @@ static void the_words_are_those_of_the_public_views(void **state)
 	assert_string_equal(name_source_name(NAME_SOURCE_GETADDRINFO), "getaddrinfo");
 }
 
+static void a_tunnel_is_named_with_its_id(void **state)
+{
+	static const char *const names[] = {
+		"", "ipip", "6in4", "4in6", "6in6", "gre:4294967295", "vxlan:0", "geneve:42"};
+	char buf[FLOW_TUNNEL_TEXT_SIZE];
+
+	(void)state;
+	for (int i = 0; i < FLOW_TUNNEL_COUNT; i++)
+		assert_string_equal(flow_tunnel_format(i,
+					    i == FLOW_TUNNEL_GRE      ? UINT32_MAX
+					    : i == FLOW_TUNNEL_GENEVE ? 42
+								      : 0,
+					    buf),
+			names[i]);
+	assert_string_equal(flow_tunnel_format(FLOW_TUNNEL_GRE, 0, buf), "gre");
+}
+
 static void protocols_are_named_and_read_back(void **state)
 {
 	char buf[FLOW_PROTOCOL_NAME_SIZE];
@@ -74,6 +91,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_value_has_a_word_of_its_own),
 		cmocka_unit_test(the_words_are_those_of_the_public_views),
+		cmocka_unit_test(a_tunnel_is_named_with_its_id),
 		cmocka_unit_test(protocols_are_named_and_read_back),
 		cmocka_unit_test(what_is_no_protocol_is_refused),
 	};

@@ -52,7 +52,7 @@ static void a_flow_shows_all_that_is_known_of_it(void **state)
 		"2023-11-14T22:15:00.000000Z|1000000|0|tcp|out|closed|192.0.2.1|40000|2001:db8::1|"
 		"443|-|-|100|2000|5|6|3|300|10|1700000010000000|comm|/usr/bin/curl|"
 		"curl http://example.com|1000|1001|9|/bin/bash|test.service|-|7|9|/bin/bash|exact|"
-		"ebpf|-|-|-|10|0");
+		"ebpf|-|-|-|10|0|-");
 	assert_string_equal(
 		store_fixture_sql(fixture, "SELECT c.pid, c.exe, c.parent_exe, c.ppid, p.exe,"
 					   " c.start_time, c.netns, c.inner_pid, c.cgroup"
@@ -96,6 +96,29 @@ static void a_flow_of_nobody_has_no_process(void **state)
 				    " opener_pid, method FROM flows"),
 		"-|-|-|-|-|-|-|unknown");
 	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM process"), 0);
+}
+
+static void flows_in_tunnels_show_which(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct flow_record flow = store_fixture_flow(0, "198.51.100.1", NOW);
+
+	store_fixture_open(fixture);
+	add_flow(fixture, &flow);
+	flow.key.tunnel = FLOW_TUNNEL_VXLAN;
+	for (flow.key.tunnel_id = 1; flow.key.tunnel_id <= 3; flow.key.tunnel_id++)
+		add_flow(fixture, &flow);
+	flow.key.tunnel = FLOW_TUNNEL_4IN4;
+	flow.key.tunnel_id = 0;
+	add_flow(fixture, &flow);
+	flow.kind = FLOW_RECORD_OPEN;
+	flow.outcome = FLOW_OUTCOME_OPEN;
+	add_flow(fixture, &flow);
+	store_fixture_write(fixture);
+	assert_string_equal(store_fixture_sql(fixture,
+				    "SELECT open, tunnel, local_ip FROM flows ORDER BY 1, 2"),
+		"0|-|192.0.2.1\n0|ipip|192.0.2.1\n0|vxlan:1|192.0.2.1\n0|vxlan:2|192.0.2.1\n"
+		"0|vxlan:3|192.0.2.1\n1|ipip|192.0.2.1");
 }
 
 static void a_process_that_nobody_described_keeps_its_pid(void **state)
@@ -548,6 +571,7 @@ int main(void)
 		TEST(a_flow_shows_all_that_is_known_of_it),
 		TEST(a_cgroup_tells_units_container_and_pod),
 		TEST(a_flow_of_nobody_has_no_process),
+		TEST(flows_in_tunnels_show_which),
 		TEST(a_process_that_nobody_described_keeps_its_pid),
 		TEST(a_reused_pid_and_an_exec_are_processes_of_their_own),
 		TEST(a_process_that_changes_its_user_keeps_its_older_flows_as_they_were),
