@@ -577,7 +577,7 @@ class Query(QueryCase):
                          if line.startswith("  ")]
             self.assertEqual([column for column in described if column in row], list(row), name)
             self.assertLessEqual(set(described) - set(row), {
-                "way", "remote", "local", "name", "program", "pid_inside"}, name)
+                "proto", "way", "remote", "local", "name", "program", "pid_inside"}, name)
 
     # -- tail
 
