@@ -58,8 +58,9 @@ struct decode_packet {
 	uint32_t octets;
 	enum flow_tunnel tunnel; /* that it came out of */
 	uint32_t tunnel_id;
-	enum flow_tunnel carries; /* the tunnel that its payload is part of */
-	/* As much of octets as was captured, within the frame; at is NULL where nobody reads it. */
+	enum flow_tunnel carries;  /* the tunnel that its payload is part of */
+	enum flow_outcome reports; /* an ICMP error: what became of another packet; else OPEN */
+	/* What follows its header, within the frame; at is NULL where nobody reads it. */
 	struct cursor payload;
 };
 
@@ -75,5 +76,10 @@ enum decode_result decode_frame(int link_type, const uint8_t *frame, size_t capt
  * octets that its own IP header tells, the rest of a fragmented carrier included. */
 enum decode_result decode_inner(
 	const struct decode_packet *carrier, struct decode_packet *ret_inner);
+
+/* The packet that an ICMP error reports, as far as it was sent back: addresses, protocol, ports and
+ * the sequence number. */
+enum decode_result decode_reported(
+	const struct decode_packet *report, struct decode_packet *ret_packet);
 
 #endif

@@ -13,9 +13,15 @@ enum {
 };
 
 enum {
+	DECODE_PROTOCOL_ICMP = 1,
 	DECODE_PROTOCOL_IPV4 = 4,
+	DECODE_PROTOCOL_TCP = 6,
+	DECODE_PROTOCOL_UDP = 17,
 	DECODE_PROTOCOL_IPV6 = 41,
 	DECODE_PROTOCOL_GRE = 47,
+	DECODE_PROTOCOL_ICMP6 = 58,
+	DECODE_PROTOCOL_SCTP = 132,
+	DECODE_PROTOCOL_UDPLITE = 136,
 };
 
 /* Why length octets could not be taken. */
@@ -48,6 +54,9 @@ enum decode_result decode_tunnel(
  * above. */
 void decode_carrier_udp(struct decode_packet *packet);
 void decode_carrier_ip(struct decode_packet *packet);
+
+/* Sets octets, reply and what an error reports. */
+enum decode_result decode_icmp(const struct cursor *cursor, struct decode_packet *packet);
 
 /* Sets ports, octets, what TCP says and what a tunnel carries. */
 enum decode_result decode_transport(struct cursor *cursor, struct decode_packet *packet);

@@ -1,15 +1,6 @@
 /* Ports and octets of payload: TCP (RFC 9293), UDP (RFC 768), UDP-Lite (RFC 3828), SCTP (RFC 9260,
- * payload with its chunk headers), and the replies of ICMP (RFC 792, RFC 4443). */
+ * payload with its chunk headers). */
 #include "decode/decode_layers.h"
-
-enum {
-	PROTOCOL_ICMP = 1,
-	PROTOCOL_TCP = 6,
-	PROTOCOL_UDP = 17,
-	PROTOCOL_ICMP6 = 58,
-	PROTOCOL_SCTP = 132,
-	PROTOCOL_UDPLITE = 136,
-};
 
 enum {
 	TCP_HEADER = 20,
@@ -79,34 +70,23 @@ static enum decode_result decode_udp(const struct cursor *cursor, struct decode_
 	return DECODE_OK;
 }
 
-static enum decode_result decode_icmp(const struct cursor *cursor, uint8_t reply,
-	uint8_t other_reply, struct decode_packet *packet)
-{
-	if (cursor->captured < 1)
-		return decode_short(cursor, 1);
-	packet->octets = (uint32_t)cursor->wire;
-	packet->reply = cursor->at[0] == reply || cursor->at[0] == other_reply;
-	return DECODE_OK;
-}
-
 enum decode_result decode_transport(struct cursor *cursor, struct decode_packet *packet)
 {
 	packet->octets = (uint32_t)cursor->wire;
 	if (packet->fragment == DECODE_FRAGMENT_LATER)
 		return DECODE_OK;
 	switch (packet->protocol) {
-	case PROTOCOL_TCP:
+	case DECODE_PROTOCOL_TCP:
 		return decode_tcp(cursor, packet);
-	case PROTOCOL_UDP:
+	case DECODE_PROTOCOL_UDP:
 		return decode_udp(cursor, packet);
-	case PROTOCOL_UDPLITE:
+	case DECODE_PROTOCOL_UDPLITE:
 		return peek_ports(cursor, PORTS, UDP_HEADER, packet);
-	case PROTOCOL_SCTP:
+	case DECODE_PROTOCOL_SCTP:
 		return peek_ports(cursor, PORTS, SCTP_HEADER, packet);
-	case PROTOCOL_ICMP:
-		return decode_icmp(cursor, 0, 14, packet); /* echo, timestamp */
-	case PROTOCOL_ICMP6:
-		return decode_icmp(cursor, 129, 136, packet); /* echo, neighbour advertisement */
+	case DECODE_PROTOCOL_ICMP:
+	case DECODE_PROTOCOL_ICMP6:
+		return decode_icmp(cursor, packet);
 	case DECODE_PROTOCOL_IPV4:
 	case DECODE_PROTOCOL_IPV6:
 	case DECODE_PROTOCOL_GRE:

@@ -37,9 +37,10 @@ struct flow_entry {
 	struct flow_tcp tcp;       /* flows of TCP packets only */
 	uint8_t list;              /* enum flow_entry_list */
 	uint8_t direction, method, source;
-	bool opened;  /* an OPEN record went out */
-	bool changed; /* since the last record */
-	bool resumed; /* of an earlier run, and not seen since */
+	uint8_t reported; /* enum flow_outcome: by ICMP; OPEN nothing */
+	bool opened;      /* an OPEN record went out */
+	bool changed;     /* since the last record */
+	bool resumed;     /* of an earlier run, and not seen since */
 };
 
 struct flow_table {

@@ -15,10 +15,21 @@ int64_t flow_entry_timeout(const struct flow_table *table, const struct flow_ent
 	return FLOW_ENTRY_LINGER_NS;
 }
 
+/* Whether the peer was heard, so that what others report of its silence is nothing. */
+static bool was_answered(const struct flow_entry *entry)
+{
+	if (flow_entry_is_tcp(entry))
+		return entry->tcp.established || entry->tcp.syn_ack;
+	return entry->counters.packets_out > 0 && entry->counters.packets_in > 0;
+}
+
 enum flow_outcome flow_entry_outcome(const struct flow_entry *entry, bool over)
 {
 	if (entry->list == FLOW_ENTRY_SOCKETS)
 		return FLOW_OUTCOME_LOST;
+	if (entry->reported != FLOW_OUTCOME_OPEN && entry->tcp.outcome == FLOW_OUTCOME_OPEN &&
+		!was_answered(entry))
+		return (enum flow_outcome)entry->reported;
 	if (!flow_entry_is_tcp(entry))
 		return FLOW_OUTCOME_IDLE;
 	if (over && entry->tcp.outcome == FLOW_OUTCOME_OPEN)

@@ -407,6 +407,22 @@ static void observe_packet(struct flow_table *table, const struct observation *p
 	flow_entry_report_if_due(table, entry, packet->time_ns);
 }
 
+/* Kept for the end of the flow, which it does not bring about: what is refused may be tried again.
+ * Of TCP it has to be a SYN that was reported, by its number. */
+static void observe_report(struct flow_table *table, const struct observation *report)
+{
+	uint64_t hash = flow_key_hash(&report->key, &table->options.hash_key);
+	struct flow_entry *entry = find(table, &report->key, hash);
+	const struct flow_tcp_side *side;
+
+	if (!entry || entry->list != FLOW_ENTRY_PACKETS)
+		return;
+	side = report->from_local ? &entry->tcp.local : &entry->tcp.remote;
+	if (flow_entry_is_tcp(entry) && (!side->syn || side->first != report->tcp_seq))
+		return;
+	entry->reported = (uint8_t)report->outcome;
+}
+
 void flow_table_observe(struct flow_table *table, const struct observation *observation)
 {
 	table->counters.observations++;
@@ -419,6 +435,9 @@ void flow_table_observe(struct flow_table *table, const struct observation *obse
 		return;
 	case OBSERVATION_END:
 		observe_end(table, observation);
+		return;
+	case OBSERVATION_REPORT:
+		observe_report(table, observation);
 		return;
 	}
 	assert(!"kind of observation");

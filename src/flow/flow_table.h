@@ -7,6 +7,8 @@
  * They end by idle timeout (IDLE; an unanswered SYN: TIMEOUT), or by their own FIN or RST: then the
  * entry lingers for 5 s and takes in what comes late, so that a late FIN makes no phantom flow; a
  * SYN with a new number starts the next flow at once. Their retransmits are those of both ends.
+ * What ICMP reports of a flow that was never answered is its outcome in place of IDLE, TIMEOUT or
+ * LOST.
  *
  * Limits: max_flows entries; at the limit a lingering flow ends early, else the flow that was seen
  * longest ago is ended as it stands (outcome LOST for sockets, IDLE for packets) and counted in

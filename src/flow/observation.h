@@ -22,6 +22,7 @@ enum observation_kind {
 	OBSERVATION_PACKET,   /* counters are those of this packet, to be added */
 	OBSERVATION_SIGHTING, /* counters are totals up to time_ns; the flow goes on */
 	OBSERVATION_END,      /* counters are the final totals; the flow is over */
+	OBSERVATION_REPORT,   /* an ICMP error says that a packet did not arrive; no counters */
 };
 
 enum {
@@ -40,14 +41,14 @@ struct observation {
 	int64_t start_ns;          /* of the flow; 0: time_ns of its first observation */
 	enum observation_kind kind;
 	enum flow_direction direction; /* as far as this observation alone tells */
-	enum flow_outcome outcome;     /* END only */
+	enum flow_outcome outcome;     /* END; REPORT: REFUSED or UNREACHABLE */
 	enum flow_method method;
 	enum flow_source source;
 	int error;         /* errno of the socket (positive), 0 none; END only */
 	uint8_t tcp_flags; /* PACKET of TCP only; those of the sender */
-	bool from_local;   /* PACKET only: sent by the local end */
-	uint32_t tcp_seq; /* PACKET of TCP only: sequence number of the first payload octet (of SYN:
-			   * the SYN itself), to tell retransmissions */
+	bool from_local;   /* PACKET, REPORT: that packet was sent by the local end */
+	uint32_t tcp_seq;  /* PACKET, REPORT of TCP: sequence number of the first payload octet (of
+			    * SYN:  the SYN itself), to tell retransmissions */
 };
 
 #endif

@@ -212,6 +212,21 @@ static struct conversation *find(
 	return conversation;
 }
 
+bool orientation_known(struct orientation *orientation, const struct decode_packet *packet,
+	struct orientation_verdict *ret_verdict)
+{
+	struct conversation_key key;
+	bool source_is_low = key_of(packet, &key);
+	uint64_t hash = hash_octets(&orientation->options.hash_key, &key, sizeof(key));
+	const struct conversation *conversation = find(orientation, &key, hash);
+
+	if (!conversation)
+		return false;
+	*ret_verdict = (struct orientation_verdict){
+		conversation->low_is_local == source_is_low, conversation->direction};
+	return true;
+}
+
 struct orientation_verdict orientation_of(
 	struct orientation *orientation, const struct decode_packet *packet)
 {

@@ -42,6 +42,10 @@ void orientation_free(struct orientation *orientation);
 struct orientation_verdict orientation_of(
 	struct orientation *orientation, const struct decode_packet *packet);
 
+/* The same of a packet that was not seen itself; false if its conversation is not known. */
+bool orientation_known(struct orientation *orientation, const struct decode_packet *packet,
+	struct orientation_verdict *ret_verdict);
+
 uint64_t orientation_evicted(const struct orientation *orientation);
 
 #endif

@@ -82,12 +82,12 @@ static void set_owner(struct observation *observation, const struct packet_obser
 	observation->method = FLOW_METHOD_PKTAP;
 }
 
-static void observe(struct packet_observer *observer, const struct decode_packet *packet,
-	const struct packet_observer_frame *frame)
+static struct observation observation_of(const struct packet_observer *observer,
+	const struct decode_packet *packet, struct orientation_verdict verdict, int64_t time_ns)
 {
-	struct orientation_verdict verdict = orientation_of(observer->orientation, packet);
 	bool out = verdict.from_local;
-	struct observation observation = {
+
+	return (struct observation){
 		.key = {.local = out ? packet->source : packet->destination,
 			.remote = out ? packet->destination : packet->source,
 			.local_port = out ? packet->source_port : packet->destination_port,
@@ -95,7 +95,7 @@ static void observe(struct packet_observer *observer, const struct decode_packet
 			.protocol = packet->protocol,
 			.tunnel = (uint8_t)packet->tunnel,
 			.tunnel_id = packet->tunnel_id},
-		.time_ns = frame->time_ns,
+		.time_ns = time_ns,
 		.kind = OBSERVATION_PACKET,
 		.direction = verdict.direction,
 		.source = observer->source,
@@ -103,12 +103,36 @@ static void observe(struct packet_observer *observer, const struct decode_packet
 		.tcp_seq = packet->tcp_seq,
 		.from_local = out,
 	};
+}
 
-	count(&observation.counters, packet, out);
+static void observe(struct packet_observer *observer, const struct decode_packet *packet,
+	const struct packet_observer_frame *frame)
+{
+	struct orientation_verdict verdict = orientation_of(observer->orientation, packet);
+	struct observation observation = observation_of(observer, packet, verdict, frame->time_ns);
+
+	count(&observation.counters, packet, verdict.from_local);
 	set_owner(&observation, frame);
 	observer->sink->observe(observer->sink->ctx, &observation);
 	if (observer->dissect)
 		dissect_take(observer->dissect, packet, &observation);
+}
+
+/* A report of a packet that nobody saw, or that was sent back in too few octets, tells nothing. */
+static void observe_report(
+	struct packet_observer *observer, const struct decode_packet *report, int64_t time_ns)
+{
+	struct decode_packet packet;
+	struct orientation_verdict verdict;
+	struct observation observation;
+
+	if (decode_reported(report, &packet) != DECODE_OK ||
+		!orientation_known(observer->orientation, &packet, &verdict))
+		return;
+	observation = observation_of(observer, &packet, verdict, time_ns);
+	observation.kind = OBSERVATION_REPORT;
+	observation.outcome = report->reports;
+	observer->sink->observe(observer->sink->ctx, &observation);
 }
 
 /* Takes a PKTAP header off the frame. */
@@ -175,6 +199,8 @@ static bool account(struct packet_observer *observer, struct decode_packet *pack
 		!fragment_table_pass(&observer->fragments, packet, frame->time_ns))
 		return false;
 	observe(observer, packet, frame);
+	if (packet->reports != FLOW_OUTCOME_OPEN)
+		observe_report(observer, packet, frame->time_ns);
 	return true;
 }
 

@@ -43,8 +43,8 @@ int packet_observer_init(struct packet_observer *observer,
 	enum flow_source source);
 void packet_observer_done(struct packet_observer *observer);
 
-/* Hands one observation to the sink, of packets in packets one for each of them, or none; after
- * each the names that the packet told. */
+/* Hands an observation to the sink for the packet in the frame and for each that is in it, each
+ * followed by the names that the packet told, or by what ICMP reports of others. */
 void packet_observer_take(
 	struct packet_observer *observer, const struct packet_observer_frame *frame);
 

@@ -28,9 +28,13 @@ def talks():
     whole = Talk().handshake().segment("c", ACK, 20).segment("s", ACK, 30)
     whole.segment("s", ACK, 30, seq=5001).close()
     reset = Talk().segment("c", SYN).segment("s", RST | ACK).segment("c", SYN, seq=9000)
+    report = Talk().segment("c", SYN)
+    report.packets += [(1, make.ip4(B, A, make.ICMP, make.icmp_error(
+        3, 1, report.packets[0][1][:28])))]
     middle = Talk(client=A6, server=B6).segment("s", ACK, 9).segment("s", ACK, 9, seq=6000)
     middle.segment("s", FIN | ACK)
-    for name, talk in (("whole", whole), ("reset", reset), ("middle", middle)):
+    for name, talk in (("whole", whole), ("reset", reset), ("middle", middle),
+                       ("report", report)):
         yield name, [(1, packet) for _, packet in talk.packets]
 
 
@@ -41,6 +45,8 @@ def packets():
     yield "options", make.ip4(A, B, make.UDP, udp, options=b"\x94\x04\0\0")
     yield "icmp", make.ip4(A, B, make.ICMP, make.icmp_echo(8, b"p" * 8))
     yield "icmp6", make.ip6(A6, B6, make.ICMP6, make.icmp_echo(129, b"p" * 8))
+    yield "icmp_error", make.ip4(B, A, make.ICMP, make.icmp_error(
+        3, 3, make.ip4(A, B, make.UDP, udp)[:28]))
     yield "sctp", make.ip4(A, B, make.SCTP, make.sctp(7, 8, b"c" * 16))
     yield "udplite", make.ip4(A, B, 136, udp)
     yield "raw", make.ip4(A, B, 253, b"abc")

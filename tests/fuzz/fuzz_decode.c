@@ -35,6 +35,13 @@ static void observe(void *ctx, const struct observation *observation)
 	struct run *run = ctx;
 	const struct flow_counters *counters = &observation->counters;
 
+	if (observation->kind == OBSERVATION_REPORT) {
+		assert(observation->outcome != FLOW_OUTCOME_OPEN);
+		run->observed++;
+		flow_table_observe(run->table, observation);
+		return;
+	}
+
 	uint64_t octets = counters->octets_out + counters->octets_in;
 
 	assert(octets <= run->frame.wire || (observation->key.tunnel && octets <= 65535));

@@ -33,6 +33,10 @@ def icmp_echo(kind, payload=b""):
     return struct.pack("!BBHHH", kind, 0, 0, 1, 1) + payload
 
 
+def icmp_error(kind, code, packet):
+    return struct.pack("!BBHI", kind, code, 0, 0) + packet
+
+
 def ip4(source, destination, protocol, payload, options=b"", fragment=0, ident=1, total=None):
     length = 20 + len(options)
     total = length + len(payload) if total is None else total

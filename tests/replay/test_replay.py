@@ -478,6 +478,63 @@ class Tunnels(Replay):
         self.assertEqual(self.counters["unsupported"], "1")
 
 
+class Reports(Replay):
+    """ICMP says that a packet did not arrive."""
+    ROUTER, ROUTER6 = "203.0.113.9", "2001:db8:1::9"
+
+    def outcome(self, flow, packet, kind=3, code=3, keep=28, answer=()):
+        """The outcome of the flow whose first packet this is."""
+        if packet[0] >> 4 == 4:
+            report = make.ip4(self.ROUTER, CLIENT, make.ICMP,
+                              make.icmp_error(kind, code, packet[:keep]))
+        else:
+            report = make.ip6(self.ROUTER6, CLIENT6, make.ICMP6,
+                              make.icmp_error(kind, code, packet[:keep]))
+        packets = [(0, packet), *((1, other) for other in answer), (2, report)]
+        (line,) = [line for line in self.flows(make.pcap(make.RAW, packets))
+                   if line.startswith(flow)]
+        return line.split()[4]
+
+    def test_of_datagrams(self):
+        for code, outcome in ((0, "unreachable"), (1, "unreachable"), (2, "refused"),
+                              (3, "refused"), (4, "idle"), (13, "unreachable")):
+            self.assertEqual(self.outcome("udp", Layers.FOUR, code=code), outcome)
+        for code, outcome in ((0, "unreachable"), (3, "unreachable"), (4, "refused")):
+            self.assertEqual(self.outcome("udp", Layers.SIX, 1, code, 48), outcome)
+        self.assertEqual(self.outcome("udp", Layers.FOUR, kind=11), "idle")  # time exceeded
+
+    def test_of_connections(self):
+        syn = Talk().segment("c", SYN).packets[0][1]
+        self.assertEqual(self.outcome("tcp", syn), "refused")
+        self.assertEqual(self.outcome("tcp", syn, code=1), "unreachable")
+        self.assertEqual(self.outcome("tcp", syn, code=4), "lost")
+
+    def test_what_does_not_show_the_packet_is_not_believed(self):
+        syn = Talk().segment("c", SYN).packets[0][1]
+        other = Talk(client_seq=1001).segment("c", SYN).packets[0][1]
+        answer = Talk().segment("c", SYN).segment("s", SYN | ACK).packets[1][1]
+        self.assertEqual(self.outcome("tcp", syn, keep=27), "lost")
+        self.assertEqual(self.outcome("tcp", syn, answer=[answer]), "lost")
+        back = make.ip4(SERVER, CLIENT, make.UDP, make.udp(9, 5000, b"r"))
+        self.assertEqual(self.outcome("udp", Layers.FOUR, answer=[back]), "idle")
+        report = make.ip4(self.ROUTER, CLIENT, make.ICMP, make.icmp_error(3, 3, other[:28]))
+        lines = self.flows(make.pcap(make.RAW, [(0, syn), (1, report)]))
+        self.assertIn(" lost ", [line for line in lines if line.startswith("tcp")][0])
+
+    def test_a_report_of_what_nobody_sent_makes_no_flow(self):
+        report = make.ip4(self.ROUTER, CLIENT, make.ICMP, make.icmp_error(3, 3, Layers.FOUR[:28]))
+        self.check(make.pcap(make.RAW, [(0, report)]),
+                   f"icmp {self.ROUTER}:0 -> {CLIENT}:0 idle out=36/1 in=0/0 rtx=0 rtt=0 "
+                   "1700000000.000000+0.000000")
+
+    def test_within_a_tunnel(self):
+        report = make.ip4(SERVER, CLIENT, make.ICMP, make.icmp_error(3, 3, Layers.FOUR[:28]))
+        packets = [(i, make.ip4("203.0.113.1", "203.0.113.2", make.IPIP, packet))
+                   for i, packet in enumerate((Layers.FOUR, report))]
+        (line,) = [line for line in self.flows(make.pcap(make.RAW, packets)) if "udp" in line]
+        self.assertTrue(line.startswith(f"udp/ipip {CLIENT}:5000 -> {SERVER}:9 refused"), line)
+
+
 class Files(Replay):
     LINE = Layers.LINE
     PACKETS = [(0, Layers.FOUR)]

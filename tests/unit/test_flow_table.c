@@ -259,6 +259,21 @@ static void check_outcome(
 	assert_int_equal(bench->records[index].outcome, outcome);
 }
 
+static void report(struct bench *bench, struct flow_key key, bool out, uint32_t seq)
+{
+	const struct observation report = {
+		.key = key,
+		.kind = OBSERVATION_REPORT,
+		.time_ns = SECONDS(1000),
+		.source = FLOW_SOURCE_FILE,
+		.outcome = FLOW_OUTCOME_REFUSED,
+		.tcp_seq = seq,
+		.from_local = out,
+	};
+
+	flow_table_observe(bench->table, &report);
+}
+
 static void a_socket_is_reported_when_first_sighted(void **state)
 {
 	struct bench *bench = *state;
@@ -609,6 +624,40 @@ static void times_and_numbers_at_their_limits_overflow_nothing(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static void a_report_is_the_outcome_of_what_was_never_answered(void **state)
+{
+	struct bench *bench = *state;
+
+	report(bench, key_of(17, 1), true, 0); /* of nothing that was seen: no flow */
+	datagram(bench, 1, 0, true, 5);
+	report(bench, key_of(17, 1), true, 0);
+	datagram(bench, 2, 1, true, 5);
+	report(bench, key_of(17, 2), true, 0);
+	datagram(bench, 2, 2, false, 5);
+	send_to(bench, 3, (struct segment){3, true, SYN, 100, 0});
+	report(bench, key_of(6, 3), true, 100);
+	send_to(bench, 4, (struct segment){4, true, SYN, 100, 0});
+	report(bench, key_of(6, 4), true, 101);
+	report(bench, key_of(6, 4), false, 100);
+	flow_table_end_all(bench->table);
+	assert_int_equal(bench->count, 4);
+	check_outcome(bench, 0, FLOW_RECORD_END, FLOW_OUTCOME_REFUSED);
+	check_outcome(bench, 1, FLOW_RECORD_END, FLOW_OUTCOME_IDLE);
+	check_outcome(bench, 2, FLOW_RECORD_END, FLOW_OUTCOME_REFUSED);
+	check_outcome(bench, 3, FLOW_RECORD_END, FLOW_OUTCOME_LOST);
+}
+
+static void a_connection_that_came_about_all_the_same_is_not_refused(void **state)
+{
+	struct bench *bench = *state;
+
+	send_to(bench, 3, (struct segment){0, true, SYN, 100, 0});
+	report(bench, key_of(6, 3), true, 100);
+	send_to(bench, 3, (struct segment){1, false, SYN | ACK, 500, 0});
+	flow_table_end_all(bench->table);
+	check_outcome(bench, 0, FLOW_RECORD_END, FLOW_OUTCOME_LOST);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -627,6 +676,8 @@ int main(void)
 		TEST(a_long_connection_of_packets_is_opened_then_updated),
 		TEST(datagrams_end_by_idle_timeout_and_start_again),
 		TEST(the_end_of_the_source_ends_each_flow_of_packets_as_what_it_is),
+		TEST(a_report_is_the_outcome_of_what_was_never_answered),
+		TEST(a_connection_that_came_about_all_the_same_is_not_refused),
 		TEST(a_full_table_ends_what_was_seen_longest_ago),
 		TEST(a_full_table_gives_up_lingering_flows_first_and_loses_nothing),
 		TEST(a_socket_evicted_is_lost),

@@ -195,6 +195,40 @@ static void the_longest_silent_conversation_is_forgotten(void **state)
 	orientation_free(orientation);
 }
 
+static void what_is_reported_is_known_only_if_it_was_seen(void **state)
+{
+	struct orientation *orientation = make(NULL, 0, 1);
+	struct decode_packet seen = tcp(true, SYN), back = tcp(false, 0), other = seen;
+	struct orientation_verdict verdict;
+
+	(void)state;
+	other.source_port++;
+	assert_false(orientation_known(orientation, &seen, &verdict));
+	check(orientation, seen, true, FLOW_DIRECTION_OUT);
+	assert_true(orientation_known(orientation, &seen, &verdict));
+	assert_true(verdict.from_local);
+	assert_true(orientation_known(orientation, &back, &verdict));
+	assert_false(verdict.from_local);
+	assert_false(orientation_known(orientation, &other, &verdict));
+	assert_int_equal(orientation_evicted(orientation), 0);
+	orientation_free(orientation);
+}
+
+static void within_a_tunnel_is_another_conversation(void **state)
+{
+	struct orientation *orientation = make(NULL, 0, 8);
+	struct decode_packet inner = tcp(false, SYN);
+
+	(void)state;
+	check(orientation, tcp(true, SYN), true, FLOW_DIRECTION_OUT);
+	inner.tunnel = FLOW_TUNNEL_VXLAN;
+	check(orientation, inner, true, FLOW_DIRECTION_OUT);
+	inner.tunnel_id = 7; /* tells none apart */
+	check(orientation, inner, true, FLOW_DIRECTION_OUT);
+	check(orientation, tcp(true, ACK), true, FLOW_DIRECTION_OUT);
+	orientation_free(orientation);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -208,6 +242,8 @@ int main(void)
 		cmocka_unit_test(the_link_layer_comes_before_the_initiator),
 		cmocka_unit_test(a_conversation_keeps_what_its_first_packet_told),
 		cmocka_unit_test(the_longest_silent_conversation_is_forgotten),
+		cmocka_unit_test(what_is_reported_is_known_only_if_it_was_seen),
+		cmocka_unit_test(within_a_tunnel_is_another_conversation),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
