@@ -88,10 +88,42 @@ static void many_fragments_take_each_others_slots_but_never_lie(void **state)
 	assert_in_range(known, FRAGMENT_TABLE_SLOTS / 2, FRAGMENT_TABLE_SLOTS);
 }
 
+static void what_a_carrier_gave_away_its_later_fragments_have_not(void **state)
+{
+	struct decode_packet first = fragment_of(DECODE_FRAGMENT_FIRST, 42);
+	struct decode_packet later = fragment_of(DECODE_FRAGMENT_LATER, 42);
+
+	(void)state;
+	later.octets = 100;
+	assert_true(fragment_table_pass(&table, &first, 0));
+	assert_true(fragment_table_pass(&table, &later, 1));
+	assert_int_equal(later.octets, 100);
+	first.emptied = true;
+	assert_true(fragment_table_pass(&table, &first, 2));
+	assert_true(fragment_table_pass(&table, &later, 3));
+	assert_int_equal(later.octets, 0);
+}
+
+static void within_a_tunnel_are_other_fragments(void **state)
+{
+	struct decode_packet first = fragment_of(DECODE_FRAGMENT_FIRST, 42);
+	struct decode_packet later = fragment_of(DECODE_FRAGMENT_LATER, 42);
+
+	(void)state;
+	first.tunnel = FLOW_TUNNEL_4IN4;
+	assert_true(fragment_table_pass(&table, &first, 0));
+	assert_false(fragment_table_pass(&table, &later, 1));
+	later.tunnel = FLOW_TUNNEL_4IN4;
+	assert_true(fragment_table_pass(&table, &later, 2));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(a_later_fragment_gets_ports_and_protocol, set_up),
+		cmocka_unit_test_setup(
+			what_a_carrier_gave_away_its_later_fragments_have_not, set_up),
+		cmocka_unit_test_setup(within_a_tunnel_are_other_fragments, set_up),
 		cmocka_unit_test_setup(a_fragment_of_something_else_gets_none, set_up),
 		cmocka_unit_test_setup(many_fragments_take_each_others_slots_but_never_lie, set_up),
 	};
