@@ -212,39 +212,56 @@ static struct conversation *find(
 	return conversation;
 }
 
+/* Where a packet belongs: its key, the hash of that, the conversation or NULL. */
+struct place {
+	struct conversation_key key;
+	uint64_t hash;
+	struct conversation *conversation;
+	bool source_is_low;
+};
+
+static void look_up(struct orientation *orientation, const struct decode_packet *packet,
+	struct place *ret_place)
+{
+	ret_place->source_is_low = key_of(packet, &ret_place->key);
+	ret_place->hash = hash_octets(
+		&orientation->options.hash_key, &ret_place->key, sizeof(ret_place->key));
+	ret_place->conversation = find(orientation, &ret_place->key, ret_place->hash);
+}
+
 bool orientation_known(struct orientation *orientation, const struct decode_packet *packet,
 	struct orientation_verdict *ret_verdict)
 {
-	struct conversation_key key;
-	bool source_is_low = key_of(packet, &key);
-	uint64_t hash = hash_octets(&orientation->options.hash_key, &key, sizeof(key));
-	const struct conversation *conversation = find(orientation, &key, hash);
+	struct place place;
 
-	if (!conversation)
+	look_up(orientation, packet, &place);
+	if (!place.conversation)
 		return false;
 	*ret_verdict = (struct orientation_verdict){
-		conversation->low_is_local == source_is_low, conversation->direction};
+		place.conversation->low_is_local == place.source_is_low,
+		place.conversation->direction,
+	};
 	return true;
 }
 
 struct orientation_verdict orientation_of(
 	struct orientation *orientation, const struct decode_packet *packet)
 {
-	struct conversation_key key;
-	bool source_is_low = key_of(packet, &key);
-	uint64_t hash = hash_octets(&orientation->options.hash_key, &key, sizeof(key));
-	struct conversation *conversation = find(orientation, &key, hash);
+	struct place place;
+	struct conversation *conversation;
 	bool began = sender_began(packet), from_local;
 
+	look_up(orientation, packet, &place);
+	conversation = place.conversation;
 	if (!conversation) {
-		conversation = add(orientation, &key, hash);
+		conversation = add(orientation, &place.key, place.hash);
 		from_local = sender_is_local(orientation, packet, began);
-		conversation->low_is_local = from_local == source_is_low;
+		conversation->low_is_local = from_local == place.source_is_low;
 		conversation->direction = packet->protocol == PROTOCOL_TCP && !is_syn(packet)
 						  ? FLOW_DIRECTION_UNKNOWN
 						  : direction_of(from_local == began);
 	} else {
-		from_local = conversation->low_is_local == source_is_low;
+		from_local = conversation->low_is_local == place.source_is_low;
 		if (is_syn(packet)) /* the tuple may be used again, from the other side */
 			conversation->direction = (uint8_t)direction_of(from_local == began);
 	}
