@@ -52,6 +52,22 @@ class NamedFiles(QueryCase):
         row = harness.one(self, self.answer("who", "said.example"))
         self.assertEqual((row["flows"], row["names"]), (1, ["said.example (sni)"]))
 
+    def test_a_flow_in_a_tunnel_has_the_name_that_it_said_there(self):
+        hello = names.records(names.hello("within.example"))
+        outside = names.records(names.hello("outside.example"))
+        talk = self.talk(0, 41000, payload=hello)
+        inside = [(us, make.ip4(*((CLIENT, RESOLVER) if sent else (RESOLVER, CLIENT)), make.UDP,
+                                make.vxlan(make.ethernet(packet), 42)))
+                  for us, packet in talk for sent in [packet[12:16] == talk[0][1][12:16]]]
+        self.read(sorted([*inside, *self.talk(500, 41000, payload=outside)]))
+        rows = self.answer("flows", "--proto", "tcp")
+        self.assertEqual({(row["tunnel"], row["remote_name"], row["name_source"]) for row in rows},
+                         {("vxlan:42", "within.example", "sni"), (None, "outside.example", "sni")})
+        row = harness.one(self, self.answer("flows", "--host", "within.example"))
+        self.assertEqual(row["tunnel"], "vxlan:42")
+        carrier = harness.one(self, self.answer("flows", "--proto", "udp"))
+        self.assertEqual((carrier["tunnel"], carrier["remote_name"]), (None, None))
+
     def test_of_two_names_the_last_before_the_flow_counts(self):
         self.read([(0, self.answer_packet("one.example", SERVER)), *self.talk(10**6, 41000),
                    (2 * 10**6, self.answer_packet("two.example", SERVER)),

@@ -107,6 +107,57 @@ class Written(Names):
         self.check_names(talk.packets,
                          f"http a\\027[2j\\255\\032b\\092 {SERVER} {self.FLOW}")
 
+    def in_tunnel(self, packets, wrap):
+        """Each packet within what wrap(one end, other end, packet) makes of it."""
+        ends = "203.0.113.1", "203.0.113.2"
+        client = make.ip4(CLIENT, SERVER, 0, b"")[12:16]
+        return [(us, wrap(*(ends if packet[12:16] == client else ends[::-1]), packet))
+                for us, packet in packets]
+
+    def test_names_within_tunnels(self):
+        stream = names.records(names.hello("a.example"))
+        talk = Talk().handshake().segment("c", ACK, payload=stream[:60])
+        talk.segment("c", ACK, payload=stream[60:])
+        packets = talk.packets + [(9000, datagram(SERVER, CLIENT, 53, 4000, self.ANSWER)), (
+            9001, datagram(CLIENT, SERVER, 5000, 443, names.quic_vector("quic_rfc9001")))]
+
+        def ipip(here, there, packet):
+            return make.ip4(here, there, make.IPIP, packet)
+
+        def gre(here, there, packet):
+            return make.ip4(here, there, make.GRE, make.gre(packet, key=7))
+
+        def vxlan(here, there, packet):
+            return make.ip4(here, there, make.UDP, make.vxlan(make.ethernet(packet), 42, sport=53))
+
+        for wrap, tunnel in ((ipip, "ipip"), (gre, "gre:7"), (vxlan, "vxlan:42"),
+                             (lambda a, b, packet: gre(a, b, vxlan(a, b, packet)), "vxlan:42")):
+            with self.subTest(tunnel=tunnel):
+                self.check_names(
+                    self.in_tunnel(packets, wrap),
+                    f"sni a.example {SERVER} tcp/{tunnel} {CLIENT}:40000 {SERVER}:443",
+                    "dns www.example.com 203.0.113.1 query=cdn.example.net ttl=40 "
+                    f"udp/{tunnel} {CLIENT}:4000 {SERVER}:53",
+                    f"quic example.com {SERVER} alpn=alpn udp/{tunnel} {CLIENT}:5000 {SERVER}:443")
+                self.assertEqual(self.counters["malformed"], "0")
+
+    def test_what_is_seen_within_a_tunnel_and_outside_is_of_two_flows(self):
+        stream = names.records(names.hello("a.example"))
+        talk = Talk().handshake().segment("c", ACK, payload=stream[:60])
+        talk.segment("c", ACK, payload=stream[60:])
+        twice = zip(talk.packets, self.in_tunnel(
+            talk.packets, lambda a, b, packet: make.ip4(a, b, make.IPIP, packet)))
+        self.check_names([packet for pair in twice for packet in pair],
+                         f"sni a.example {SERVER} {self.FLOW}",
+                         f"sni a.example {SERVER} {self.FLOW.replace('tcp', 'tcp/ipip')}")
+
+    def test_of_a_carrier_in_fragments_the_first_one_is_a_cut_capture(self):
+        packet = datagram(CLIENT, SERVER, 1, 443, names.quic_vector("quic_rfc9001"))
+        ends = "203.0.113.1", "203.0.113.2", make.IPIP
+        self.check_names([(0, make.ip4(*ends, packet[:800], fragment=0x2000)),
+                          (1, make.ip4(*ends, packet[800:], fragment=100))])
+        self.assertEqual(self.counters["truncated"], "1")
+
     def test_a_syn_flood_pushes_out_no_half_read_name(self):
         stream = names.records(names.hello("a.example"))
         packets = Talk().segment("c", ACK, payload=stream[:60]).packets

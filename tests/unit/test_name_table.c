@@ -189,6 +189,29 @@ static void what_a_flow_said_names_no_other_flow(void **state)
 	assert_string_equal(name_of(BROWSER, "192.0.2.1", 60), "-"); /* the port is used again */
 }
 
+/* The same ends within a tunnel and outside of it; a socket knows no tunnel. */
+static void what_is_said_in_a_tunnel_names_the_flow_in_it_or_the_socket(void **state)
+{
+	struct name_evidence evidence =
+		evidence_of(NAME_SOURCE_SNI, "within.example", "192.0.2.1", 2.1);
+	struct flow_record captured = flow_of(0, "192.0.2.1", 2);
+
+	(void)state;
+	evidence.key = key_of("192.0.2.1", 443, 40000);
+	evidence.key.tunnel = FLOW_TUNNEL_VXLAN;
+	evidence.key.tunnel_id = 42;
+	name_table_put(table, &evidence);
+	captured.key.socket_cookie = 0;
+	assert_string_equal(name_of_record(&captured), "-");
+	assert_string_equal(name_of(BROWSER, "192.0.2.1", 2), "within.example sni");
+	say(NAME_SOURCE_SNI, "outside.example", "192.0.2.1", 2.1);
+	captured.key.tunnel = FLOW_TUNNEL_VXLAN;
+	name_table_put(table, &evidence);
+	assert_string_equal(name_of_record(&captured), "within.example sni");
+	captured.key.tunnel = FLOW_TUNNEL_NONE;
+	assert_string_equal(name_of_record(&captured), "outside.example sni");
+}
+
 static void the_next_flow_from_a_port_has_its_own_name(void **state)
 {
 	(void)state;
@@ -468,6 +491,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(what_a_flow_says_comes_first),
 		TEST(what_a_flow_said_names_no_other_flow),
+		TEST(what_is_said_in_a_tunnel_names_the_flow_in_it_or_the_socket),
 		TEST(the_next_flow_from_a_port_has_its_own_name),
 		TEST(the_first_name_that_a_flow_says_stays),
 		TEST(an_incoming_flow_is_not_named_after_this_end),

@@ -95,6 +95,21 @@ static void to_begin_again_forgets_what_was_kept(void **state)
 	assert_int_equal(stream_table_evicted(table), 1);
 }
 
+static void the_same_ends_in_a_tunnel_are_another_sender(void **state)
+{
+	struct decode_packet packet = from(1);
+
+	(void)state;
+	begin(1, STREAM_PARTIAL);
+	packet.tunnel = FLOW_TUNNEL_GRE;
+	assert_null(stream_table_find(table, &packet));
+	packet.tunnel_id = 7; /* may differ from one way to the other */
+	stream_table_begin(table, &packet);
+	packet.tunnel_id = 8;
+	assert_non_null(stream_table_find(table, &packet));
+	assert_true(has(1));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -105,6 +120,8 @@ int main(void)
 			a_slot_that_is_free_is_taken_before_others_go, make, destroy),
 		cmocka_unit_test_setup_teardown(
 			to_begin_again_forgets_what_was_kept, make, destroy),
+		cmocka_unit_test_setup_teardown(
+			the_same_ends_in_a_tunnel_are_another_sender, make, destroy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
