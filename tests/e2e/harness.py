@@ -10,6 +10,7 @@ Environment, set by tests/e2e/CMakeLists.txt:
     LASTCONN_EBPF   0 if this build has no kernel source
     LASTCONN_SLOW   multiplies every bound, for slow machines (default 1)
 """
+import contextlib
 import hashlib
 import json
 import os
@@ -271,6 +272,18 @@ class Case(unittest.TestCase):
                     stream.close()
         self.addCleanup(discard)
         return process
+
+    @contextlib.contextmanager
+    def namespace(self):
+        """The path of a network namespace with a loopback."""
+        self.need_program("ip")
+        name = f"lastconn-{type(self).__name__.lower()}-{os.getpid()}"
+        self.run_program("ip", "netns", "add", name)
+        try:
+            self.run_program("ip", "-n", name, "link", "set", "lo", "up")
+            yield f"/run/netns/{name}"
+        finally:
+            subprocess.run(("ip", "netns", "delete", name), stderr=subprocess.DEVNULL, check=False)
 
     def read_line(self, process, stream=None, seconds=30):
         """The next line that a started program prints. Octet by octet: what Python has buffered,

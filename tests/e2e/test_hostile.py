@@ -89,17 +89,6 @@ class Hostile(harness.Case):
         self.assert_flow(flows["out"], {"pid": pid, "exe": harness.PYTHON, "octets_out": 10,
                                         "octets_in": 21, "method": "exact"})
 
-    @contextlib.contextmanager
-    def namespace(self):
-        self.need_program("ip")
-        name = f"lastconn-hostile-{os.getpid()}"
-        self.run_program("ip", "netns", "add", name)
-        try:
-            self.run_program("ip", "-n", name, "link", "set", "lo", "up")
-            yield f"/run/netns/{name}"
-        finally:
-            subprocess.run(("ip", "netns", "delete", name), stderr=subprocess.DEVNULL, check=False)
-
     def start_without(self, script, *options):
         """A daemon in a mount namespace of its own in which the script has run."""
         unshare = self.need_program("unshare")

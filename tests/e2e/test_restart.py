@@ -82,16 +82,21 @@ class Restart(harness.Case):
 
     def test_a_storm_over_three_restarts_and_a_kill_is_recorded_exactly_once(self):
         """Each part of the storm goes on while the daemon ends and the next one starts."""
+        with storm.namespace(self) as inside:
+            self.check_storm(inside, ("stop", "kill", "stop", "stop"), COUNT // 4)
+
+    def check_storm(self, inside, parts, part_count):
         quick = ("--flush-interval", "300ms", "--sweep-interval", "1s", "--ring-size", "32M")
-        parts, part_count = ("stop", "kill", "stop", "stop"), COUNT // 4
         daemon = self.start(*quick)
         truth = [self.path("server.tsv"), self.path("clients.tsv")]
-        server = self.start_program(harness.STORM, "serve", str(4 * part_count), truth[0])
+        count = len(parts) * part_count
+        server = self.start_program(*inside, harness.STORM, "serve", str(count), truth[0])
         port = int(self.read_line(server))
         for part, end in enumerate(parts):
             wanted = part_count * part + part_count // 8
-            spawner = self.start_program(harness.STORM, "spawn", "tcp", "127.0.0.1", str(port),
-                                         str(part_count), "8", truth[1], harness.STORM_CLIENT)
+            spawner = self.start_program(
+                *inside, harness.STORM, "spawn", "tcp", "127.0.0.1", str(port), str(part_count),
+                "8", truth[1], harness.STORM_CLIENT)
             harness.wait_until("the storm", lambda: lines_in(truth[1]) > wanted)
             self.assertIsNone(spawner.poll(), "the storm was over before the restart")
             getattr(daemon, end)()
@@ -99,9 +104,9 @@ class Restart(harness.Case):
             self.assertIn("goes on with the programs of the last run", daemon.log())
             self.finish(spawner, 300)
         self.finish(server)
-        self.wait_for(lambda: self.recorded(daemon, port), 8 * part_count)
+        self.wait_for(lambda: self.recorded(daemon, port), 2 * count)
         daemon.stop()
-        storm.check(self, daemon, port, truth, 4 * part_count)
+        storm.check(self, daemon, port, truth, count)
         self.assertEqual(self.lost(daemon), [])
         self.assert_no_hole(daemon)
 

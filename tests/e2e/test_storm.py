@@ -17,18 +17,19 @@ LOST = ("SELECT what, count, detail FROM coverage"
 
 class Storm(harness.Case):
 
-    def run_storm(self, count):
+    def run_storm(self, count, inside):
         truth = [self.path("server.tsv"), self.path("clients.tsv")]
-        server = self.start_program(harness.STORM, "serve", str(count), truth[0])
+        server = self.start_program(*inside, harness.STORM, "serve", str(count), truth[0])
         port = int(self.read_line(server))
-        self.run_program(harness.STORM, "spawn", "tcp", "127.0.0.1", str(port), str(count),
+        self.run_program(*inside, harness.STORM, "spawn", "tcp", "127.0.0.1", str(port), str(count),
                          str(PARALLEL), truth[1], harness.STORM_CLIENT, seconds=300)
         self.finish(server)
         return port, truth
 
     def test_every_connection_of_the_storm_is_recorded_with_its_process(self):
         daemon = self.start_daemon("--flush-interval", "1s")
-        port, truth = self.run_storm(COUNT)
+        with storm.namespace(self) as inside:
+            port, truth = self.run_storm(COUNT, inside)
         harness.wait_until("all flows", lambda: daemon.rows(
             "SELECT count(*) AS n FROM flow WHERE local_port = ?1 OR remote_port = ?1",
             port)[0]["n"] >= 2 * COUNT or daemon.process.poll() is not None, 120)
