@@ -339,12 +339,12 @@ static int try_rung(
 /* What is said of a rung besides how it went. */
 static void describe_rungs(struct ebpf_ladder *ladder, size_t index)
 {
-	struct source_slot *slot = &ladder->slots[index];
+	const struct ebpf_slot *slot = ebpf_slots_at(index);
+	struct source_slot *told = &ladder->slots[index];
 
-	for (size_t i = 0; i < slot->rung_count; i++)
-		slot->rungs[i].unfit =
-			ebpf_slots_at(index)->rungs[i].of_hash && ladder->has_storage;
-	slot->partial = slot->serving >= 0 && ebpf_slots_at(index)->rungs[slot->serving].partial;
+	if (slot->hash_rung)
+		told->rungs[slot->hash_rung].unfit = ladder->has_storage;
+	told->partial = slot->partial_rung && told->serving == (int)slot->partial_rung;
 }
 
 /* Returns 0, or negative errno of the worst rung. */

@@ -102,11 +102,13 @@ static const struct ebpf_slot all_slots[EBPF_SLOT_COUNT] = {
 		.loss = "connections show up only when they end",
 		.rungs = {{"iter", NULL, {"sweep_sockets"}}, /* since Linux 5.12 */
 			{"iter", "of more than 65536 sockets at a time some have no owner",
-				{"sweep_hash"}, .of_hash = true},
+				{"sweep_hash"}},
 			{"iter",
 				"sockets without a file (Multipath TCP, the kernel's own, being closed "
 				"or passed on, direct ones of io_uring) show up when they end",
-				{"sweep_files"}, .partial = true}},
+				{"sweep_files"}}},
+		.hash_rung = 1,
+		.partial_rung = 2,
 	},
 };
 /* clang-format on */

@@ -16,8 +16,6 @@ struct ebpf_rung {
 	/* All of them serve the slot together; with '?' before its name: if the kernel has the
 	 * function that it is attached to. */
 	const char *programs[EBPF_RUNG_PROGRAMS_MAX];
-	bool of_hash; /* fits only where the state of sockets is in the hash, see maps.bpf.h */
-	bool partial; /* see source_slot */
 };
 
 enum ebpf_slot_index {
@@ -43,6 +41,9 @@ struct ebpf_slot {
 	bool required;    /* without it there is no kernel source */
 	bool owners_only; /* see source_slot */
 	struct ebpf_rung rungs[SOURCE_RUNGS_MAX];
+	/* Indexes of rungs, 0 none: fits only where the state of sockets is in the hash
+	 * (maps.bpf.h); is partial, see source_slot. */
+	size_t hash_rung, partial_rung;
 };
 
 const struct ebpf_slot *ebpf_slots_at(enum ebpf_slot_index index);
