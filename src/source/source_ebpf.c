@@ -98,7 +98,7 @@ static void explain(struct source_ebpf_error *error, int number)
 		set_error(error, number,
 			"the kernel refuses BPF programs: run as root, or with the capabilities "
 			"CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN (kernel lockdown refuses them "
-			"too)");
+			"too, and before Linux 5.11 a small RLIMIT_MEMLOCK)");
 	else if (number == ENOENT || number == ESRCH)
 		set_error(error, number,
 			"the kernel has no BTF type information: it needs CONFIG_DEBUG_INFO_BTF "

@@ -6,8 +6,8 @@ this machine's own kernel.
 
 Prints a line for each run, and one for each case that is not as it must be. A case that a run's
 hooks cannot see may be missing, what they see less of may be degraded; nothing may be wrong. Runs
-that are not as they must be are made once more: emulation is so slow that tasks are preempted in the
-middle of a hook now and then, which the kernel skips then for others. No case may be bad twice in a
+that are not as they must be are made once more: emulation is so slow that tasks are preempted in
+the middle of a hook now and then, which the kernel skips then for others. No case may be bad twice in a
 run, nor in more than two runs of a kernel, and no more than AGAIN_MAX of a run once.
 
 LASTCONN_VM: the kernels to test, names of the file "kernels" or "all" (default: 6.1 newest).
@@ -82,7 +82,9 @@ def all_runs():
     return (
         Run("best"),
         *rungs_off(),
-        Run("unit", prefix=f"{USER} --bounding-set {unit} --inh-caps {unit} --ambient-caps {unit}"),
+        # and LimitMEMLOCK=infinity, which matters before 5.11
+        Run("unit", prefix=f"prlimit --memlock=unlimited {USER} --bounding-set {unit}"
+                           f" --inh-caps {unit} --ambient-caps {unit}"),
         Run("user", prefix=f"{USER} --bounding-set -all --inh-caps -all"),
         Run("hidden", before="echo 2 >/proc/sys/kernel/kptr_restrict\n"
                              "echo 3 >/proc/sys/kernel/perf_event_paranoid",
@@ -250,7 +252,8 @@ class Vm(harness.Case):
                     self.assertEqual(cases_once & again.get(run, set()), set(), "twice")
                     self.assertLessEqual(len(cases_once), AGAIN_MAX, "at once")
             often = collections.Counter(case for found in bad.values() for case in found)
-            self.assertFalse([case for case, count in often.items() if count > 2], "again and again")
+            self.assertFalse([case for case, count in often.items() if count > 2],
+                             "again and again")
         self.check_words(records)
 
     def test_5_10(self):
