@@ -1,6 +1,7 @@
 /* The same evidence again extends its row and counts, if it comes within the TTL of the last answer
  * or ten minutes, whichever is longer: so a name that is asked for without end takes one row, and
- * what came back after a pause another. */
+ * what came back after a pause another. What is older than the row, as of an old capture file that
+ * is read after a newer one, is held to the same. */
 #include "store/name_writer.h"
 
 #include "flow/flow_names.h"
@@ -9,12 +10,14 @@
 
 /* Both take the same parameters; what tells evidence apart is ?1 and ?3 to ?6. */
 static const char extend_text[] =
-	"UPDATE name_evidence SET last_us = max(last_us, ?9), until_us = max(until_us, ?10),"
-	" times = times + ?11, ttl_s = ?12, ech = ?13,"
+	"UPDATE name_evidence SET first_us = min(first_us, ?8), last_us = max(last_us, ?9),"
+	" until_us = max(until_us, ?10), times = times + ?11,"
+	" ttl_s = iif(?9 >= last_us, ?12, ttl_s), ech = max(ech, ?13),"
 	" alpn = coalesce(nullif(?7, ''), alpn)"
 	" WHERE id = (SELECT max(id) FROM name_evidence WHERE address = ?1 AND name = ?3"
 	" AND owner = ?4 AND process IS ?5 AND source = ?6"
-	" AND max(until_us, last_us + 600000000) >= ?8)";
+	" AND max(until_us, last_us + 600000000) >= ?8"
+	" AND first_us <= max(?10, ?9 + 600000000))";
 
 static const char add_text[] =
 	"INSERT INTO name_evidence (address, ip, name, owner, process, source, alpn, first_us,"

@@ -165,6 +165,29 @@ static void evidence_within_its_ttl_takes_one_row(void **state)
 		"www.example|-|198.51.100.1|dns|1|0|/usr/bin/curl");
 }
 
+static void older_evidence_is_held_to_the_same_pause(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct name_record record = record_of("www.example", "198.51.100.1", 5000);
+
+	store_fixture_open(fixture);
+	record.ttl_s = 30;
+	record.ech = true;
+	add_name(fixture, &record);
+	record = record_of("www.example", "198.51.100.1", 4400); /* ten minutes before */
+	add_name(fixture, &record);
+	record = record_of("www.example", "198.51.100.1", 3799);
+	add_name(fixture, &record);
+	record = record_of("www.example", "198.51.100.1", 0);
+	record.ttl_s = 86400; /* it may be kept until then */
+	add_name(fixture, &record);
+	assert_string_equal(
+		store_fixture_sql(fixture, "SELECT times, (last_us - first_us) / 1000000,"
+					   " (until_us - last_us) / 1000000, ttl_s, ech FROM names"
+					   " ORDER BY first_us, last_us"),
+		"2|3799|82601|60|0\n2|600|30|30|1");
+}
+
 static void what_differs_takes_rows_of_its_own(void **state)
 {
 	struct store_fixture *fixture = *state;
@@ -203,6 +226,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_flow_that_a_run_left_open_keeps_its_name,
 			store_fixture_set_up, store_fixture_tear_down),
 		cmocka_unit_test_setup_teardown(evidence_within_its_ttl_takes_one_row,
+			store_fixture_set_up, store_fixture_tear_down),
+		cmocka_unit_test_setup_teardown(older_evidence_is_held_to_the_same_pause,
 			store_fixture_set_up, store_fixture_tear_down),
 		cmocka_unit_test_setup_teardown(what_differs_takes_rows_of_its_own,
 			store_fixture_set_up, store_fixture_tear_down),
