@@ -16,6 +16,6 @@ CREATE TABLE name_evidence (            -- a name was seen to stand for an addre
 	ech      INTEGER NOT NULL,          -- 1: encrypted client hello, the name is the outer one
 	alpn     TEXT NOT NULL              -- first protocol that the client offered; '' not told
 ) STRICT;
-CREATE INDEX name_evidence_by_address ON name_evidence (address, name);
+CREATE INDEX name_evidence_by_address ON name_evidence (address, name, process, source, owner);
 CREATE INDEX name_evidence_by_name ON name_evidence (name);
 CREATE INDEX name_evidence_by_owner ON name_evidence (owner) WHERE owner <> 0;
