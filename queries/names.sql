@@ -15,7 +15,7 @@
 -- column last_time "last": and last [time_us]
 -- column times: how often [integer]
 -- column ttl_s "ttl": of the last answer, in seconds [integer]
--- column flows: flows to this address, over by now, that were given this name [integer]
+-- column flows: over, by address and name: rows of a pair repeat it; null: no address [integer]
 -- column owner_name "answered as": owner of the address record, behind CNAMEs [long]
 -- column program "by": program that asked or said it; null: not known [long]
 -- column users: whose processes [users]
@@ -67,8 +67,10 @@ SELECT
 	s.last_us AS last_time,
 	s.times,
 	iif(s.source IN ('dns', 'mdns', 'llmnr'), s.ttl_s, NULL) AS ttl_s,
-	(SELECT coalesce(sum(c.flows), 0) FROM remote AS r CROSS JOIN contact AS c ON c.remote = r.id
-		WHERE r.address = s.address AND r.name = s.name) AS flows,
+	iif(s.ip = '', NULL,
+		(SELECT coalesce(sum(c.flows), 0)
+			FROM remote AS r CROSS JOIN contact AS c ON c.remote = r.id
+			WHERE r.address = s.address AND r.name = s.name)) AS flows,
 	nullif(o.name, '') AS owner_name,
 	nullif(s.path, '') AS program,
 	s.users,

@@ -47,7 +47,7 @@ class Names(QueryCase):
         self.assertEqual(
             [(row["source"], row["address"], row["program"], row["times"], row["flows"])
              for row in rows],
-            [("http", None, None, 1, 0), ("dns", SHARED, "/usr/bin/curl", 7, 2),
+            [("http", None, None, 1, None), ("dns", SHARED, "/usr/bin/curl", 7, 2),
              ("sni", SHARED, "/usr/bin/curl", 1, 2)])
         self.assertEqual(
             {key: rows[1][key] for key in ("first_time", "last_time", "ttl_s", "owner_name",
