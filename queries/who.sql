@@ -42,15 +42,17 @@ wanted (id, name) AS MATERIALIZED (
 --:host_name	WHERE reversed = :host_name
 --:host_suffix	WHERE reversed > :host_suffix AND reversed < rtrim(:host_suffix, '.') || '/'
 ),
--- Hosts whose address had the name by evidence, for flows that began then and did not say a name
--- themselves: from a second before the answer to a minute after its TTL, as in name_rule.c.
+-- Hosts whose address had the name by evidence, for flows that began then and are not known to be
+-- for another, by what they said or their own process asked for: from a second before the answer to
+-- a minute after its TTL, as in name_rule.c. What was asked for is known by its CNAMEs, too.
 loose (remote, name, from_us, until_us) AS MATERIALIZED (
 	SELECT r.id, w.name, e.first_us - 1000000, e.until_us + 60000000
 	FROM wanted AS w
 	CROSS JOIN name_evidence AS e ON e.id IN (SELECT id FROM name_evidence WHERE name = w.id
 		UNION SELECT id FROM name_evidence WHERE owner = w.id AND owner <> 0)
 	CROSS JOIN remote AS r ON r.address = e.address
-	WHERE r.name_source NOT IN ('sni', 'quic', 'http')
+	WHERE (r.name_source = '' OR r.name_source GLOB '*-other' OR r.name_source GLOB '*-any'
+		OR r.name = e.name AND r.name_source NOT IN ('sni', 'quic', 'http'))
 	AND r.name NOT IN (SELECT id FROM wanted)
 	AND r.ip NOT GLOB '127.*' AND r.ip <> '::1'
 ),

@@ -34,7 +34,8 @@ class Names(QueryCase):
         flow(self.curl, T0 + HOUR, "www.example", "sni")
         flow(self.curl, T0 + HOUR + 60 * SECOND, "www.example", "dns")
         flow(self.wget, T0 + HOUR + 60 * SECOND, "other.test", "http")     # said another one
-        flow(self.wget, T0 + HOUR + 61 * SECOND, "other.test", "dns")      # may be either
+        flow(self.wget, T0 + HOUR + 60 * SECOND, "other.test", "dns")      # asked for another one
+        flow(self.wget, T0 + HOUR + 61 * SECOND, "other.test", "dns-other")  # may be either
         flow(self.ssh, T0 + HOUR + 62 * SECOND, remote_port=22)
         flow(self.ssh, T0 + HOUR // 2, remote_port=22)                     # before the answer
         flow(self.ssh, T0 + 2 * HOUR + 121 * SECOND, remote_port=22)       # it was too old
@@ -89,7 +90,7 @@ class Names(QueryCase):
         self.assertEqual(
             {exe: (row["flows"], sorted(row["names"])) for exe, row in rows.items()},
             {"/usr/bin/curl": (2, ["www.example (dns)", "www.example (sni)"]),
-             "/usr/bin/wget": (1, ["other.test (dns)", "www.example (address)"]),
+             "/usr/bin/wget": (1, ["other.test (dns-other)", "www.example (address)"]),
              "/usr/bin/ssh": (1, ["www.example (address)"])})
         self.assertEqual({row["exe"] for row in self.answer("who", "*.example")}, set(rows))
         self.assertEqual({row["exe"] for row in self.answer("who", "cdn.test")},
@@ -103,7 +104,7 @@ class Names(QueryCase):
         self.assertEqual(
             [(row["exe"][9:], row["remote_name"], row["name_source"], row["address_name"])
              for row in rows],
-            [("ssh", None, None, "www.example"), ("wget", "other.test", "dns", "www.example"),
+            [("ssh", None, None, "www.example"), ("wget", "other.test", "dns-other", "www.example"),
              ("curl", "www.example", "dns", None), ("curl", "www.example", "sni", None)])
         table = self.table("flows")
         for text in ("www.example (sni)", "other.test (http)"):
@@ -113,10 +114,10 @@ class Names(QueryCase):
     def test_top_sums_a_host_however_its_name_is_known(self):
         self.shared().close()
         rows = {row["what"]: row["flows"] for row in self.answer("top", "--by", "host")}
-        self.assertEqual(rows, {f"{SHARED} www.example": 2, f"{SHARED} other.test": 2,
+        self.assertEqual(rows, {f"{SHARED} www.example": 2, f"{SHARED} other.test": 3,
                                 SHARED: 3, "192.0.2.81": 1})
         rows = {row["what"]: (row["flows"], row["hosts"]) for row in self.answer("top")}
-        self.assertEqual(rows, {"/usr/bin/curl": (2, 1), "/usr/bin/wget": (2, 1),
+        self.assertEqual(rows, {"/usr/bin/curl": (2, 1), "/usr/bin/wget": (3, 1),
                                 "/usr/bin/ssh": (4, 2)})
         rows = {row["what"]: row["flows"] for row in self.answer("top", "--host", "www.example")}
         self.assertEqual(rows, {"/usr/bin/curl": 2, "/usr/bin/wget": 1, "/usr/bin/ssh": 1})
@@ -189,7 +190,7 @@ class Names(QueryCase):
         for _ in range(200):
             start = T0 + rng.randrange(3 * DAY)
             name, source = rng.choice(((None, ""), ("a.test", "dns"), ("b.test", "dns-other"),
-                                       ("b.test", "sni")))
+                                       ("b.test", "dns"), ("b.test", "sni")))
             end = start + rng.choice((5, HOUR, DAY))
             history.flow(process, "192.0.2.1", start, end, name=name, name_source=source)
             flows.append((start, end, name, source))
@@ -199,7 +200,7 @@ class Names(QueryCase):
             arguments = rng.choice(((), ("--since", at(since)), ("--until", at(since))))
             right = sum(
                 1 for start, end, name, source in flows
-                if (name == "a.test" or (source != "sni" and any(
+                if (name == "a.test" or (source not in ("sni", "dns") and any(
                     first <= start <= last for first, last in windows)))
                 and (arguments[:1] != ("--since",) or end >= since)
                 and (arguments[:1] != ("--until",) or start < since))
