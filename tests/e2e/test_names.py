@@ -3,6 +3,7 @@
 import csv
 import io
 import random
+import socket
 import subprocess
 
 import harness
@@ -110,6 +111,20 @@ class Names(QueryCase):
         for text in ("www.example (sni)", "other.test (http)"):
             self.assertIn(text, table)
         self.assertIn("www.example (address)", self.table("flows", "--host", "www.example"))
+
+    def test_an_address_that_the_resolver_gives_is_searched_at_any_time(self):
+        name = "0xc0000250"                         # what inet_aton(3) takes for SHARED
+        try:
+            self.assertEqual(socket.gethostbyname(name), SHARED)
+        except OSError:
+            self.skipTest("this resolver takes no such addresses")
+        history = self.shared()
+        history.evidence(name, SHARED, T0 + HOUR, process=self.curl)
+        history.close()
+        for question in (("who", name), ("top", "--host", name), ("flows", "--host", name)):
+            found = [sum(row.get("flows", 1) for row in self.answer(*question, *more))
+                     for more in ((), ("--resolve",))]
+            self.assertEqual(found, [2, 8], question)
 
     def test_top_sums_a_host_however_its_name_is_known(self):
         self.shared().close()
