@@ -21,7 +21,7 @@
 -- column users: whose processes [users]
 -- column processes: how many [integer wide]
 -- column alpn: protocols that the clients offered first [list wide]
--- column ech: 1: encrypted client hello, the name is the outer one [integer wide]
+-- column ech: 1: encrypted client hello, or GREASE: the name may be the outer one [integer wide]
 
 WITH
 --:host_name,host_suffix {

@@ -13,7 +13,8 @@ CREATE TABLE name_evidence (            -- a name was seen to stand for an addre
 	until_us INTEGER NOT NULL,          -- until then the last answer may be kept (TTL)
 	times    INTEGER NOT NULL,          -- seen, each within its TTL, or ten minutes, of the one before
 	ttl_s    INTEGER NOT NULL,          -- of the last answer
-	ech      INTEGER NOT NULL,          -- 1: encrypted client hello, the name is the outer one
+	ech      INTEGER NOT NULL,          -- 1: the client sent encrypted client hello, or pretended
+	                                    -- to (GREASE): the name may be the outer one
 	alpn     TEXT NOT NULL              -- first protocol that the client offered; '' not told
 ) STRICT;
 CREATE INDEX name_evidence_by_address ON name_evidence (address, name, process, source, owner);

@@ -260,7 +260,8 @@ SELECT
 		|| printf('.%06dZ', e.last_us % 1000000) AS last_time,
 	e.times AS times,               -- seen
 	e.ttl_s AS ttl_s,               -- of the last answer
-	e.ech AS ech,                   -- 1: encrypted client hello, the name is the outer one
+	e.ech AS ech,                   -- 1: the client sent encrypted client hello, or pretended to
+	                                -- (GREASE): the name may be the outer one
 	nullif(e.alpn, '') AS alpn,     -- first protocol that the client offered
 	p.pid AS pid,                   -- who asked, or whose flow said it
 	nullif(p.start_us, 0) AS process_start_us,

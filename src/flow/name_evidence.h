@@ -35,8 +35,9 @@ struct name_evidence {
 			      * HTTP flow itself */
 	enum name_source source;
 	uint32_t ttl_s; /* DNS: smallest on the CNAME chain; 0 else */
-	bool ech;       /* TLS with encrypted client hello: the name is the outer one */
-	char alpn[16];  /* first protocol that the client offers, "" none */
+	bool ech; /* the client sent encrypted client hello, or pretended to (GREASE): the name may
+		   * be the outer one */
+	char alpn[16]; /* first protocol that the client offers, "" none */
 	/* Lower case, no final dot, printable ASCII; other octets as \DDD as in the master files of
 	 * RFC 1035. Too long for this when written so: not told at all. */
 	char name[NAME_MAX_OCTETS + 1];

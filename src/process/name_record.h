@@ -19,7 +19,8 @@ struct name_record {
 	uint64_t count;
 	uint32_t ttl_s; /* of the last answer */
 	enum name_source source;
-	bool ech;      /* the name is the outer one */
+	bool ech; /* the client sent encrypted client hello, or pretended to (GREASE): the name may
+		   * be the outer one */
 	char alpn[16]; /* "" none */
 };
 

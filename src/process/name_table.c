@@ -219,6 +219,14 @@ static void seen_again(struct name_entry *entry, int64_t time_us, uint32_t ttl_s
 	entry->ttl_s = ttl_s;
 }
 
+/* The flows of one name may differ in what else they said of it. */
+static void learn(struct name_entry *entry, bool ech, const char alpn[static sizeof(entry->alpn)])
+{
+	entry->ech |= ech;
+	if (!entry->alpn[0])
+		memcpy(entry->alpn, alpn, sizeof(entry->alpn));
+}
+
 /* count more sightings, the first of them at from_us. */
 static void count_untold(
 	struct name_table *table, struct name_entry *entry, int64_t from_us, uint64_t count)
@@ -241,6 +249,7 @@ static void settle(struct name_table *table, struct name_entry *entry)
 		set_due(entry, &table->fresh, 0);
 		return;
 	}
+	learn(same, entry->ech, entry->alpn);
 	count_untold(table, same, entry->untold_us, entry->untold);
 	seen_again(same, entry->first_us, entry->ttl_s);
 	if (entry->last_us > entry->first_us)
@@ -378,6 +387,7 @@ void name_table_put(struct name_table *table, const struct name_evidence *eviden
 	if (name_source_is_own(evidence->source))
 		keep_said(table, evidence, text);
 	if (entry) {
+		learn(entry, evidence->ech, evidence->alpn);
 		count_untold(table, entry, evidence->time_us, 1);
 		seen_again(entry, evidence->time_us, evidence->ttl_s);
 		list_remove(&entry->by_use);

@@ -386,6 +386,34 @@ static void what_a_flow_said_is_told_with_its_process(void **state)
 	assert_string_equal(told[0].alpn, "h2");
 }
 
+/* By flows of which the process is known before they speak, or only afterwards. */
+static void what_later_flows_say_beside_the_name_is_kept(void **state)
+{
+	struct name_evidence evidence =
+		evidence_of(NAME_SOURCE_SNI, "www.example", "192.0.2.1", 1.1);
+
+	(void)state;
+	evidence.key = key_of("192.0.2.1", 443, 40000);
+	name_table_put(table, &evidence);
+	assert_string_equal(name_of(BROWSER, "192.0.2.1", 1), "www.example sni");
+	name_table_tell(table, AT(2));
+	assert_false(told[0].ech);
+	evidence.time_us = AT(1.4);
+	evidence.ech = true;
+	name_table_put(table, &evidence);
+	assert_string_equal(name_of(BROWSER, "192.0.2.1", 1), "www.example sni");
+	evidence.time_us = AT(20.1);
+	evidence.ech = false;
+	strcpy(evidence.alpn, "h2");
+	name_table_put(table, &evidence);
+	assert_string_equal(name_of(BROWSER, "192.0.2.1", 20), "www.example sni");
+	name_table_tell_all(table);
+	assert_int_equal(told_count, 2);
+	assert_int_equal(told[1].count, 2);
+	assert_true(told[1].ech);
+	assert_string_equal(told[1].alpn, "h2");
+}
+
 static void repeated_evidence_is_told_once_a_minute_with_its_count(void **state)
 {
 	(void)state;
@@ -506,6 +534,7 @@ int main(void)
 		TEST(a_port_that_is_used_again_is_another_asker),
 		TEST(nobody_found_is_told_in_time),
 		TEST(what_a_flow_said_is_told_with_its_process),
+		TEST(what_later_flows_say_beside_the_name_is_kept),
 		TEST(repeated_evidence_is_told_once_a_minute_with_its_count),
 		TEST(a_clock_that_is_set_back_holds_nothing_up),
 		TEST(the_owner_of_the_record_is_kept_beside_the_name),
