@@ -6,8 +6,10 @@
  *    long before: processes keep addresses longer than their TTL. Of two such names the one asked
  *    for last before the flow began.
  * 3. What another process, or nobody knows which, had asked for, if the answer was not older than
- *    its TTL and NAME_GRACE_US. The name says so (dns-other, dns-any). Never for loopback,
- * multicast and unspecified addresses: anybody can have a name point there.
+ *    its TTL and NAME_GRACE_US, and came in the same tunnel and network namespace, as far as the
+ *    latter is known: addresses mean something else in others. A socket is outside of tunnels; a
+ *    tunnel with another id each way is two. The name says so (dns-other, dns-any). Never for
+ *    loopback, multicast and unspecified addresses: anybody can have a name point there.
  *
  * An answer up to NAME_SKEW_US after the start counts if no other does, for the clocks of capture
  * and kernel differ. An unsolicited name of an address (a PTR record) is no evidence, and what one
@@ -61,14 +63,21 @@ static bool is_one_host(const struct addr *address)
 	       !is_multicast(address);
 }
 
-static bool counts(const struct candidate *candidate, int64_t start_us)
+static bool is_of_place(const struct flow_key *answer, const struct flow_key *flow)
+{
+	return answer->tunnel == flow->tunnel && answer->tunnel_id == flow->tunnel_id &&
+	       (answer->netns == flow->netns || !answer->netns || !flow->netns);
+}
+
+static bool counts(const struct candidate *candidate, const struct flow_record *record)
 {
 	const struct name_entry *entry = candidate->entry;
 
 	if (candidate->asker == NAME_ASKER_SELF)
 		return true;
-	return is_one_host(&entry->address) &&
-	       start_us - candidate->time_us <= entry->ttl_s * (int64_t)US_PER_S + NAME_GRACE_US;
+	return is_one_host(&entry->address) && is_of_place(&entry->key, &record->key) &&
+	       record->start_us - candidate->time_us <=
+		       entry->ttl_s * (int64_t)US_PER_S + NAME_GRACE_US;
 }
 
 static bool is_better(const struct candidate *a, const struct candidate *b)
@@ -100,7 +109,7 @@ static bool find_answer(struct name_table *table, const struct flow_record *reco
 			!answered(entry, record->start_us, &candidate))
 			continue;
 		candidate.asker = asker_of(entry, &record->user);
-		if (counts(&candidate, record->start_us) && is_better(&candidate, &best))
+		if (counts(&candidate, record) && is_better(&candidate, &best))
 			best = candidate;
 	}
 	if (!best.entry)

@@ -190,10 +190,16 @@ static void make_room(struct name_table *table, const struct addr *address)
 
 /* Who asked. */
 
+/* What is not known of the namespace is not the same as what is: it names flows of each. */
+static bool same_place(const struct flow_key *a, const struct flow_key *b)
+{
+	return a->tunnel == b->tunnel && a->tunnel_id == b->tunnel_id && a->netns == b->netns;
+}
+
 static bool same_evidence(const struct name_entry *a, const struct name_entry *b)
 {
 	return a != b && a->source == b->source && addr_equal(&a->address, &b->address) &&
-	       process_ref_equal(&a->asker, &b->asker) &&
+	       same_place(&a->key, &b->key) && process_ref_equal(&a->asker, &b->asker) &&
 	       strcmp(a->text->octets, b->text->octets) == 0 &&
 	       strcmp(a->text->owner, b->text->owner) == 0;
 }
@@ -309,6 +315,7 @@ static struct name_entry *find_entry(const struct name_table *table,
 	for (; entry; entry = entry->chain) {
 		if (entry->source != evidence->source ||
 			!addr_equal(&entry->address, &evidence->address) ||
+			!same_place(&entry->key, &evidence->key) ||
 			strcmp(entry->text->octets, evidence->name) != 0 ||
 			strcmp(entry->text->owner, owner) != 0)
 			continue;

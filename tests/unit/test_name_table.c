@@ -312,6 +312,60 @@ static void an_answer_after_the_start_does_not_count(void **state)
 	assert_string_equal(name_of(BROWSER, "192.0.2.1", 9.5), "www.example dns"); /* clocks */
 }
 
+/* An answer to port, in a tunnel of that network (0 none) and a namespace (0 not known). */
+static void answer_in(const char *name, uint16_t port, uint32_t network, uint32_t netns)
+{
+	struct name_evidence evidence = evidence_of(NAME_SOURCE_DNS, name, "192.0.2.1", 1);
+
+	evidence.key = key_of("10.0.0.53", 53, port);
+	evidence.key.netns = netns;
+	evidence.key.tunnel = network ? FLOW_TUNNEL_VXLAN : FLOW_TUNNEL_NONE;
+	evidence.key.tunnel_id = network;
+	evidence.ttl_s = 60;
+	name_table_put(table, &evidence);
+}
+
+static const char *name_in(uint32_t network, uint32_t netns)
+{
+	struct flow_record flow = flow_of(0, "192.0.2.1", 2);
+
+	flow.key.socket_cookie = 0;
+	flow.key.netns = netns;
+	flow.key.tunnel = network ? FLOW_TUNNEL_VXLAN : FLOW_TUNNEL_NONE;
+	flow.key.tunnel_id = network;
+	return name_of_record(&flow);
+}
+
+static void an_answer_names_others_in_its_tunnel_and_namespace_only(void **state)
+{
+	(void)state;
+	answer_in("within.example", 30000, 42, 0);
+	assert_string_equal(name_in(42, 0), "within.example dns-any");
+	assert_string_equal(name_in(43, 0), "-");
+	assert_string_equal(name_in(0, 0), "-");
+	assert_string_equal(name_of(99, "192.0.2.1", 2), "-"); /* a socket */
+	client_asks(BROWSER, 30000, 1);
+	assert_string_equal(name_of(BROWSER, "192.0.2.1", 2), "within.example dns");
+	make_table(NAMES_MAX);
+	answer_in("one.example", 30000, 0, 7);
+	assert_string_equal(name_in(0, 7), "one.example dns-any");
+	assert_string_equal(name_in(0, 8), "-");
+	assert_string_equal(name_in(0, 0), "one.example dns-any"); /* not known whose */
+}
+
+static void the_same_answer_in_two_tunnels_names_flows_of_both(void **state)
+{
+	(void)state;
+	answer_in("www.example", 30000, 42, 0);
+	answer_in("www.example", 30000, 43, 0);
+	answer_in("www.example", 30000, 0, 7);
+	name_table_tell_all(table);
+	assert_string_equal(name_in(42, 0), "www.example dns-any");
+	assert_string_equal(name_in(43, 0), "www.example dns-any");
+	assert_string_equal(name_in(0, 7), "www.example dns-any");
+	assert_string_equal(name_in(0, 8), "-");
+}
+
 static void nobody_can_name_the_loopback_for_others(void **state)
 {
 	static const char *const addresses[] = {"127.0.0.1", "::1", "0.0.0.0", "224.0.0.251"};
@@ -529,6 +583,8 @@ int main(void)
 		TEST(of_two_names_of_one_process_the_last_before_the_flow_counts),
 		TEST(an_answer_that_is_too_old_names_only_flows_of_who_asked),
 		TEST(an_answer_after_the_start_does_not_count),
+		TEST(an_answer_names_others_in_its_tunnel_and_namespace_only),
+		TEST(the_same_answer_in_two_tunnels_names_flows_of_both),
 		TEST(nobody_can_name_the_loopback_for_others),
 		TEST(who_asked_may_be_known_after_the_answer),
 		TEST(a_port_that_is_used_again_is_another_asker),
