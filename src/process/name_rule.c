@@ -69,6 +69,12 @@ static bool is_of_place(const struct flow_key *answer, const struct flow_key *fl
 	       (answer->netns == flow->netns || !answer->netns || !flow->netns);
 }
 
+/* Of what was answered again each time before it was too old, only the last answer can be. */
+static bool is_too_old(const struct name_entry *entry, int64_t start_us)
+{
+	return start_us - entry->last_us > entry->ttl_s * (int64_t)US_PER_S + NAME_GRACE_US;
+}
+
 static bool counts(const struct candidate *candidate, const struct flow_record *record)
 {
 	const struct name_entry *entry = candidate->entry;
@@ -76,8 +82,7 @@ static bool counts(const struct candidate *candidate, const struct flow_record *
 	if (candidate->asker == NAME_ASKER_SELF)
 		return true;
 	return is_one_host(&entry->address) && is_of_place(&entry->key, &record->key) &&
-	       record->start_us - candidate->time_us <=
-		       entry->ttl_s * (int64_t)US_PER_S + NAME_GRACE_US;
+	       !is_too_old(entry, record->start_us);
 }
 
 static bool is_better(const struct candidate *a, const struct candidate *b)

@@ -304,6 +304,21 @@ static void an_answer_that_is_too_old_names_only_flows_of_who_asked(void **state
 	assert_string_equal(name_of(BROWSER, "192.0.2.1", 5000), "www.example dns");
 }
 
+static void the_last_answer_makes_none_before_it_older(void **state)
+{
+	(void)state;
+	ask(BROWSER, "www.example", "192.0.2.1", 600, 1);
+	ask(BROWSER, "www.example", "192.0.2.1", 600, 300);
+	ask(BROWSER, "www.example", "192.0.2.1", 600, 800);
+	ask(BROWSER, "www.example", "192.0.2.1", 0, 1300);
+	assert_string_equal(name_of(99, "192.0.2.1", 790), "www.example dns-other");
+	assert_string_equal(name_of(99, "192.0.2.1", 1290), "www.example dns-other");
+	assert_string_equal(name_of(99, "192.0.2.1", 1359), "www.example dns-other");
+	assert_string_equal(name_of(99, "192.0.2.1", 1361), "-");
+	ask(BROWSER, "www.example", "192.0.2.1", 86400, 1365); /* after a pause */
+	assert_string_equal(name_of(99, "192.0.2.1", 1362), "-");
+}
+
 static void an_answer_after_the_start_does_not_count(void **state)
 {
 	(void)state;
@@ -582,6 +597,7 @@ int main(void)
 		TEST(of_two_names_of_an_address_each_process_has_its_own),
 		TEST(of_two_names_of_one_process_the_last_before_the_flow_counts),
 		TEST(an_answer_that_is_too_old_names_only_flows_of_who_asked),
+		TEST(the_last_answer_makes_none_before_it_older),
 		TEST(an_answer_after_the_start_does_not_count),
 		TEST(an_answer_names_others_in_its_tunnel_and_namespace_only),
 		TEST(the_same_answer_in_two_tunnels_names_flows_of_both),
