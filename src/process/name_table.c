@@ -190,6 +190,19 @@ static void make_room(struct name_table *table, const struct addr *address)
 
 /* Who asked. */
 
+static int64_t pause_us(uint32_t ttl_s)
+{
+	return ttl_s * (int64_t)US_PER_S + NAME_GRACE_US;
+}
+
+/* No record of the entry spans a pause: files may be read out of order, or have gaps. */
+static bool adjoins(
+	const struct name_entry *entry, int64_t first_us, int64_t last_us, uint32_t ttl_s)
+{
+	return entry->first_us - last_us <= pause_us(ttl_s) &&
+	       (entry->untold == 0 || first_us - entry->last_us <= pause_us(entry->ttl_s));
+}
+
 /* What is not known of the namespace is not the same as what is: it names flows of each. */
 static bool same_place(const struct flow_key *a, const struct flow_key *b)
 {
@@ -209,7 +222,8 @@ static struct name_entry *find_same(const struct name_table *table, const struct
 {
 	struct name_entry *entry = *chain_of(table, &like->address);
 
-	while (entry && !(entry->settled && same_evidence(entry, like)))
+	while (entry && !(entry->settled && same_evidence(entry, like) &&
+				adjoins(entry, like->first_us, like->last_us, like->ttl_s)))
 		entry = entry->chain;
 	return entry;
 }
@@ -219,7 +233,7 @@ static void seen_again(struct name_entry *entry, int64_t time_us, uint32_t ttl_s
 	if (time_us < entry->last_us)
 		return; /* out of order: it only counts */
 	entry->before_us = entry->last_us;
-	if (time_us - entry->last_us > entry->ttl_s * (int64_t)US_PER_S + NAME_GRACE_US)
+	if (time_us - entry->last_us > pause_us(entry->ttl_s))
 		entry->first_us = entry->before_us = time_us;
 	entry->last_us = time_us;
 	entry->ttl_s = ttl_s;
@@ -316,6 +330,7 @@ static struct name_entry *find_entry(const struct name_table *table,
 		if (entry->source != evidence->source ||
 			!addr_equal(&entry->address, &evidence->address) ||
 			!same_place(&entry->key, &evidence->key) ||
+			!adjoins(entry, evidence->time_us, evidence->time_us, evidence->ttl_s) ||
 			strcmp(entry->text->octets, evidence->name) != 0 ||
 			strcmp(entry->text->owner, owner) != 0)
 			continue;

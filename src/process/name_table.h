@@ -3,9 +3,9 @@
  * clients; asked for each flow before it is stored.
  *
  * Evidence about one address, of one name, source and asking process, in one tunnel and namespace,
- * is one entry, however often it is seen. It is told (for the store) when it is new, and again,
- * with a count, a minute after it was seen again; who asked may be known only after the answer, so
- * new evidence waits for it up to NAME_ASKER_WAIT_US.
+ * is one entry, however often it is seen; what came long before it another. It is told (for the
+ * store) when it is new, and again, with a count, a minute after it was seen again; who asked may
+ * be known only after the answer, so new evidence waits for it up to NAME_ASKER_WAIT_US.
  *
  * Limits: max_names entries, as many exchanges (flows that said a name, questions to name servers),
  * NAME_TABLE_ADDRESS_MAX entries about one address. At a limit what was used longest ago goes,

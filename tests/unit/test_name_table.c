@@ -504,6 +504,24 @@ static void repeated_evidence_is_told_once_a_minute_with_its_count(void **state)
 	assert_int_equal(told_count, 3);
 }
 
+static void no_record_spans_a_pause(void **state)
+{
+	static const double times[] = {9000, 0, 9001, 1, 5000};
+	uint64_t count = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
+		ask(i == 0 ? 0 : BROWSER, "www.example", "192.0.2.1", 60, times[i]);
+	assert_string_equal(name_of(BROWSER, "192.0.2.1", 2), "www.example dns");
+	assert_string_equal(name_of(99, "192.0.2.1", 9002), "www.example dns-other");
+	name_table_tell_all(table);
+	for (size_t i = 0; i < told_count; i++) {
+		assert_true(told[i].last_us - told[i].first_us <= US_PER_S);
+		count += told[i].count;
+	}
+	assert_int_equal(count, 5);
+}
+
 static void a_clock_that_is_set_back_holds_nothing_up(void **state)
 {
 	(void)state;
@@ -608,6 +626,7 @@ int main(void)
 		TEST(what_a_flow_said_is_told_with_its_process),
 		TEST(what_later_flows_say_beside_the_name_is_kept),
 		TEST(repeated_evidence_is_told_once_a_minute_with_its_count),
+		TEST(no_record_spans_a_pause),
 		TEST(a_clock_that_is_set_back_holds_nothing_up),
 		TEST(the_owner_of_the_record_is_kept_beside_the_name),
 		TEST(a_full_table_forgets_the_oldest_and_tells_it),
