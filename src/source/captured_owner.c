@@ -154,6 +154,7 @@ struct process_ref captured_owners_ref(
 void captured_owners_begin_section(struct captured_owners *owners)
 {
 	owners->block_count = 0;
+	owners->full = false;
 }
 
 static bool make_room(struct captured_owners *owners)
@@ -176,7 +177,8 @@ static bool make_room(struct captured_owners *owners)
 void captured_owners_add_block(
 	struct captured_owners *owners, const struct captured_process *process)
 {
-	if (!make_room(owners)) {
+	if (owners->full || !make_room(owners)) {
+		owners->full = true;
 		owners->refused++;
 		return;
 	}

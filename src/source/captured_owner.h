@@ -5,11 +5,12 @@
  * pid in two captures is two processes. A process is told again when another one took its place in
  * told[]; that changes nothing but costs time.
  *
- * Limit: CAPTURED_OWNER_BLOCKS process blocks a section; packets that name a later one have no
- * process, counted in refused. */
+ * Limit: CAPTURED_OWNER_BLOCKS process blocks a section, or what memory there is; packets that name
+ * a later one have no process, counted in refused. */
 #ifndef LASTCONN_SOURCE_CAPTURED_OWNER_H
 #define LASTCONN_SOURCE_CAPTURED_OWNER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +26,7 @@ struct captured_owners {
 	uint64_t told[CAPTURED_OWNER_TOLD]; /* hashes of what the sink heard */
 	struct process_ref *blocks;         /* of this section, in order */
 	size_t block_count, block_room;
+	bool full;        /* a block of this section was refused: those behind it have no place */
 	uint64_t refused; /* process blocks without room */
 };
 

@@ -190,6 +190,22 @@ static void process_blocks_beyond_the_limit_are_counted(void **state)
 	assert_int_equal(captured_owners_of_block(&owners, CAPTURED_OWNER_BLOCKS).pid, 0);
 }
 
+static void behind_a_block_that_was_refused_none_takes_its_number(void **state)
+{
+	struct captured_process process = named(1, "one");
+
+	(void)state;
+	owners.block_count = owners.block_room = CAPTURED_OWNER_BLOCKS; /* as without memory */
+	captured_owners_add_block(&owners, &process);
+	owners.block_count = owners.block_room = 0;
+	captured_owners_add_block(&owners, &process);
+	assert_int_equal(owners.refused, 2);
+	assert_int_equal(captured_owners_of_block(&owners, 0).pid, 0);
+	captured_owners_begin_section(&owners);
+	captured_owners_add_block(&owners, &process);
+	assert_int_equal(captured_owners_of_block(&owners, 0).pid, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -204,6 +220,7 @@ int main(void)
 		TEST(texts_become_utf8_and_are_cut),
 		TEST(packets_name_process_blocks_of_their_section),
 		TEST(process_blocks_beyond_the_limit_are_counted),
+		TEST(behind_a_block_that_was_refused_none_takes_its_number),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
