@@ -27,8 +27,7 @@ enum decode_result decode_frame(int link_type, const uint8_t *frame, size_t capt
 	return result == DECODE_OK ? decode_network(&cursor, ethertype, ret_packet) : result;
 }
 
-enum decode_result decode_inner(
-	const struct decode_packet *carrier, struct decode_packet *ret_inner)
+enum decode_result decode_inner(struct decode_packet *carrier, struct decode_packet *ret_inner)
 {
 	struct cursor cursor = carrier->payload;
 	enum decode_result result;
@@ -43,5 +42,10 @@ enum decode_result decode_inner(
 			cursor.wire = IP_LENGTH_MAX;
 	}
 	result = decode_tunnel(&cursor, carrier->carries, &ret_inner->tunnel_id, &ethertype);
-	return result == DECODE_OK ? decode_network(&cursor, ethertype, ret_inner) : result;
+	if (result == DECODE_OK)
+		result = decode_network(&cursor, ethertype, ret_inner);
+	if (carrier->protocol == DECODE_PROTOCOL_UDP &&
+		(result == DECODE_OK || result == DECODE_ARP))
+		carrier->source_port = carrier->destination_port;
+	return result;
 }

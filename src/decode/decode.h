@@ -73,9 +73,9 @@ enum decode_result decode_frame(int link_type, const uint8_t *frame, size_t capt
 	struct decode_packet *ret_packet);
 
 /* Opens a packet that carries another one; the frame must still be there. What is in it has the
- * octets that its own IP header tells, the rest of a fragmented carrier included. */
-enum decode_result decode_inner(
-	const struct decode_packet *carrier, struct decode_packet *ret_inner);
+ * octets that its own IP header tells, the rest of a fragmented carrier included. A carrier that
+ * is a datagram gets the port of the tunnel twice if it carried what it seemed to, IP or ARP. */
+enum decode_result decode_inner(struct decode_packet *carrier, struct decode_packet *ret_inner);
 
 /* The packet that an ICMP error reports, as far as it was sent back: addresses, protocol, ports and
  * the sequence number. */

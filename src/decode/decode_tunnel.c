@@ -2,9 +2,9 @@
  * GENEVE (RFC 8926).
  *
  * VXLAN and GENEVE are known by their UDP port, so their header must look as it has to; what does
- * not is an ordinary datagram. The source port of the carrier is a hash of what is within: it is
- * taken as the port of the tunnel, so that the carriers of both ways, however many flows are
- * within, are one conversation. */
+ * not is an ordinary datagram. The source port of the carrier is a hash of what is within: once a
+ * packet within was read it is taken as the port of the tunnel, so that the carriers of both ways,
+ * however many flows are within, are one conversation. */
 #include "decode/decode_layers.h"
 
 enum {
@@ -76,8 +76,6 @@ static enum flow_tunnel tunnel_of_port(uint16_t port, const struct cursor *paylo
 void decode_carrier_udp(struct decode_packet *packet)
 {
 	packet->carries = tunnel_of_port(packet->destination_port, &packet->payload);
-	if (packet->carries != FLOW_TUNNEL_NONE)
-		packet->source_port = packet->destination_port;
 }
 
 void decode_carrier_ip(struct decode_packet *packet)

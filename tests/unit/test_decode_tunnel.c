@@ -236,7 +236,7 @@ static void a_header_that_is_not_that_of_the_tunnel_makes_no_carrier(void **stat
 static void a_carrier_of_datagrams_has_the_port_of_the_tunnel_twice(void **state)
 {
 	struct frame frame = {0};
-	struct decode_packet packet;
+	struct decode_packet packet, inner;
 
 	(void)state;
 	put_ip4(&frame, UDP, 8 + 8 + 14 + DATAGRAM);
@@ -245,9 +245,26 @@ static void a_carrier_of_datagrams_has_the_port_of_the_tunnel_twice(void **state
 	put_datagram(&frame);
 	assert_int_equal(
 		decode_frame(RAW, frame.octets, frame.length, frame.length, &packet), DECODE_OK);
+	assert_int_equal(decode_inner(&packet, &inner), DECODE_OK);
 	assert_int_equal(packet.source_port, 4789);
 	assert_int_equal(packet.destination_port, 4789);
 	assert_int_equal(packet.octets, 8 + 14 + DATAGRAM);
+}
+
+static void a_datagram_that_only_looks_like_a_carrier_keeps_its_ports(void **state)
+{
+	struct frame frame = {0};
+	struct decode_packet packet, inner;
+
+	(void)state;
+	put_ip4(&frame, UDP, 8 + 8 + 14 + DATAGRAM);
+	put_vxlan(&frame, 8, 42);
+	put_ethernet(&frame, 0x0800);
+	put_zero(&frame, DATAGRAM);
+	assert_int_equal(
+		decode_frame(RAW, frame.octets, frame.length, frame.length, &packet), DECODE_OK);
+	assert_int_equal(decode_inner(&packet, &inner), DECODE_MALFORMED);
+	assert_int_equal(packet.source_port, 40001);
 }
 
 /* Its own length counts, but no more than a whole packet can have. */
@@ -293,6 +310,7 @@ int main(void)
 		cmocka_unit_test(geneve_is_read_whatever_its_options),
 		cmocka_unit_test(a_header_that_is_not_that_of_the_tunnel_makes_no_carrier),
 		cmocka_unit_test(a_carrier_of_datagrams_has_the_port_of_the_tunnel_twice),
+		cmocka_unit_test(a_datagram_that_only_looks_like_a_carrier_keeps_its_ports),
 		cmocka_unit_test(the_first_fragment_of_a_carrier_has_all_of_what_is_within),
 		cmocka_unit_test(a_later_fragment_carries_nothing_by_itself),
 	};
