@@ -29,6 +29,7 @@ _Static_assert(sizeof(struct conversation_key) == 40, "conversation_key has no p
 struct conversation {
 	struct conversation_key key;
 	bool low_is_local;
+	bool by_address;
 	uint8_t direction;
 	struct conversation *chain;
 	struct list used;
@@ -128,14 +129,16 @@ static enum flow_direction direction_of(bool local_began)
 	return local_began ? FLOW_DIRECTION_OUT : FLOW_DIRECTION_IN;
 }
 
-static bool sender_is_local(
-	const struct orientation *orientation, const struct decode_packet *packet, bool began)
+static bool sender_is_local(const struct orientation *orientation,
+	const struct decode_packet *packet, bool began, bool *ret_by_address)
 {
+	*ret_by_address = false;
 	if (orientation->options.local_count) {
 		bool source = is_local(orientation, &packet->source);
 		bool destination = is_local(orientation, &packet->destination) ||
 				   (!source && is_group(&packet->destination));
 
+		*ret_by_address = source != destination;
 		if (source != destination)
 			return source;
 	}
@@ -229,6 +232,17 @@ static void look_up(struct orientation *orientation, const struct decode_packet 
 	ret_place->conversation = find(orientation, &ret_place->key, ret_place->hash);
 }
 
+static struct orientation_verdict verdict_of(const struct place *place)
+{
+	const struct conversation *conversation = place->conversation;
+
+	return (struct orientation_verdict){
+		.from_local = conversation->low_is_local == place->source_is_low,
+		.by_address = conversation->by_address,
+		.direction = conversation->direction,
+	};
+}
+
 bool orientation_known(struct orientation *orientation, const struct decode_packet *packet,
 	struct orientation_verdict *ret_verdict)
 {
@@ -237,10 +251,7 @@ bool orientation_known(struct orientation *orientation, const struct decode_pack
 	look_up(orientation, packet, &place);
 	if (!place.conversation)
 		return false;
-	*ret_verdict = (struct orientation_verdict){
-		place.conversation->low_is_local == place.source_is_low,
-		place.conversation->direction,
-	};
+	*ret_verdict = verdict_of(&place);
 	return true;
 }
 
@@ -254,8 +265,8 @@ struct orientation_verdict orientation_of(
 	look_up(orientation, packet, &place);
 	conversation = place.conversation;
 	if (!conversation) {
-		conversation = add(orientation, &place.key, place.hash);
-		from_local = sender_is_local(orientation, packet, began);
+		conversation = place.conversation = add(orientation, &place.key, place.hash);
+		from_local = sender_is_local(orientation, packet, began, &conversation->by_address);
 		conversation->low_is_local = from_local == place.source_is_low;
 		conversation->direction = packet->protocol == PROTOCOL_TCP && !is_syn(packet)
 						  ? FLOW_DIRECTION_UNKNOWN
@@ -265,5 +276,5 @@ struct orientation_verdict orientation_of(
 		if (is_syn(packet)) /* the tuple may be used again, from the other side */
 			conversation->direction = (uint8_t)direction_of(from_local == began);
 	}
-	return (struct orientation_verdict){from_local, conversation->direction};
+	return verdict_of(&place);
 }

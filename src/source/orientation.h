@@ -32,6 +32,7 @@ struct orientation_options {
 
 struct orientation_verdict {
 	bool from_local;
+	bool by_address; /* the addresses of the captured machine told */
 	enum flow_direction direction;
 };
 

@@ -70,12 +70,23 @@ static void count(struct flow_counters *counters, const struct decode_packet *pa
 	}
 }
 
+/* Whether the flow's local end is the captured machine's. */
+static bool is_own_end(const struct decode_packet *packet, struct orientation_verdict verdict)
+{
+	switch (packet->sender) {
+	case DECODE_SENDER_LOCAL:
+		return verdict.from_local;
+	case DECODE_SENDER_REMOTE:
+		return !verdict.from_local;
+	case DECODE_SENDER_UNKNOWN:
+		break;
+	}
+	return verdict.by_address;
+}
+
 static void set_owner(struct observation *observation, const struct packet_observer_frame *frame)
 {
-	bool other_end = (frame->sender == DECODE_SENDER_LOCAL && !observation->from_local) ||
-			 (frame->sender == DECODE_SENDER_REMOTE && observation->from_local);
-
-	if (other_end || (!process_ref_known(&frame->user) && !process_ref_known(&frame->opener)))
+	if (!process_ref_known(&frame->user) && !process_ref_known(&frame->opener))
 		return;
 	observation->user = process_ref_known(&frame->user) ? frame->user : frame->opener;
 	observation->opener = frame->opener;
@@ -112,7 +123,8 @@ static void observe(struct packet_observer *observer, const struct decode_packet
 	struct observation observation = observation_of(observer, packet, verdict, frame->time_ns);
 
 	count(&observation.counters, packet, verdict.from_local);
-	set_owner(&observation, frame);
+	if (is_own_end(packet, verdict))
+		set_owner(&observation, frame);
 	observer->sink->observe(observer->sink->ctx, &observation);
 	if (observer->dissect)
 		dissect_take(observer->dissect, packet, &observation);

@@ -1,8 +1,9 @@
 /* From frames to packet observations and names: PKTAP headers, decode, fragments, orientation,
  * dissect. What every source of packets shares; knows no capture library.
  *
- * A packet's process is that of the end which the capture calls local: it is taken only if that is
- * the flow's local end, too. A packet that names nobody leaves its flow as it is. */
+ * A packet's process is that of the captured machine's end: it is taken only if that is the flow's
+ * local end, too, so not if neither the capture nor the addresses tell which end that is. A packet
+ * that names nobody leaves its flow as it is. */
 #ifndef LASTCONN_SOURCE_PACKET_OBSERVER_H
 #define LASTCONN_SOURCE_PACKET_OBSERVER_H
 

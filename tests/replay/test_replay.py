@@ -697,8 +697,8 @@ class Owners(Replay):
             (us, version(make.ETHERNET, make.ethernet(packet), pid, comm, flags, **more))
             for us, packet, flags in self.talk(local)])
 
-    def check_owner(self, data, owner, line=LINE, **more):
-        self.assertEqual(self.flows(data, "--owners", **more), [f"{line} {owner}"])
+    def check_owner(self, data, owner, line=LINE, options=(), **more):
+        self.assertEqual(self.flows(data, "--owners", *options, **more), [f"{line} {owner}"])
 
     def test_both_versions_of_pktap_in_both_byte_orders(self):
         for version in self.VERSIONS:
@@ -834,8 +834,9 @@ class Owners(Replay):
         udp = make.ip4(CLIENT, SERVER, make.UDP, make.udp(5000, 9, b"abc"))
         first = make.section() + make.darwin_process(1, b"one") + make.interface(make.RAW)
         again = make.section() + make.interface(make.RAW)
-        self.check_owner(first + again + make.enhanced(0, udp, pairs=[(0x8001, 0)]), "nobody",
-                         Layers.LINE)
+        packet = make.enhanced(0, udp, pairs=[(2, make.OUT), (0x8001, 0)])
+        self.check_owner(first + packet, "pktap 1 one comm one", Layers.LINE)
+        self.check_owner(first + again + packet, "nobody", Layers.LINE)
 
     def test_interfaces_of_several_link_types_as_pktap_has_them(self):
         packets = list(self.talk())
@@ -867,6 +868,20 @@ class Owners(Replay):
                           "\nContainerLabels: {}"),
             f"pktap 321 /usr/bin/curl uid 1000 by 300 /bin/sh in /{'ab' * 32} "
             "runs curl -s http://x")
+
+    def test_the_process_may_be_at_either_end_unless_something_tells(self):
+        server = [(1, b"PID: 80\nCmd: /usr/sbin/httpd\nArgs: httpd")]
+        packets = list(self.talk(SERVER))
+        data = make.pcapng([make.RAW], [(us, packet, 0, server) for us, packet, _ in packets])
+        self.check_owner(data, "nobody")
+        owner = "pktap 80 /usr/sbin/httpd runs httpd"
+        self.check_owner(data, owner, self.INCOMING, options=("--local", SERVER))
+        self.check_owner(data, owner, options=("--local", CLIENT))
+        self.check_owner(data, "nobody", options=("--local", "203.0.113.9"))
+        cooked = make.pcapng([make.SLL], [
+            (us, make.sll(packet, 4 if flag == make.OUT else 0), 0, server)
+            for us, packet, flag in packets])
+        self.check_owner(cooked, owner, self.INCOMING)
 
     def test_arguments_cannot_pretend_to_be_other_comments(self):
         own = "PID: 321\nCmd: /bin/sh\nArgs: sh -c true ParentPID: 1\nParentCmd: x\nUserId: 0"
