@@ -123,7 +123,7 @@ static void observe(struct packet_observer *observer, const struct decode_packet
 	struct observation observation = observation_of(observer, packet, verdict, frame->time_ns);
 
 	count(&observation.counters, packet, verdict.from_local);
-	if (is_own_end(packet, verdict))
+	if (packet->tunnel == FLOW_TUNNEL_NONE && is_own_end(packet, verdict))
 		set_owner(&observation, frame);
 	observer->sink->observe(observer->sink->ctx, &observation);
 	if (observer->dissect)

@@ -3,7 +3,8 @@
  *
  * A packet's process is that of the captured machine's end: it is taken only if that is the flow's
  * local end, too, so not if neither the capture nor the addresses tell which end that is. A packet
- * that names nobody leaves its flow as it is. */
+ * that names nobody leaves its flow as it is. What comes out of a tunnel has no process: the
+ * capture says whose the carrier is, not whose what it carries. */
 #ifndef LASTCONN_SOURCE_PACKET_OBSERVER_H
 #define LASTCONN_SOURCE_PACKET_OBSERVER_H
 

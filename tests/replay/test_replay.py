@@ -763,7 +763,7 @@ class Owners(Replay):
                 "1700000000.000000+0.000000")
             self.assertEqual(self.counters["arp"], "1")
 
-    def test_what_a_tunnel_carries_is_of_the_process_of_its_carrier(self):
+    def test_the_process_of_a_carrier_is_not_that_of_what_it_carries(self):
         here, there = Tunnels.ENDS
         for version in self.VERSIONS:
             frames = [(us, version(make.RAW, make.ip4(
@@ -771,8 +771,8 @@ class Owners(Replay):
                 77, b"vpn", sent)) for us, packet, sent in self.talk()]
             lines = sorted(self.flows(make.pcap(make.PKTAP, frames), "--owners"))
             self.assertEqual([line.split()[0] for line in lines], ["ipip", "tcp/ipip"])
-            for line in lines:
-                self.assertTrue(line.endswith(" pktap 77 vpn comm vpn"), lines)
+            self.assertTrue(lines[0].endswith(" pktap 77 vpn comm vpn"), lines)
+            self.assertTrue(lines[1].endswith(" nobody"), lines)
 
     def test_a_process_at_the_other_end_is_not_taken(self):
         frames = [(us, make.pktap1(make.RAW, packet, pid, comm, flags))
