@@ -9,7 +9,11 @@
 #include "decode/dissect_internal.h"
 #include "util/clock.h"
 
-enum { PROTOCOL_TCP = 6, PROTOCOL_UDP = 17 };
+enum {
+	PROTOCOL_TCP = 6,
+	PROTOCOL_UDP = 17,
+	DRAWN_PORTS = 32768, /* Linux takes a client's port from here on, others from higher up */
+};
 
 int dissect_new(const struct dissect_options *options, struct dissect **ret_dissect)
 {
@@ -43,18 +47,25 @@ void dissect_counters(const struct dissect *dissect, struct dissect_counters *re
 	ret_counters->evicted = stream_table_evicted(dissect->streams);
 }
 
-bool dissect_from_client(const struct observation *observation)
+/* Of a connection in mid-stream the ports have to tell; what they leave open counts as a server. */
+static bool looks_like_client(const struct decode_packet *packet)
 {
-	switch (observation->direction) {
+	return packet->destination_port < packet->source_port &&
+	       packet->destination_port < DRAWN_PORTS;
+}
+
+bool dissect_from_client(const struct dissect_packet *in)
+{
+	switch (in->observation->direction) {
 	case FLOW_DIRECTION_OUT:
-		return observation->from_local;
+		return in->observation->from_local;
 	case FLOW_DIRECTION_IN:
-		return !observation->from_local;
+		return !in->observation->from_local;
 	case FLOW_DIRECTION_UNKNOWN:
 	case FLOW_DIRECTION_COUNT:
 		break;
 	}
-	return true;
+	return looks_like_client(in->packet);
 }
 
 static struct name_evidence evidence_of(const struct dissect_packet *in, enum name_source source)
@@ -216,7 +227,7 @@ static enum dissect_result take_datagram(const struct dissect_packet *in)
 	if (source != NAME_SOURCE_NONE)
 		return dissect_answers(in, packet->payload.at, packet->payload.captured,
 			packet->octets + dissect_is_cut(packet), source);
-	if (!dissect_from_client(in->observation) ||
+	if (!dissect_from_client(in) ||
 		!dissect_quic_begins(packet->payload.at, packet->payload.captured))
 		return DISSECT_OTHER;
 	if (dissect_is_cut(packet))

@@ -3,8 +3,12 @@
  *
  * A server's name counts only from the end that began the flow, and an answer only from a name
  * server's port, so that a server cannot name its clients. Whether an answer was asked for is not
- * checked. Each connection tells its name once, from its first octets (of QUIC again after a Retry,
- * and rarely when its slot was needed for others); later requests on it are not read.
+ * checked. Of a connection whose SYN was not seen that end counts as the client whose peer has the
+ * smaller port, and none that may be one of many a client draws.
+ *
+ * Each connection tells its name once, from its first octets (of QUIC again after a Retry); later
+ * requests on it are not read. Where a slot was needed for others, a connection whose SYN was seen
+ * tells no more; one picked up later, and QUIC, may be taken for a new one.
  *
  * Limits: max_streams connections whose first octets are put together, REASSEMBLY_MAX octets of
  * each (stream_table.h says who goes at the limit). Fragments of IP are not put together. A packet

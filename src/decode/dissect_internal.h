@@ -37,8 +37,8 @@ static inline bool dissect_is_cut(const struct decode_packet *packet)
 	       packet->fragment == DECODE_FRAGMENT_FIRST;
 }
 
-/* Whether the sender began the flow, as far as is known. */
-bool dissect_from_client(const struct observation *observation);
+/* Whether the sender began the flow. */
+bool dissect_from_client(const struct dissect_packet *in);
 
 /* Tells a name of the packet's flow, for the address unless that is NULL. hello may be NULL. */
 void dissect_tell_host(const struct dissect_packet *in, enum name_source source, const char *name,

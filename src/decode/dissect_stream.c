@@ -1,7 +1,8 @@
 /* What goes by TCP: a client's first octets, and the messages of name servers.
  *
  * A connection whose SYN was seen has a slot from then on, so that segments may come in any order;
- * one picked up later gets a slot when a segment begins like TLS or HTTP. */
+ * once the slot is lost it is read no more, for what it carries later may be for others (a proxy's
+ * tunnel). One whose SYN nobody saw gets a slot when a segment begins like TLS or HTTP. */
 #include <string.h>
 
 #include "decode/dissect_http.h"
@@ -140,6 +141,11 @@ static void end_stream(const struct dissect_packet *in)
 		stream_table_end(in->dissect->streams, stream);
 }
 
+static bool is_picked_up(const struct dissect_packet *in)
+{
+	return in->observation->direction == FLOW_DIRECTION_UNKNOWN;
+}
+
 static void take_client_segment(const struct dissect_packet *in)
 {
 	const struct decode_packet *packet = in->packet;
@@ -150,7 +156,7 @@ static void take_client_segment(const struct dissect_packet *in)
 	if (packet->payload.captured > 0) {
 		if (!stream)
 			stream = stream_table_find(in->dissect->streams, packet);
-		if (!stream || stream->state != STREAM_DONE)
+		if (stream ? stream->state != STREAM_DONE : is_picked_up(in))
 			take_request(in, stream);
 	}
 	end_stream(in);
@@ -234,6 +240,6 @@ void dissect_segment(const struct dissect_packet *in)
 {
 	if (in->packet->source_port == DISSECT_PORT_DNS)
 		take_server_segment(in);
-	else if (dissect_from_client(in->observation))
+	else if (dissect_from_client(in))
 		take_client_segment(in);
 }

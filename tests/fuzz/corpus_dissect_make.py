@@ -29,11 +29,13 @@ def seeds():
                             + packet(CLIENT_SEGMENT, stream[60:], move=60)
                             + packet(CLIENT_SEGMENT, stream[:60], move=-len(stream)))
     request = b"GET / HTTP/1.1\r\nA: b\r\nHost: a.example:80\r\n\r\n"
-    yield "request", packet(CLIENT_SEGMENT, request)
-    yield "request_halves", (packet(CLIENT_SEGMENT, request[:30])
+    yield "request", packet(CLIENT_SEGMENT, request, MIDSTREAM)
+    yield "request_halves", (packet(CLIENT_SEGMENT, request[:30], SYN)
                              + packet(CLIENT_SEGMENT, request[30:], FIN))
-    yield "connect", packet(CLIENT_SEGMENT, b"CONNECT a.example:443 HTTP/1.1\r\n\r\n")
-    yield "absolute", packet(CLIENT_SEGMENT, b"GET http://u@a.example:80/x HTTP/1.1\r\n\r\n", RST)
+    yield "connect", packet(CLIENT_SEGMENT, b"CONNECT a.example:443 HTTP/1.1\r\n\r\n",
+                             MIDSTREAM)
+    yield "absolute", packet(CLIENT_SEGMENT, b"GET http://u@a.example:80/x HTTP/1.1\r\n\r\n",
+                              MIDSTREAM | RST)
     answer = make.answer("www.example.com", [
         make.alias("www.example.com", "cdn.example.net", 50),
         make.record("cdn.example.net", 1, b"\xc0\0\2\1"),

@@ -106,6 +106,19 @@ static void segment(uint16_t port, uint8_t flags, uint32_t seq, const void *octe
 		octets, length);
 }
 
+/* Of a connection whose SYN was not seen. */
+static void late_segment(
+	uint16_t port, uint8_t flags, uint32_t seq, const void *octets, size_t length)
+{
+	take(&(struct sent){.protocol = TCP,
+		     .flags = flags,
+		     .direction = FLOW_DIRECTION_UNKNOWN,
+		     .client_port = port,
+		     .server_port = 443,
+		     .seq = seq},
+		octets, length);
+}
+
 static void datagram(const struct frame *frame)
 {
 	take(&(struct sent){.protocol = UDP,
@@ -202,9 +215,9 @@ static void without_its_syn_a_hello_is_known_by_its_looks(void **state)
 
 	(void)state;
 	make_hello(&stream, "a.example", 1800);
-	segment(7, ACK, 5000, "\x17\3\3 some data", 13);
-	segment(7, ACK, 1000, stream.octets, 1400);
-	segment(7, ACK, 2400, stream.octets + 1400, stream.length - 1400);
+	late_segment(7000, ACK, 5000, "\x17\3\3 some data", 13);
+	late_segment(7000, ACK, 1000, stream.octets, 1400);
+	late_segment(7000, ACK, 2400, stream.octets + 1400, stream.length - 1400);
 	assert_string_equal(told, "4 a.example 198.51.100.7\n");
 }
 
@@ -231,7 +244,7 @@ static void what_a_proxy_is_asked_for_is_not_its_name(void **state)
 	static const char text[] = "CONNECT far.example:443 HTTP/1.1\r\n\r\n";
 
 	(void)state;
-	segment(7, ACK, 1000, text, sizeof(text) - 1);
+	late_segment(7000, ACK, 1000, text, sizeof(text) - 1);
 	assert_string_equal(told, "6 far.example ::\n");
 }
 
@@ -241,7 +254,7 @@ static void a_server_cannot_name_its_client(void **state)
 		.flags = ACK,
 		.by_server = true,
 		.direction = FLOW_DIRECTION_OUT,
-		.client_port = 7,
+		.client_port = 40007,
 		.server_port = 443};
 	struct frame stream = {0};
 
@@ -249,17 +262,34 @@ static void a_server_cannot_name_its_client(void **state)
 	make_hello(&stream, "bank.example", 0);
 	take(&sent, stream.octets, stream.length);
 	assert_string_equal(told, "");
-	sent.direction = FLOW_DIRECTION_UNKNOWN; /* nobody knows which end is the client */
+	sent.direction = FLOW_DIRECTION_UNKNOWN; /* its SYN was not seen */
 	take(&sent, stream.octets, stream.length);
-	assert_string_equal(told, "4 bank.example 192.0.2.1\n");
+	sent.server_port = 65000; /* a server chooses its port */
+	take(&sent, stream.octets, stream.length);
+	assert_string_equal(told, "");
+}
+
+static void a_connection_that_lost_its_slot_is_read_no_more(void **state)
+{
+	static const char first[] = "CONNECT far.example:443 HTTP/1.1\r\n\r\n";
+	struct frame stream = {0};
+
+	(void)state;
+	make_hello(&stream, "inner.example", 0);
+	segment(7, SYN, 999, "", 0);
+	segment(7, ACK, 1000, first, sizeof(first) - 1);
+	for (uint16_t port = 100; port < 110; port++)
+		segment(port, SYN, 1, "", 0);
+	segment(7, ACK, 999 + sizeof(first), stream.octets, stream.length);
+	assert_string_equal(told, "6 far.example ::\n");
 }
 
 static void a_cut_capture_tells_what_it_has(void **state)
 {
 	struct sent sent = {.protocol = TCP,
 		.flags = ACK,
-		.direction = FLOW_DIRECTION_OUT,
-		.client_port = 7,
+		.direction = FLOW_DIRECTION_UNKNOWN,
+		.client_port = 7000,
 		.server_port = 443,
 		.missing = 3};
 	struct frame stream = {0};
@@ -268,7 +298,7 @@ static void a_cut_capture_tells_what_it_has(void **state)
 	make_hello(&stream, "a.example", 0);
 	take(&sent, stream.octets, stream.length);
 	assert_string_equal(told, "4 a.example 198.51.100.7\n");
-	sent.client_port = 8;
+	sent.client_port = 7001;
 	sent.missing = stream.length - 20;
 	take(&sent, stream.octets, stream.length);
 	assert_int_equal(counters().results[DISSECT_TRUNCATED], 2);
@@ -293,15 +323,15 @@ static void half_read_names_stay_while_others_flood_the_table(void **state)
 
 	(void)state;
 	make_hello(&stream, "a.example", 0);
-	segment(7, ACK, 1000, stream.octets, 40);
+	late_segment(7000, ACK, 1000, stream.octets, 40);
 	for (uint16_t port = 100; port < 200; port++)
 		segment(port, SYN, 1, "", 0);
-	segment(7, ACK, 1040, stream.octets + 40, stream.length - 40);
+	late_segment(7000, ACK, 1040, stream.octets + 40, stream.length - 40);
 	assert_string_equal(told, "4 a.example 198.51.100.7\n");
-	for (uint16_t port = 100; port < 110; port++)
-		segment(port, ACK, 1000, stream.octets, 40);
+	for (uint16_t port = 7100; port < 7110; port++)
+		late_segment(port, ACK, 1000, stream.octets, 40);
 	assert_int_equal(counters().evicted, 10 - STREAMS);
-	segment(109, RST, 1040, "", 0);
+	late_segment(7109, RST, 1040, "", 0);
 	assert_int_equal(counters().evicted, 11 - STREAMS);
 }
 
@@ -473,7 +503,7 @@ static void what_is_nothing_of_ours_is_not_counted(void **state)
 	(void)state;
 	put_zero(&frame, 1300);
 	datagram(&frame);
-	segment(7, ACK, 1000, "SSH-2.0-x\r\n", 11);
+	late_segment(7000, ACK, 1000, "SSH-2.0-x\r\n", 11);
 	segment(8, SYN | ACK, 1000, "", 0);
 	for (int i = 0; i < DISSECT_RESULTS; i++)
 		assert_int_equal(counters().results[i], 0);
@@ -491,6 +521,7 @@ int main(void)
 		TEST(a_connection_tells_its_name_once),
 		TEST(what_a_proxy_is_asked_for_is_not_its_name),
 		TEST(a_server_cannot_name_its_client),
+		TEST(a_connection_that_lost_its_slot_is_read_no_more),
 		TEST(a_cut_capture_tells_what_it_has),
 		TEST(a_hole_that_nobody_fills_is_given_up),
 		TEST(half_read_names_stay_while_others_flood_the_table),
