@@ -23,6 +23,7 @@ int dissect_new(const struct dissect_options *options, struct dissect **ret_diss
 	if (!dissect)
 		return -ENOMEM;
 	dissect->options = *options;
+	query_table_init(&dissect->queries, options->hash_key);
 	if (stream_table_new(options->max_streams, options->hash_key, &dissect->streams) < 0 ||
 		dissect_quic_new(&dissect->quic) < 0) {
 		dissect_free(dissect);
@@ -127,9 +128,9 @@ enum dissect_result dissect_answers(const struct dissect_packet *in, const uint8
 	return dissect_dns(message, captured, wire, source, &sink);
 }
 
-static enum name_source answer_source(const struct decode_packet *packet)
+static enum name_source source_of_port(uint16_t port)
 {
-	switch (packet->source_port) {
+	switch (port) {
 	case DISSECT_PORT_DNS:
 		return NAME_SOURCE_DNS;
 	case DISSECT_PORT_MDNS:
@@ -139,6 +140,73 @@ static enum name_source answer_source(const struct decode_packet *packet)
 	default:
 		return NAME_SOURCE_NONE;
 	}
+}
+
+/* The addresses of mDNS and LLMNR, where everybody who listens may answer. */
+static bool is_group(const struct addr *address, enum name_source source)
+{
+	static const struct {
+		enum name_source source;
+		const char *v4, *v6;
+	} groups[] = {
+		{NAME_SOURCE_MDNS, "\xe0\0\0\xfb", "\xff\2\0\0\0\0\0\0\0\0\0\0\0\0\0\xfb"},
+		{NAME_SOURCE_LLMNR, "\xe0\0\0\xfc", "\xff\2\0\0\0\0\0\0\0\0\0\0\0\1\0\3"},
+	};
+
+	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+		struct addr group = addr_is_v4(address) ? addr_from_v4(groups[i].v4)
+							: addr_from_v6(groups[i].v6);
+
+		if (groups[i].source == source && addr_equal(&group, address))
+			return true;
+	}
+	return false;
+}
+
+/* Answers of mDNS come to the group, if not asked for by unicast; those to the common port would
+ * be easy to guess. */
+static bool is_answered_to_group(const struct decode_packet *packet)
+{
+	return packet->source_port == DISSECT_PORT_MDNS &&
+	       packet->destination_port == DISSECT_PORT_MDNS &&
+	       !dissect_dns_wants_unicast(packet->payload.at, packet->payload.captured);
+}
+
+static void note_question(const struct dissect_packet *in)
+{
+	const struct decode_packet *packet = in->packet;
+	enum name_source source = source_of_port(packet->destination_port);
+
+	if (source == NAME_SOURCE_NONE || packet->payload.captured < DISSECT_DNS_HEADER ||
+		dissect_dns_is_answer(packet->payload.at) || is_answered_to_group(packet))
+		return;
+	query_table_put(&in->dissect->queries, packet, dissect_dns_id(packet->payload.at),
+		is_group(&packet->destination, source), in->observation->time_ns);
+}
+
+static bool is_asked(const struct dissect_packet *in, enum name_source source)
+{
+	const struct decode_packet *packet = in->packet;
+
+	if (source == NAME_SOURCE_MDNS && packet->destination_port == DISSECT_PORT_MDNS &&
+		is_group(&packet->destination, source))
+		return true;
+	return query_table_asked(&in->dissect->queries, packet, dissect_dns_id(packet->payload.at),
+		in->observation->time_ns);
+}
+
+static enum dissect_result take_answer(const struct dissect_packet *in, enum name_source source)
+{
+	const struct decode_packet *packet = in->packet;
+	const struct cursor *payload = &packet->payload;
+
+	if (payload->captured >= DISSECT_DNS_HEADER && dissect_dns_is_answer(payload->at) &&
+		!is_asked(in, source)) {
+		in->dissect->counters.unasked++;
+		return DISSECT_OTHER;
+	}
+	return dissect_answers(in, payload->at, payload->captured,
+		packet->octets + dissect_is_cut(packet), source);
 }
 
 static enum dissect_result take_hello(
@@ -221,12 +289,12 @@ static enum dissect_result take_initial(const struct dissect_packet *in)
 static enum dissect_result take_datagram(const struct dissect_packet *in)
 {
 	const struct decode_packet *packet = in->packet;
-	enum name_source source = answer_source(packet);
+	enum name_source source = source_of_port(packet->source_port);
 	enum dissect_result result;
 
+	note_question(in);
 	if (source != NAME_SOURCE_NONE)
-		return dissect_answers(in, packet->payload.at, packet->payload.captured,
-			packet->octets + dissect_is_cut(packet), source);
+		return take_answer(in, source);
 	if (!dissect_from_client(in) ||
 		!dissect_quic_begins(packet->payload.at, packet->payload.captured))
 		return DISSECT_OTHER;

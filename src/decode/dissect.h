@@ -1,18 +1,24 @@
 /* Names out of packets: who is asked for (TLS, QUIC, HTTP) and what an address was called (DNS).
  * Pure: time comes with the packets; libcrypto is the only stranger within.
  *
- * A server's name counts only from the end that began the flow, and an answer only from a name
- * server's port, so that a server cannot name its clients. Whether an answer was asked for is not
- * checked. Of a connection whose SYN was not seen that end counts as the client whose peer has the
- * smaller port, and none that may be one of many a client draws.
+ * A server's name counts only from the end that began the flow, and an answer by TCP only from a
+ * name server's port, so that a server cannot name its clients. Of a connection whose SYN was not
+ * seen that end counts as the client whose peer has the smaller port, and none that may be one of
+ * many a client draws.
+ *
+ * An answer by UDP counts only if its question was seen, sent from the same port with the same
+ * identification to the same server, or to the group of LLMNR or mDNS; of mDNS also what is sent to
+ * its group, where nobody has to ask. So a stranger cannot name addresses unless he sees or guesses
+ * what was asked. Where only answers are captured, there are no names of them.
  *
  * Each connection tells its name once, from its first octets (of QUIC again after a Retry); later
  * requests on it are not read. Where a slot was needed for others, a connection whose SYN was seen
  * tells no more; one picked up later, and QUIC, may be taken for a new one.
  *
  * Limits: max_streams connections whose first octets are put together, REASSEMBLY_MAX octets of
- * each (stream_table.h says who goes at the limit). Fragments of IP are not put together. A packet
- * that carries another one tells no names; what is in it is to be given, too. */
+ * each (stream_table.h says who goes at the limit); questions as query_table.h says. Fragments of
+ * IP are not put together. A packet that carries another one tells no names; what is in it is to be
+ * given, too. */
 #ifndef LASTCONN_DECODE_DISSECT_H
 #define LASTCONN_DECODE_DISSECT_H
 
@@ -34,6 +40,7 @@ struct dissect_options {
 struct dissect_counters {
 	uint64_t results[DISSECT_RESULTS]; /* messages; OTHER stays 0: it is no message of ours */
 	uint64_t names;                    /* told */
+	uint64_t unasked;                  /* answers that nobody asked for: not read */
 	uint64_t evicted; /* half read messages that gave way to others, or were never finished */
 };
 

@@ -25,7 +25,9 @@ enum {
 	TYPE_HTTPS = 65,
 	HINT_IPV4 = 4,
 	HINT_IPV6 = 6,
-	TTL_MAX = 0x7fffffff, /* RFC 2181 8: larger ones are 0 */
+	CLASS_UNICAST = 0x8000, /* of mDNS's questions */
+	TTL_VALID = 0x7fffffff, /* RFC 2181 8: larger ones are 0 */
+	TTL_MAX = 86400,        /* who answers shall not name an address for years */
 };
 
 struct answers {
@@ -39,7 +41,11 @@ struct answers {
 
 static uint32_t ttl_of(const ns_rr *record)
 {
-	return ns_rr_ttl(*record) > TTL_MAX ? 0 : ns_rr_ttl(*record);
+	uint32_t ttl_s = ns_rr_ttl(*record);
+
+	if (ttl_s > TTL_VALID)
+		return 0;
+	return ttl_s < TTL_MAX ? ttl_s : TTL_MAX;
 }
 
 static void tell(const struct answers *answers, const struct addr *address, uint32_t ttl_s)
@@ -200,7 +206,7 @@ enum dissect_result dissect_dns(const uint8_t *message, size_t captured, size_t 
 
 	if (captured < DISSECT_DNS_HEADER)
 		return wire < DISSECT_DNS_HEADER ? DISSECT_MALFORMED : DISSECT_TRUNCATED;
-	if (!(message[2] & 0x80))
+	if (!dissect_dns_is_answer(message))
 		return DISSECT_OTHER;
 	if (captured < wire)
 		return DISSECT_TRUNCATED;
@@ -210,4 +216,15 @@ enum dissect_result dissect_dns(const uint8_t *message, size_t captured, size_t 
 		ns_msg_getflag(answers.message, ns_f_rcode) != ns_r_noerror)
 		return DISSECT_OK;
 	return source == NAME_SOURCE_MDNS ? take_multicast(&answers) : take_answers(&answers);
+}
+
+bool dissect_dns_wants_unicast(const uint8_t *message, size_t length)
+{
+	ns_msg parsed;
+	ns_rr question;
+
+	return length <= NS_MAXMSG && ns_initparse(message, (int)length, &parsed) == 0 &&
+	       ns_msg_count(parsed, ns_s_qd) > 0 &&
+	       ns_parserr(&parsed, ns_s_qd, 0, &question) == 0 &&
+	       ns_rr_class(question) & CLASS_UNICAST;
 }

@@ -6,6 +6,7 @@
 #include "decode/dissect_dns.h"
 #include "decode/dissect_quic.h"
 #include "decode/dissect_tls.h"
+#include "decode/query_table.h"
 #include "decode/stream_table.h"
 
 enum {
@@ -18,6 +19,7 @@ struct dissect {
 	struct dissect_options options;
 	struct dissect_counters counters;
 	struct stream_table *streams;
+	struct query_table queries;
 	struct dissect_quic *quic;
 	struct reassembly crypto; /* of a QUIC client that has no slot yet */
 	uint8_t scratch[DISSECT_TLS_HELLO_MAX];

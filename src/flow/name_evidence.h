@@ -34,7 +34,7 @@ struct name_evidence {
 	struct flow_key key; /* of the flow that carried it: the DNS exchange, or the TLS, QUIC or
 			      * HTTP flow itself */
 	enum name_source source;
-	uint32_t ttl_s; /* DNS: smallest on the CNAME chain; 0 else */
+	uint32_t ttl_s; /* DNS: smallest on the CNAME chain, at most a day; 0 else */
 	bool ech; /* the client sent encrypted client hello, or pretended to (GREASE): the name may
 		   * be the outer one */
 	char alpn[16]; /* first protocol that the client offers, "" none */

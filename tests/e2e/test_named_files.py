@@ -15,12 +15,14 @@ CLIENT, RESOLVER, SERVER = "192.0.2.1", "198.51.100.53", "203.0.113.1"
 
 
 class NamedFiles(QueryCase):
-    def answer_packet(self, name, address, ttl=40, alias=None):
+    def exchange(self, name, address, ttl=40, alias=None, start_us=0):
         octets = bytes(int(part) for part in address.split("."))
         records = [names.alias(name, alias, ttl)] if alias else []
         records.append(names.record(alias or name, 1, octets, ttl))
-        return make.ip4(RESOLVER, CLIENT, make.UDP,
-                        make.udp(53, 4000, names.answer(name, records)))
+        return [(start_us, make.ip4(CLIENT, RESOLVER, make.UDP,
+                                    make.udp(4000, 53, names.query(name)))),
+                (start_us + 1, make.ip4(RESOLVER, CLIENT, make.UDP,
+                                        make.udp(53, 4000, names.answer(name, records))))]
 
     def talk(self, start_us, port, server=SERVER, payload=b"x"):
         talk = Talk(client=CLIENT, server=server, cport=port).handshake()
@@ -40,7 +42,7 @@ class NamedFiles(QueryCase):
 
     def test_flows_have_the_names_of_their_packets(self):
         hello = names.records(names.hello("said.example", ["h2"]))
-        self.read([(0, self.answer_packet("www.example.com", SERVER, alias="cdn.example.net")),
+        self.read([*self.exchange("www.example.com", SERVER, alias="cdn.example.net"),
                    *self.talk(10**6, 41000), *self.talk(2 * 10**6, 41001, payload=hello),
                    *self.talk(99 * 10**6, 41002), *self.talk(101 * 10**6, 41003)])
         self.assertEqual(self.names_by_port(), {
@@ -69,14 +71,14 @@ class NamedFiles(QueryCase):
         self.assertEqual((carrier["tunnel"], carrier["remote_name"]), (None, None))
 
     def test_of_two_names_the_last_before_the_flow_counts(self):
-        self.read([(0, self.answer_packet("one.example", SERVER)), *self.talk(10**6, 41000),
-                   (2 * 10**6, self.answer_packet("two.example", SERVER)),
+        self.read([*self.exchange("one.example", SERVER), *self.talk(10**6, 41000),
+                   *self.exchange("two.example", SERVER, start_us=2 * 10**6),
                    *self.talk(3 * 10**6, 41001)])
         self.assertEqual(self.names_by_port(), {41000: ("one.example", "dns-any"),
                                                 41001: ("two.example", "dns-any")})
 
     def test_nobody_names_the_loopback(self):
-        self.read([(0, self.answer_packet("hostile.example", "127.0.0.1")),
+        self.read([*self.exchange("hostile.example", "127.0.0.1"),
                    *self.talk(10**6, 41000, server="127.0.0.1")])
         self.assertEqual(self.names_by_port(), {41000: (None, None)})
 

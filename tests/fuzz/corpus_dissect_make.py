@@ -11,7 +11,7 @@ import name_make as make  # noqa: E402
 
 # as in fuzz_dissect.c
 CLIENT_SEGMENT, DNS_SEGMENT, DNS, MDNS, LLMNR, CLIENT_DATAGRAM, INITIAL = range(7)
-SYN, FIN, RST, CUT, MIDSTREAM = 1, 2, 4, 8, 16
+SYN, FIN, RST, CUT, MIDSTREAM, OTHER_PORT, UNASKED = 1, 2, 4, 8, 16, 32, 128
 
 
 def packet(kind, payload, odd=0, move=0):
@@ -49,6 +49,10 @@ def seeds():
     yield "answer_service", packet(DNS, service)
     yield "answer_multicast", packet(MDNS, make.answer(None, [
         make.record("printer.local", 1, b"\xc0\0\2\1")]))
+    yield "answer_unicast", packet(MDNS, make.query("a.local", kind=b"\0\1\x80\1"), OTHER_PORT) \
+        + packet(MDNS, make.answer(None, [make.record("a.local", 1, b"\xc0\0\2\1")], 0x8400),
+                 OTHER_PORT | UNASKED)
+    yield "answer_unasked", packet(DNS, answer, UNASKED)
     counted = struct.pack("!H", len(answer)) + answer
     yield "answers_tcp", (packet(DNS_SEGMENT, b"", SYN) + packet(DNS_SEGMENT, (counted * 3)[:99])
                           + packet(DNS_SEGMENT, (counted * 3)[99:], FIN))

@@ -3,8 +3,9 @@
  * Input: packets of one octet for the kind (below), one for what is odd about it, one that moves
  * the sequence number, two octets length, and the payload. Frames of QUIC are sealed here, for no
  * fuzzer guesses keys. One dissect serves all inputs, for libcrypto takes long to begin; each input
- * has a client address of its own instead. Checked beside what the sanitizers see: names are
- * spelled as name_evidence.h says, and each is counted. */
+ * has a client address of its own instead. Of an answer by UDP the question goes before it. Checked
+ * beside what the sanitizers see: names are spelled as name_evidence.h says, and each is counted.
+ */
 #undef NDEBUG /* the asserts are the test */
 #include <assert.h>
 #include <stdint.h>
@@ -20,7 +21,16 @@ enum { HEADER = 5, PAYLOAD_MAX = 1500, MAX_STREAMS = 4, DATAGRAM = 1200 };
 
 enum kind { CLIENT_SEGMENT, DNS_SEGMENT, DNS, MDNS, LLMNR, CLIENT_DATAGRAM, INITIAL, KINDS };
 
-enum odd { SYN = 1, FIN = 2, RST = 4, CUT = 8, MIDSTREAM = 16, OTHER_PORT = 32, FRAGMENT = 64 };
+enum odd {
+	SYN = 1,
+	FIN = 2,
+	RST = 4,
+	CUT = 8,
+	MIDSTREAM = 16,
+	OTHER_PORT = 32,
+	FRAGMENT = 64,
+	UNASKED = 128
+};
 
 struct run {
 	struct addr client;
@@ -72,7 +82,8 @@ static struct decode_packet packet_of(
 {
 	bool tcp = kind == CLIENT_SEGMENT || kind == DNS_SEGMENT;
 	bool by_server = kind != CLIENT_SEGMENT && kind < CLIENT_DATAGRAM;
-	uint16_t client = odd & OTHER_PORT ? 4001 : 4000, server = port_of(kind);
+	uint16_t server = port_of(kind), other = kind == MDNS ? server : 4001;
+	uint16_t client = odd & OTHER_PORT ? other : 4000;
 
 	return (struct decode_packet){
 		.source = by_server ? (struct addr){{1}} : run->client,
@@ -106,6 +117,22 @@ static void take(enum kind kind, uint8_t odd, struct decode_packet *packet, cons
 	free(copy);
 }
 
+/* The question that an answer is for: the same message, but for the bit that tells. */
+static void ask(
+	const struct run *run, enum kind kind, uint8_t odd, const uint8_t *answer, size_t length)
+{
+	struct decode_packet packet = packet_of(run, kind, odd, 0), query = packet;
+	uint8_t octets[PAYLOAD_MAX];
+
+	memcpy(octets, answer, length);
+	octets[2] &= 0x7f;
+	query.source = packet.destination;
+	query.destination = packet.source;
+	query.source_port = packet.destination_port;
+	query.destination_port = packet.source_port;
+	take(CLIENT_DATAGRAM, 0, &query, octets, length);
+}
+
 static void take_sealed(
 	const struct run *run, uint8_t odd, uint8_t number, const uint8_t *payload, size_t length)
 {
@@ -130,6 +157,8 @@ static void take_packets(struct run *run, const uint8_t *data, size_t size)
 			length = size - HEADER;
 		*seq += (uint32_t)(int8_t)data[2];
 		packet = packet_of(run, kind, data[1], *seq);
+		if (kind >= DNS && kind <= LLMNR && length > 2 && !(data[1] & UNASKED))
+			ask(run, kind, data[1], data + HEADER, length);
 		if (kind == INITIAL)
 			take_sealed(run, data[1], data[2], data + HEADER, length);
 		else

@@ -55,6 +55,11 @@ def answer(question, answers, flags=0x8180):
         + asked + b"".join(answers)
 
 
+def query(question, number=7, kind=b"\0\1\0\1"):
+    """kind: type and class."""
+    return struct.pack("!HHHHHH", number, 0x0100, 1, 0, 0, 0) + dns_name(question) + kind
+
+
 def crypto(message, offset, length):
     return b"\6" + struct.pack("!HH", 0x4000 | offset, 0x4000 | length) \
         + message[offset:offset + length]

@@ -194,12 +194,13 @@ static void print_counters(const struct replay *replay, const struct source_pcap
 	source_pcap_counters(source, &counters);
 	if (replay->names) {
 		printf("names=%llu ok=%llu truncated=%llu malformed=%llu unsupported=%llu "
-		       "evicted=%llu\n",
+		       "unasked=%llu evicted=%llu\n",
 			(unsigned long long)counters.names.names,
 			(unsigned long long)results[DISSECT_OK],
 			(unsigned long long)results[DISSECT_TRUNCATED],
 			(unsigned long long)results[DISSECT_MALFORMED],
 			(unsigned long long)results[DISSECT_UNSUPPORTED],
+			(unsigned long long)counters.names.unasked,
 			(unsigned long long)counters.names.evicted);
 		return;
 	}

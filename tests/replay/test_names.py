@@ -17,6 +17,7 @@ from capture_make import ACK, SYN, Talk
 from test_replay import CLIENT, REPLAY, SERVER, Replay
 
 MDNS_GROUP = "224.0.0.251"
+LLMNR_GROUP = "224.0.0.252"
 IN_NAMESPACE = "LASTCONN_NAMES_NAMESPACE"
 TOOLS = ("unshare", "ip", "tcpdump", "dnsmasq", "dig", "curl", "openssl")
 
@@ -41,9 +42,10 @@ class Written(Names):
         names.alias("www.example.com", "cdn.example.net", 50),
         names.record("cdn.example.net", 1, b"\xcb\0\x71\1", 40),
         names.record("bank.example", 1, b"\xcb\0\x71\2", 40)])
+    QUERY = names.query("WWW.example.com")
 
     def test_an_answer_names_the_address_as_it_was_asked_for(self):
-        self.check_names([(0, datagram(CLIENT, SERVER, 4000, 53, b"q" * 30)),
+        self.check_names([(0, datagram(CLIENT, SERVER, 4000, 53, self.QUERY)),
                           (9, datagram(SERVER, CLIENT, 53, 4000, self.ANSWER))],
                          "dns www.example.com 203.0.113.1 query=cdn.example.net ttl=40 "
                          f"udp {CLIENT}:4000 {SERVER}:53")
@@ -60,10 +62,38 @@ class Written(Names):
         owner = names.record("Printer.local", 1, b"\xc0\0\2\x63", 120)
         self.check_names(
             [(0, datagram(CLIENT, MDNS_GROUP, 5353, 5353, names.answer(None, [owner], 0x8400))),
-             (1, datagram(CLIENT, SERVER, 5355, 4001, names.answer(
+             (1, datagram(CLIENT, LLMNR_GROUP, 4001, 5355, names.query("nas"))),
+             (2, datagram(SERVER, CLIENT, 5355, 4001, names.answer(
                  "nas", [names.record("nas", 1, b"\xc0\0\2\x64", 30)])))],
             f"mdns printer.local 192.0.2.99 ttl=120 udp {CLIENT}:5353 {MDNS_GROUP}:5353",
-            f"llmnr nas 192.0.2.100 ttl=30 udp {CLIENT}:5355 {SERVER}:4001")
+            f"llmnr nas 192.0.2.100 ttl=30 udp {SERVER}:5355 {CLIENT}:4001")
+
+    def test_unicast_answers_of_mdns_must_be_asked_for(self):
+        answer = names.answer(None, [names.record("nas.local", 1, b"\xc0\0\2\x64", 30)], 0x8400)
+        for port, kind, asked in ((5353, b"\0\1\x80\1", True), (5353, b"\0\1\0\1", False),
+                                  (4001, b"\0\1\0\1", True)):
+            with self.subTest(port=port, kind=kind):
+                back = datagram(SERVER, CLIENT, 5353, port, answer)
+                self.check_names([(0, back)])
+                self.assertEqual(self.counters["unasked"], "1")
+                self.told(make.pcap(make.RAW, [
+                    (0, datagram(CLIENT, MDNS_GROUP, port, 5353, names.query("nas", kind=kind))),
+                    (1, back)]))
+                self.assertEqual((self.counters["names"], self.counters["unasked"]),
+                                 ("1", "0") if asked else ("0", "1"))
+
+    def test_an_answer_that_nobody_asked_for_names_nothing(self):
+        ask = datagram(CLIENT, SERVER, 4000, 53, self.QUERY)
+        for packets in (
+                [(1, datagram(SERVER, CLIENT, 53, 4000, self.ANSWER))],
+                [(0, ask), (1, datagram("203.0.113.9", CLIENT, 53, 4000, self.ANSWER))],
+                [(0, ask), (1, datagram(SERVER, CLIENT, 53, 4001, self.ANSWER))],
+                [(0, ask), (1, datagram(SERVER, CLIENT, 5355, 4000, self.ANSWER))],
+                [(0, datagram(CLIENT, SERVER, 4000, 53, names.query("www.example.com", 8))),
+                 (1, datagram(SERVER, CLIENT, 53, 4000, self.ANSWER))],
+                [(0, ask), (30000001, datagram(SERVER, CLIENT, 53, 4000, self.ANSWER))]):
+            self.check_names(packets)
+            self.assertEqual(self.counters["unasked"], "1")
 
     def test_a_hello_over_segments_and_records_out_of_order(self):
         stream = names.records(names.hello("TLS.example.com.", ["h2"], ech=True, padding=1900), 700)
@@ -96,7 +126,8 @@ class Written(Names):
     def test_what_a_short_snapshot_leaves_is_counted(self):
         hello = Talk().segment("c", ACK, payload=names.records(names.hello("a.example"))).packets
         quic = [(1, datagram(CLIENT, SERVER, 1, 443, names.quic_vector("quic_rfc9001")))]
-        dns = [(2, datagram(SERVER, CLIENT, 53, 4000, self.ANSWER))]
+        dns = [(2, datagram(CLIENT, SERVER, 4000, 53, self.QUERY)),
+               (3, datagram(SERVER, CLIENT, 53, 4000, self.ANSWER))]
         data = make.pcap(make.RAW, [(us, packet[:90], len(packet))
                                     for us, packet in hello + quic + dns])
         self.assertEqual(self.told(data), [])
@@ -118,8 +149,10 @@ class Written(Names):
         stream = names.records(names.hello("a.example"))
         talk = Talk().handshake().segment("c", ACK, payload=stream[:60])
         talk.segment("c", ACK, payload=stream[60:])
-        packets = talk.packets + [(9000, datagram(SERVER, CLIENT, 53, 4000, self.ANSWER)), (
-            9001, datagram(CLIENT, SERVER, 5000, 443, names.quic_vector("quic_rfc9001")))]
+        packets = talk.packets + [
+            (9000, datagram(CLIENT, SERVER, 4000, 53, self.QUERY)),
+            (9001, datagram(SERVER, CLIENT, 53, 4000, self.ANSWER)),
+            (9002, datagram(CLIENT, SERVER, 5000, 443, names.quic_vector("quic_rfc9001")))]
 
         def ipip(here, there, packet):
             return make.ip4(here, there, make.IPIP, packet)

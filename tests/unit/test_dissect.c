@@ -140,6 +140,20 @@ static void answer(uint8_t protocol, uint8_t flags, uint32_t seq, const void *oc
 		octets, length);
 }
 
+/* As answer(UDP, ...), of the identification that dns_make.h gives. */
+static void ask(void)
+{
+	struct frame frame = {0};
+
+	put_dns_header(&frame, 0x0100, 1, 0, 0);
+	put_dns_question(&frame, "a.example", DNS_A);
+	take(&(struct sent){.protocol = UDP,
+		     .direction = FLOW_DIRECTION_OUT,
+		     .client_port = 1,
+		     .server_port = 53},
+		frame.octets, frame.length);
+}
+
 static struct dissect_counters counters(void)
 {
 	struct dissect_counters counters;
@@ -352,11 +366,31 @@ static void answers_by_udp_are_told_with_their_exchange(void **state)
 
 	(void)state;
 	make_answer(&frame, "a.example", false);
+	ask();
 	answer(UDP, 0, 0, frame.octets, frame.length);
 	assert_string_equal(told, "1 a.example 203.0.113.1\n");
 	assert_int_equal(last.ttl_s, 300);
 	assert_int_equal(last.key.remote_port, 53);
 	answer(UDP, 0, 0, frame.octets, frame.length - 1);
+	assert_int_equal(counters().results[DISSECT_MALFORMED], 1);
+}
+
+static void answers_by_udp_that_nobody_asked_for_are_counted(void **state)
+{
+	struct frame frame = {0};
+
+	(void)state;
+	make_answer(&frame, "a.example", false);
+	answer(UDP, 0, 0, frame.octets, frame.length);
+	ask();
+	frame.octets[0] ^= 1; /* the identification */
+	answer(UDP, 0, 0, frame.octets, frame.length);
+	answer(UDP, 0, 0, frame.octets, 12);
+	assert_string_equal(told, "");
+	assert_int_equal(counters().unasked, 3);
+	for (int i = 0; i < DISSECT_RESULTS; i++)
+		assert_int_equal(counters().results[i], 0);
+	answer(UDP, 0, 0, frame.octets, 11);
 	assert_int_equal(counters().results[DISSECT_MALFORMED], 1);
 }
 
@@ -526,6 +560,7 @@ int main(void)
 		TEST(a_hole_that_nobody_fills_is_given_up),
 		TEST(half_read_names_stay_while_others_flood_the_table),
 		TEST(answers_by_udp_are_told_with_their_exchange),
+		TEST(answers_by_udp_that_nobody_asked_for_are_counted),
 		TEST(answers_by_tcp_may_be_many_cut_anywhere),
 		TEST(a_segment_larger_than_the_room_is_taken_in_turns),
 		TEST(after_a_hole_answers_go_on_with_the_next_segment),

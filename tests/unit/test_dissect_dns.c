@@ -99,6 +99,40 @@ static void aliases_in_a_circle_end(void **state)
 	check(&frame, NAME_SOURCE_DNS, "a.example a.example 192.0.2.1 0\n");
 }
 
+static void of_a_ttl_a_day_counts(void **state)
+{
+	struct frame frame = {0};
+
+	(void)state;
+	put_dns_header(&frame, DNS_RESPONSE, 1, 2, 0);
+	put_dns_question(&frame, "a.example", DNS_A);
+	put_dns_record(&frame, "a.example", DNS_A, 1, 0x7fffffff, ADDRESS, 4);
+	put_dns_record(&frame, "a.example", DNS_A, 1, 86399, ADDRESS, 4);
+	check(&frame, NAME_SOURCE_DNS,
+		"a.example a.example 192.0.2.1 86400\na.example a.example 192.0.2.1 86399\n");
+}
+
+static void a_question_of_mdns_may_want_unicast(void **state)
+{
+	struct frame frame = {0};
+
+	(void)state;
+	put_dns_header(&frame, 0, 1, 0, 0);
+	put_dns_question(&frame, "a.local", DNS_A);
+	assert_false(dissect_dns_wants_unicast(frame.octets, frame.length));
+	frame.octets[frame.length - 2] |= 0x80;
+	assert_true(dissect_dns_wants_unicast(frame.octets, frame.length));
+	for (size_t length = 0; length < frame.length; length++) {
+		uint8_t *copy = malloc(length + !length); /* so that a read beyond it is seen */
+
+		memcpy(copy, frame.octets, length);
+		assert_false(dissect_dns_wants_unicast(copy, length));
+		free(copy);
+	}
+	frame.octets[5] = 0; /* no question */
+	assert_false(dissect_dns_wants_unicast(frame.octets, DNS_QUESTION_AT));
+}
+
 static void hints_of_services_are_addresses(void **state)
 {
 	struct frame frame = {0};
@@ -223,6 +257,8 @@ int main(void)
 		cmocka_unit_test(an_address_stands_for_the_name_that_was_asked_for),
 		cmocka_unit_test(records_that_the_question_does_not_lead_to_are_not_told),
 		cmocka_unit_test(aliases_in_a_circle_end),
+		cmocka_unit_test(of_a_ttl_a_day_counts),
+		cmocka_unit_test(a_question_of_mdns_may_want_unicast),
 		cmocka_unit_test(hints_of_services_are_addresses),
 		cmocka_unit_test(multicast_answers_name_their_owners),
 		cmocka_unit_test(queries_are_other_and_errors_tell_nothing),
