@@ -9,9 +9,9 @@
  *
  * What this kernel or user cannot do is {"case": NAME, "skip": REASON}. A case that cannot go on,
  * or takes longer than its bound, is {"case": NAME, "fail": REASON}, and the exit status is 1.
- * LASTCONN_SLOW multiplies the bound. C and static: within an emulated machine a Python would take
- * seconds to start. Traffic stays on the loopback and in network namespaces that end with the
- * case. */
+ * LASTCONN_SLOW multiplies the bound; LASTCONN_PARALLEL is how many run at a time, 8 at most (the
+ * default). C and static: within an emulated machine a Python would take seconds to start. Traffic
+ * stays on the loopback and in network namespaces that end with the case. */
 #include "cases.h"
 
 #include <signal.h>
@@ -96,10 +96,19 @@ static void finish_one(int options)
 	}
 }
 
-static struct running *free_slot(void)
+static size_t parallel(void)
+{
+	const char *text = getenv("LASTCONN_PARALLEL");
+	int count = text ? atoi(text) : PARALLEL;
+
+	return count >= 1 && count <= PARALLEL ? (size_t)count : PARALLEL;
+}
+
+/* The next of the first so many; waits until one is free. */
+static struct running *free_slot(size_t count)
 {
 	for (;;) {
-		for (size_t i = 0; i < PARALLEL; i++)
+		for (size_t i = 0; i < count; i++)
 			if (running[i].pid == 0)
 				return &running[i];
 		finish_one(0);
@@ -131,7 +140,7 @@ static int run_all(char **names)
 		for (const struct case_entry *entry = themes[i](); entry->name; entry++) {
 			if (!is_asked(entry->name, names))
 				continue;
-			start(free_slot(), entry, BOUND_S);
+			start(free_slot(parallel()), entry, BOUND_S);
 			count++;
 		}
 	}
@@ -163,7 +172,7 @@ static int run_before(void)
 	char octet;
 
 	for (const struct case_entry *entry = case_before(); entry->name; entry++)
-		start(free_slot(), entry, HOLD_S);
+		start(free_slot(PARALLEL), entry, HOLD_S);
 	printf("{\"held\":%d}\n", wait_until_held());
 	fflush(stdout);
 	if (read(STDIN_FILENO, &octet, 1) < 0)
