@@ -10,12 +10,12 @@
 -- param container: id or name of a container or pod, or how it begins [text]
 -- param port: port of either end [integer]
 -- param proto: protocol [protocol]
--- param direction: who began; leaves listeners out [in|out]
+-- param direction: who began; leaves listeners out [in|out|forwarded]
 -- param limit: rows at most [limit default=0]
 --
 -- column state: listen, open: not over yet, or how the flow ended later [outcome]
 -- column protocol "proto": tcp, udp, icmp, ...
--- column direction "dir": who began: out, in, unknown; null: listener
+-- column direction "dir": who began: out, in, forwarded, unknown; null: listener
 -- column local: local address and port [narrow]
 -- column remote: remote address and port [narrow]
 -- column local_ip: local address [wide]

@@ -13,7 +13,7 @@
 -- param container: id or name of a container or pod, or how it begins [text]
 -- param port: port of either end [integer]
 -- param proto: protocol [protocol]
--- param direction: who began [in|out]
+-- param direction: who began [in|out|forwarded]
 -- param limit: stop after so many rows [limit default=0]
 --
 -- column flow_id: key of the flow when it is over [integer wide]
@@ -24,7 +24,7 @@
 -- column proto: protocol, and the tunnel that a captured flow was in [narrow]
 -- column protocol: tcp, udp, icmp, ... [wide]
 -- column way "dir": who began; for in, the local port [narrow]
--- column direction: who began: out, in, unknown [wide]
+-- column direction: who began: out, in, forwarded, unknown [wide]
 -- column remote: remote address and port [narrow]
 -- column remote_ip: remote address [wide]
 -- column remote_port: remote port [integer wide]
@@ -79,7 +79,8 @@ SELECT
 	f.end_us - f.start_us AS duration_us,
 	k.protocol || coalesce(' in ' || nullif(l.interface, ''), '') AS proto,
 	k.protocol,
-	k.direction || iif(k.direction = 'in', ' :' || f.local_port, '') AS way,
+	k.direction || CASE k.direction WHEN 'in' THEN ' :' || f.local_port
+		WHEN 'forwarded' THEN ' from ' || l.ip ELSE '' END AS way,
 	k.direction,
 	iif(instr(r.ip, ':'), '[' || r.ip || ']', r.ip) || ':' || f.remote_port AS remote,
 	r.ip AS remote_ip,

@@ -15,7 +15,7 @@
 -- param container: id or name of a container or pod, or how it begins [text]
 -- param port: port of the service, the remote one of out, the local one of in [integer]
 -- param proto: protocol [protocol]
--- param direction: who began [in|out]
+-- param direction: who began [in|out|forwarded]
 -- param limit: rows at most [limit default=20]
 --
 -- footer coverage
@@ -103,7 +103,8 @@ actors (id, exe, parent, uid, unit) AS MATERIALIZED (
 ),
 --:pid processes (id) AS MATERIALIZED (SELECT id FROM process WHERE pid = :pid),
 bits (n) AS (VALUES (0) UNION ALL SELECT n + 1 FROM bits WHERE n < 23),
-directions (id, name) AS (VALUES (0, 'unknown'), (1, 'out'), (2, 'in')),
+directions (id, name) AS (VALUES (0, 'unknown'), (1, 'out'), (2, 'in'),
+	(3, 'forwarded')),
 days AS NOT MATERIALIZED (
 --:host {
 	SELECT d.*
@@ -136,7 +137,7 @@ days AS NOT MATERIALIZED (
 --:exe,user,unit,container,pid	AND actor IN (SELECT id FROM actors)
 --:proto	AND protocol_id = :proto
 --:port	AND port = :port
---:direction	AND direction = iif(:direction = 'out', 1, 2)
+--:direction	AND direction = (SELECT id FROM directions WHERE name = :direction)
 ),
 --:since,until,pid,host_name,host_suffix {
 hours (hour) AS MATERIALIZED (
@@ -155,6 +156,7 @@ parts (remote, actor, protocol_id, port, direction, flows, failed, open, octets_
 	UNION ALL
 	SELECT f.remote, f.actor, k.protocol_id,
 		CASE k.direction WHEN 'out' THEN f.remote_port WHEN 'in' THEN f.local_port
+			WHEN 'forwarded' THEN f.remote_port
 			ELSE coalesce(min(nullif(f.remote_port, 0), nullif(f.local_port, 0)),
 				max(f.remote_port, f.local_port)) END AS service_port,
 		s.id, 1, k.outcome IN ('refused', 'timeout', 'unreachable'), 0,
@@ -203,11 +205,12 @@ parts (remote, actor, protocol_id, port, direction, flows, failed, open, octets_
 --:exe,user,unit,container	AND actor IN (SELECT id FROM actors)
 --:proto	AND protocol_id = :proto
 --:port	AND port = :port
---:direction	AND direction = iif(:direction = 'out', 1, 2)
+--:direction	AND direction = (SELECT id FROM directions WHERE name = :direction)
 --}
 	UNION ALL
 	SELECT f.remote, f.actor, k.protocol_id,
 		CASE k.direction WHEN 'out' THEN f.remote_port WHEN 'in' THEN f.local_port
+			WHEN 'forwarded' THEN f.remote_port
 			ELSE coalesce(min(nullif(f.remote_port, 0), nullif(f.local_port, 0)),
 				max(f.remote_port, f.local_port)) END AS service_port,
 		s.id, 1, 0, 1, f.octets_out, f.octets_in, f.start_us, f.seen_us

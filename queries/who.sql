@@ -14,7 +14,7 @@
 -- param container: id or name of a container or pod, or how it begins [text]
 -- param port: port of the service, the remote one of out, the local one of in [integer]
 -- param proto: protocol [protocol]
--- param direction: who began [in|out]
+-- param direction: who began [in|out|forwarded]
 -- param limit: rows at most [limit default=0]
 --
 -- footer coverage
@@ -89,7 +89,8 @@ actors (id) AS MATERIALIZED (
 bits (n) AS (VALUES (0) UNION ALL SELECT n + 1 FROM bits WHERE n < 23),
 methods (bit, name) AS (VALUES (1, 'unknown'), (2, 'exact'), (4, 'inherited'), (8, 'listener'),
 	(16, 'snapshot'), (32, 'pktap'), (64, 'procfs')),
-directions (id, name) AS (VALUES (0, 'unknown'), (1, 'out'), (2, 'in')),
+directions (id, name) AS (VALUES (0, 'unknown'), (1, 'out'), (2, 'in'),
+	(3, 'forwarded')),
 -- A few remotes are sought day by day between their first and last contact; many are read through.
 few (yes) AS MATERIALIZED (SELECT count(*) <= 500 FROM (SELECT 1 FROM remotes LIMIT 501)),
 visits (remote, day, last_day) AS (
@@ -129,7 +130,7 @@ days AS NOT MATERIALIZED (
 --:exe,user,unit,container,pid	AND actor IN (SELECT id FROM actors)
 --:proto	AND protocol_id = :proto
 --:port	AND port = :port
---:direction	AND direction = iif(:direction = 'out', 1, 2)
+--:direction	AND direction = (SELECT id FROM directions WHERE name = :direction)
 ),
 --:since,until,pid,host_name,host_suffix {
 hours (hour) AS MATERIALIZED (
@@ -143,6 +144,7 @@ singles (remote, actor, protocol_id, port, direction, flows, failed, open, octet
 	first_us, last_us, methods) AS NOT MATERIALIZED (
 	SELECT f.remote, f.actor, k.protocol_id,
 		CASE k.direction WHEN 'out' THEN f.remote_port WHEN 'in' THEN f.local_port
+			WHEN 'forwarded' THEN f.remote_port
 			ELSE coalesce(min(nullif(f.remote_port, 0), nullif(f.local_port, 0)),
 				max(f.remote_port, f.local_port)) END AS service_port,
 		s.id, 1, 0, 1, f.octets_out, f.octets_in, f.start_us, f.seen_us, m.bit
@@ -165,6 +167,7 @@ singles (remote, actor, protocol_id, port, direction, flows, failed, open, octet
 	UNION ALL
 	SELECT f.remote, f.actor, k.protocol_id,
 		CASE k.direction WHEN 'out' THEN f.remote_port WHEN 'in' THEN f.local_port
+			WHEN 'forwarded' THEN f.remote_port
 			ELSE coalesce(min(nullif(f.remote_port, 0), nullif(f.local_port, 0)),
 				max(f.remote_port, f.local_port)) END AS service_port,
 		s.id, 1, k.outcome IN ('refused', 'timeout', 'unreachable'), 0,
@@ -213,7 +216,7 @@ singles (remote, actor, protocol_id, port, direction, flows, failed, open, octet
 --:exe,user,unit,container	AND actor IN (SELECT id FROM actors)
 --:proto	AND protocol_id = :proto
 --:port	AND port = :port
---:direction	AND direction = iif(:direction = 'out', 1, 2)
+--:direction	AND direction = (SELECT id FROM directions WHERE name = :direction)
 --}
 ),
 -- service is methods, protocol, port and direction in one number, which sorts faster.

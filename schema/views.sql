@@ -21,7 +21,8 @@ SELECT
 	CAST(f.duration_us AS INTEGER) AS duration_us,
 	0 AS open,                      -- 1: not over
 	k.protocol AS protocol,         -- tcp udp icmp ipv6-icmp ...; else its number
-	k.direction AS direction,       -- out: this machine began; in: the remote end; unknown
+	k.direction AS direction,       -- out: this machine began; in: the remote end; unknown;
+	                                -- forwarded: neither end is this machine, local began
 	k.outcome AS outcome,           -- closed reset refused timeout unreachable aborted idle open lost
 	l.ip AS local_ip,
 	f.local_port AS local_port,
@@ -222,8 +223,9 @@ SELECT
 	nullif(e.path, '') AS exe,
 	coalesce((SELECT k.protocol FROM kind AS k WHERE k.protocol_id = c.protocol_id LIMIT 1),
 		CAST(c.protocol_id AS TEXT)) AS protocol,
-	c.port AS port,                 -- of the service: remote port of 'out', local port of 'in'
-	CASE c.direction WHEN 1 THEN 'out' WHEN 2 THEN 'in' ELSE 'unknown' END AS direction,
+	c.port AS port,                 -- of the service: local port of 'in', else remote port
+	CASE c.direction WHEN 1 THEN 'out' WHEN 2 THEN 'in' WHEN 3 THEN 'forwarded' ELSE 'unknown'
+		END AS direction,
 	c.first_us AS first_us,         -- start of the first flow
 	c.last_us AS last_us,           -- end of the last one
 	strftime('%Y-%m-%dT%H:%M:%S', c.first_us / 1000000, 'unixepoch')
@@ -319,10 +321,12 @@ SELECT
 	CASE k.direction
 		WHEN 'out' THEN f.remote_port
 		WHEN 'in' THEN f.local_port
+		WHEN 'forwarded' THEN f.remote_port
 		ELSE coalesce(min(nullif(f.remote_port, 0), nullif(f.local_port, 0)),
 			max(f.remote_port, f.local_port))
 	END AS port,
-	CASE k.direction WHEN 'out' THEN 1 WHEN 'in' THEN 2 ELSE 0 END AS direction,
+	CASE k.direction WHEN 'out' THEN 1 WHEN 'in' THEN 2 WHEN 'forwarded' THEN 3 ELSE 0
+		END AS direction,
 	1 AS flows,
 	k.outcome IN ('refused', 'timeout', 'unreachable') AS failed,
 	f.octets_out AS octets_out,

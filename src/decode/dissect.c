@@ -59,6 +59,7 @@ bool dissect_from_client(const struct dissect_packet *in)
 {
 	switch (in->observation->direction) {
 	case FLOW_DIRECTION_OUT:
+	case FLOW_DIRECTION_FORWARDED:
 		return in->observation->from_local;
 	case FLOW_DIRECTION_IN:
 		return !in->observation->from_local;

@@ -41,6 +41,7 @@ uint16_t flow_key_service_port(const struct flow_key *key, enum flow_direction d
 {
 	switch (direction) {
 	case FLOW_DIRECTION_OUT:
+	case FLOW_DIRECTION_FORWARDED:
 		return key->remote_port;
 	case FLOW_DIRECTION_IN:
 		return key->local_port;

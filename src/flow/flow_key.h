@@ -35,6 +35,8 @@ enum flow_direction {
 	FLOW_DIRECTION_UNKNOWN, /* picked up in mid-stream */
 	FLOW_DIRECTION_OUT,     /* local initiated */
 	FLOW_DIRECTION_IN,      /* remote initiated */
+	/* seen on its way between two others: local is who initiated, as far as it shows */
+	FLOW_DIRECTION_FORWARDED,
 	FLOW_DIRECTION_COUNT,
 };
 
@@ -90,8 +92,8 @@ enum flow_source {
 uint64_t flow_key_hash(const struct flow_key *key, const struct hash_key *secret);
 bool flow_key_equal(const struct flow_key *a, const struct flow_key *b);
 
-/* The service port: the remote one of an outgoing flow, the local one of an incoming flow; of
- * unknown direction the smaller one that is not 0. */
+/* The service port: the remote one of an outgoing or forwarded flow, the local one of an incoming
+ * flow; of unknown direction the smaller one that is not 0. */
 uint16_t flow_key_service_port(const struct flow_key *key, enum flow_direction direction);
 
 #endif

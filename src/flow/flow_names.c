@@ -12,7 +12,7 @@
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
-static const char *const direction_names[] = {"unknown", "out", "in"};
+static const char *const direction_names[] = {"unknown", "out", "in", "forwarded"};
 _Static_assert(COUNT(direction_names) == FLOW_DIRECTION_COUNT, "a name for each direction");
 
 static const char *const outcome_names[] = {

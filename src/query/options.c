@@ -17,6 +17,7 @@ enum special {
 	OPTION_LAST,
 	OPTION_IN,
 	OPTION_OUT,
+	OPTION_FORWARDED,
 	OPTION_DB,
 	OPTION_FORMAT,
 	OPTION_QUERIES,
@@ -42,6 +43,7 @@ static const struct row {
 	{"proto", "NAME", PARAMETER, "tcp, udp, icmp, ... or a number"},
 	{"in", NULL, OPTION_IN, "only what the remote side began"},
 	{"out", NULL, OPTION_OUT, "only what this machine began"},
+	{"forwarded", NULL, OPTION_FORWARDED, "only what passed between two others"},
 	{"exe", "PATH", PARAMETER, "program: path, or file name without folder; may hold * and ?"},
 	{"pid", "PID", PARAMETER, "process id"},
 	{"user", "USER", PARAMETER, "name or uid"},
@@ -93,6 +95,7 @@ static int apply(struct options *options, const struct row *row, const char *val
 		return add_value(options, row->name, row->name, value);
 	case OPTION_IN:
 	case OPTION_OUT:
+	case OPTION_FORWARDED:
 		return add_value(options, "direction", row->name, row->name);
 	case OPTION_LAST:
 		options->last = value;

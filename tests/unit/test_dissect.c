@@ -276,6 +276,9 @@ static void a_server_cannot_name_its_client(void **state)
 	make_hello(&stream, "bank.example", 0);
 	take(&sent, stream.octets, stream.length);
 	assert_string_equal(told, "");
+	sent.direction = FLOW_DIRECTION_FORWARDED;
+	take(&sent, stream.octets, stream.length);
+	assert_string_equal(told, "");
 	sent.direction = FLOW_DIRECTION_UNKNOWN; /* its SYN was not seen */
 	take(&sent, stream.octets, stream.length);
 	sent.server_port = 65000; /* a server chooses its port */
