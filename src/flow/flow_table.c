@@ -1,7 +1,8 @@
 /* Observations in, records out. The hash is keyed, for strangers choose the tuples.
  *
  * A flow of a socket is reported when it is first sighted; a flow of packets only when its
- * packets span the active timeout, so that a short one costs one record. */
+ * packets span the active timeout, so that a short one costs one record; but a TCP connection of a
+ * live capture when it has been open for so long. */
 #include "flow/flow_table.h"
 
 #include <assert.h>
@@ -245,9 +246,15 @@ static void merge(struct flow_entry *entry, const struct observation *observatio
 	merge_owner(entry, observation);
 }
 
+/* A connection may be silent for hours and open; datagrams that stopped, and files, are over. */
+static bool may_go_on(const struct flow_entry *entry)
+{
+	return entry->opened || (entry->source == FLOW_SOURCE_PCAP && flow_entry_is_tcp(entry));
+}
+
 void flow_entry_report_if_due(struct flow_table *table, struct flow_entry *entry, int64_t now_ns)
 {
-	int64_t until_ns = entry->opened ? now_ns : entry->last_ns;
+	int64_t until_ns = may_go_on(entry) ? now_ns : entry->last_ns;
 
 	if (entry->changed && entry->list != FLOW_ENTRY_ENDED &&
 		flow_entry_elapsed(until_ns, entry->reported_ns) >=
@@ -321,6 +328,8 @@ void flow_table_resume(struct flow_table *table, const struct flow_record *recor
 	entry->reported_ns = now_ns;
 	flow_entry_checked(table, entry, now_ns);
 	flow_entry_move(table, entry, FLOW_ENTRY_SOCKETS, now_ns); /* its time to be seen begins */
+	if (record->source == FLOW_SOURCE_PCAP)
+		flow_entry_end(table, entry, FLOW_OUTCOME_LOST, 0);
 }
 
 /* A flow that nobody heard of before needs no entry. */
@@ -423,6 +432,15 @@ static void observe_report(struct flow_table *table, const struct observation *r
 	entry->reported = (uint8_t)report->outcome;
 }
 
+static void observe_owner(struct flow_table *table, const struct observation *owner)
+{
+	uint64_t hash = flow_key_hash(&owner->key, &table->options.hash_key);
+	struct flow_entry *entry = find(table, &owner->key, hash);
+
+	if (entry)
+		merge_owner(entry, owner);
+}
+
 void flow_table_observe(struct flow_table *table, const struct observation *observation)
 {
 	table->counters.observations++;
@@ -438,6 +456,9 @@ void flow_table_observe(struct flow_table *table, const struct observation *obse
 		return;
 	case OBSERVATION_REPORT:
 		observe_report(table, observation);
+		return;
+	case OBSERVATION_OWNER:
+		observe_owner(table, observation);
 		return;
 	}
 	assert(!"kind of observation");

@@ -3,12 +3,12 @@
  *
  * Flows of sockets (SIGHTING, END) are reported OPEN at their first sighting and end when their
  * source says so, or as LOST when no sighting came for lost_timeout_ns. Flows made of packets are
- * reported OPEN once their packets span active_timeout_ns, so that a short one costs one record.
- * They end by idle timeout (IDLE; an unanswered SYN: TIMEOUT), or by their own FIN or RST: then the
- * entry lingers for 5 s and takes in what comes late, so that a late FIN makes no phantom flow; a
- * SYN with a new number starts the next flow at once. Their retransmits are those of both ends.
- * What ICMP reports of a flow that was never answered is its outcome in place of IDLE, TIMEOUT or
- * LOST.
+ * reported OPEN once their packets span active_timeout_ns (TCP in a live capture: once they are
+ * open for so long), so that a short one costs one record. They end by idle timeout (IDLE; an
+ * unanswered SYN: TIMEOUT), or by their own FIN or RST: then the entry lingers for 5 s and takes in
+ * what comes late, so that a late FIN makes no phantom flow; a SYN with a new number starts the
+ * next flow at once. Their retransmits are those of both ends. What ICMP reports of a flow that was
+ * never answered is its outcome in place of IDLE, TIMEOUT or LOST.
  *
  * Limits: max_flows entries; at the limit a lingering flow ends early, else the flow that was seen
  * longest ago is ended as it stands (outcome LOST for sockets, IDLE for packets) and counted in
@@ -60,7 +60,8 @@ void flow_table_observe(struct flow_table *table, const struct observation *obse
 
 /* Goes on with a flow of a socket that an earlier run left open: record is its last one, now_ns the
  * source's clock. Its next sighting or end tells whether it is still the same: counters that went
- * back are those of another flow, and the one before is LOST. */
+ * back are those of another flow, and the one before is LOST. Flows of packets are LOST at once: no
+ * socket vouches for what went on in between. */
 void flow_table_resume(struct flow_table *table, const struct flow_record *record, int64_t now_ns);
 
 /* Ends what timed out. Call about once a second, or as the clock of a file advances. */

@@ -23,6 +23,7 @@ enum observation_kind {
 	OBSERVATION_SIGHTING, /* counters are totals up to time_ns; the flow goes on */
 	OBSERVATION_END,      /* counters are the final totals; the flow is over */
 	OBSERVATION_REPORT,   /* an ICMP error says that a packet did not arrive; no counters */
+	OBSERVATION_OWNER,    /* no counters: whose this flow is, if there still is one */
 };
 
 enum {

@@ -498,6 +498,73 @@ static void a_long_connection_of_packets_is_opened_then_updated(void **state)
 	assert_int_equal(bench->records[3].serial, bench->records[0].serial);
 }
 
+/* A SYN of a live capture. */
+static struct observation captured_syn(int64_t time_ns)
+{
+	return (struct observation){.key = key_of(6, 40000),
+		.kind = OBSERVATION_PACKET,
+		.time_ns = time_ns,
+		.direction = FLOW_DIRECTION_OUT,
+		.source = FLOW_SOURCE_PCAP,
+		.tcp_flags = SYN,
+		.from_local = true,
+		.counters = {.packets_out = 1}};
+}
+
+static void a_silent_connection_of_a_live_capture_is_opened_by_the_clock(void **state)
+{
+	struct bench *bench = *state;
+	struct observation syn = captured_syn(SECONDS(1));
+
+	flow_table_observe(bench->table, &syn);
+	flow_table_expire(bench->table, SECONDS(60));
+	assert_int_equal(bench->count, 0);
+	flow_table_expire(bench->table, SECONDS(61));
+	assert_int_equal(bench->count, 1);
+	check_outcome(bench, 0, FLOW_RECORD_OPEN, FLOW_OUTCOME_OPEN);
+	flow_table_expire(bench->table, SECONDS(120)); /* nothing changed */
+	assert_int_equal(bench->count, 1);
+}
+
+static void an_owner_found_late_is_that_of_the_flow_that_is_there(void **state)
+{
+	struct bench *bench = *state;
+	struct observation syn = captured_syn(SECONDS(1)), owner = syn;
+
+	owner.kind = OBSERVATION_OWNER;
+	owner.user = (struct process_ref){.pid = 5, .start_ns = 9};
+	owner.method = FLOW_METHOD_PROCFS;
+	flow_table_observe(bench->table, &owner); /* of none */
+	assert_int_equal(bench->count, 0);
+	flow_table_observe(bench->table, &syn);
+	flow_table_observe(bench->table, &owner);
+	flow_table_end_all(bench->table);
+	assert_int_equal(bench->count, 1);
+	assert_int_equal(bench->records[0].user.pid, 5);
+	assert_int_equal(bench->records[0].method, FLOW_METHOD_PROCFS);
+	assert_int_equal(bench->records[0].counters.packets_out, 1);
+}
+
+static void packets_of_an_earlier_run_are_lost_at_once(void **state)
+{
+	struct bench *bench = *state;
+	const struct flow_record left = {
+		.key = key_of(6, 40000),
+		.start_us = 1000000,
+		.end_us = 5000000,
+		.serial = 12,
+		.kind = FLOW_RECORD_OPEN,
+		.source = FLOW_SOURCE_PCAP,
+	};
+
+	flow_table_resume(bench->table, &left, SECONDS(100));
+	assert_int_equal(bench->count, 1);
+	check_outcome(bench, 0, FLOW_RECORD_END, FLOW_OUTCOME_LOST);
+	assert_int_equal(bench->records[0].serial, 12);
+	assert_int_equal(bench->records[0].end_us, 5000000);
+	assert_true(bench->records[0].was_open);
+}
+
 static void datagrams_end_by_idle_timeout_and_start_again(void **state)
 {
 	struct bench *bench = *state;
@@ -674,6 +741,9 @@ int main(void)
 		TEST(a_new_syn_on_the_tuple_is_a_new_flow),
 		TEST(a_new_syn_within_a_live_connection_ends_it_as_lost),
 		TEST(a_long_connection_of_packets_is_opened_then_updated),
+		TEST(a_silent_connection_of_a_live_capture_is_opened_by_the_clock),
+		TEST(an_owner_found_late_is_that_of_the_flow_that_is_there),
+		TEST(packets_of_an_earlier_run_are_lost_at_once),
 		TEST(datagrams_end_by_idle_timeout_and_start_again),
 		TEST(the_end_of_the_source_ends_each_flow_of_packets_as_what_it_is),
 		TEST(a_report_is_the_outcome_of_what_was_never_answered),
