@@ -35,6 +35,7 @@ enum decode_result decode_inner(struct decode_packet *carrier, struct decode_pac
 
 	memset(ret_inner, 0, sizeof(*ret_inner));
 	ret_inner->sender = carrier->sender;
+	ret_inner->interface = carrier->interface;
 	ret_inner->tunnel = carrier->carries;
 	if (carrier->fragment == DECODE_FRAGMENT_FIRST) {
 		ret_inner->cut = true;

@@ -87,6 +87,7 @@ static enum decode_result decode_sll2(
 
 	if (!header)
 		return decode_short(cursor, 20);
+	packet->interface = cursor_be32(header + 4);
 	return decode_cooked(cursor, cursor_be16(header + 8), header[10], cursor_be16(header),
 		packet, ret_ethertype);
 }

@@ -26,11 +26,19 @@ struct conversation_key {
 
 _Static_assert(sizeof(struct conversation_key) == 40, "conversation_key has no padding");
 
+/* One of the two ways of a conversation: where it counts. */
+struct way {
+	uint32_t interface; /* 0: none told yet */
+	int64_t seen_ns;    /* there */
+};
+
 struct conversation {
 	struct conversation_key key;
 	bool low_is_local;
 	bool by_address;
+	bool both; /* ends are local, and each has a flow of its own */
 	uint8_t direction;
+	struct way ways[2]; /* from the high end, from the low end */
 	struct conversation *chain;
 	struct list used;
 };
@@ -38,6 +46,7 @@ struct conversation {
 struct orientation {
 	struct orientation_options options;
 	struct source_pcap_range *local;
+	size_t local_count;
 	struct conversation *conversations;
 	struct conversation **chains;
 	struct list used; /* longest silent first */
@@ -50,7 +59,6 @@ int orientation_new(const struct orientation_options *options, struct orientatio
 {
 	struct orientation *orientation = calloc(1, sizeof(*orientation));
 	size_t chains = hash_buckets_for(options->max_conversations);
-	size_t local_octets = options->local_count * sizeof(*options->local);
 
 	assert(options->max_conversations > 0);
 	if (!orientation)
@@ -58,17 +66,31 @@ int orientation_new(const struct orientation_options *options, struct orientatio
 	orientation->options = *options;
 	orientation->mask = chains - 1;
 	list_init(&orientation->used);
-	orientation->local = malloc(local_octets + 1);
 	orientation->conversations =
 		calloc(options->max_conversations, sizeof(*orientation->conversations));
 	orientation->chains = calloc(chains, sizeof(struct conversation *));
-	if (!orientation->local || !orientation->conversations || !orientation->chains) {
+	if (!orientation->conversations || !orientation->chains ||
+		orientation_set_local(orientation, options->local, options->local_count)) {
 		orientation_free(orientation);
 		return -ENOMEM;
 	}
-	if (local_octets)
-		memcpy(orientation->local, options->local, local_octets);
 	*ret_orientation = orientation;
+	return 0;
+}
+
+int orientation_set_local(
+	struct orientation *orientation, const struct source_pcap_range *local, size_t local_count)
+{
+	size_t octets = local_count * sizeof(*local);
+	struct source_pcap_range *copy = malloc(octets + 1);
+
+	if (!copy)
+		return -ENOMEM;
+	if (octets)
+		memcpy(copy, local, octets);
+	free(orientation->local);
+	orientation->local = copy;
+	orientation->local_count = local_count;
 	return 0;
 }
 
@@ -87,26 +109,28 @@ uint64_t orientation_evicted(const struct orientation *orientation)
 	return orientation->evicted;
 }
 
-static bool is_local(const struct orientation *orientation, const struct addr *addr)
+static bool is_among(const struct orientation *orientation, const struct addr *addr, bool broadcast)
 {
-	for (size_t i = 0; i < orientation->options.local_count; i++) {
+	for (size_t i = 0; i < orientation->local_count; i++) {
 		const struct source_pcap_range *range = &orientation->local[i];
 
-		if (memcmp(addr, &range->first, sizeof(*addr)) >= 0 &&
+		if (range->broadcast == broadcast &&
+			memcmp(addr, &range->first, sizeof(*addr)) >= 0 &&
 			memcmp(addr, &range->last, sizeof(*addr)) <= 0)
 			return true;
 	}
 	return false;
 }
 
-/* Multicast, or the limited broadcast. */
-static bool is_group(const struct addr *addr)
+/* Multicast or broadcast. */
+static bool is_group(const struct orientation *orientation, const struct addr *addr)
 {
 	static const uint8_t broadcast[4] = {255, 255, 255, 255};
 
 	if (!addr_is_v4(addr))
 		return addr->octets[0] == 0xff;
-	return addr->octets[12] >> 4 == 14 || memcmp(addr->octets + 12, broadcast, 4) == 0;
+	return addr->octets[12] >> 4 == 14 || memcmp(addr->octets + 12, broadcast, 4) == 0 ||
+	       is_among(orientation, addr, true);
 }
 
 static bool is_syn(const struct decode_packet *packet)
@@ -129,19 +153,9 @@ static enum flow_direction direction_of(bool local_began)
 	return local_began ? FLOW_DIRECTION_OUT : FLOW_DIRECTION_IN;
 }
 
-static bool sender_is_local(const struct orientation *orientation,
-	const struct decode_packet *packet, bool began, bool *ret_by_address)
+/* What the addresses leave open. */
+static bool sender_seems_local(const struct decode_packet *packet, bool began)
 {
-	*ret_by_address = false;
-	if (orientation->options.local_count) {
-		bool source = is_local(orientation, &packet->source);
-		bool destination = is_local(orientation, &packet->destination) ||
-				   (!source && is_group(&packet->destination));
-
-		*ret_by_address = source != destination;
-		if (source != destination)
-			return source;
-	}
 	switch (packet->sender) {
 	case DECODE_SENDER_LOCAL:
 		return true;
@@ -151,6 +165,32 @@ static bool sender_is_local(const struct orientation *orientation,
 		break;
 	}
 	return began;
+}
+
+/* Decides on a new conversation; tells whether the sender is the local end. */
+static bool settle(const struct orientation *orientation, const struct decode_packet *packet,
+	bool began, struct conversation *conversation)
+{
+	bool known = orientation->local_count > 0;
+	bool source = is_among(orientation, &packet->source, false);
+	bool destination = is_among(orientation, &packet->destination, false) ||
+			   (known && !source && is_group(orientation, &packet->destination));
+	bool forwarded = known && !source && !destination;
+	bool from_local = source;
+
+	conversation->by_address = source != destination;
+	conversation->both = orientation->options.both_ends && source && destination;
+	if (forwarded || conversation->both)
+		from_local = began;
+	else if (source == destination)
+		from_local = sender_seems_local(packet, began);
+	if (forwarded)
+		conversation->direction = FLOW_DIRECTION_FORWARDED;
+	else if (packet->protocol == PROTOCOL_TCP && !is_syn(packet))
+		conversation->direction = FLOW_DIRECTION_UNKNOWN;
+	else
+		conversation->direction = (uint8_t)direction_of(from_local == began);
+	return from_local;
 }
 
 /* The key of a packet; tells whether its source is the low end. */
@@ -194,8 +234,8 @@ static struct conversation *add(
 		conversation = list_entry(orientation->used.next, struct conversation, used);
 		forget(orientation, conversation);
 	}
-	conversation->key = *key;
-	conversation->chain = *chain;
+	*conversation = (struct conversation){.key = *key, .chain = *chain};
+	list_init(&conversation->used);
 	*chain = conversation;
 	list_append(&orientation->used, &conversation->used);
 	return conversation;
@@ -240,6 +280,7 @@ static struct orientation_verdict verdict_of(const struct place *place)
 		.from_local = conversation->low_is_local == place->source_is_low,
 		.by_address = conversation->by_address,
 		.direction = conversation->direction,
+		.both = conversation->both,
 	};
 }
 
@@ -255,26 +296,59 @@ bool orientation_known(struct orientation *orientation, const struct decode_pack
 	return true;
 }
 
+/* A SYN may use the tuple again, from the other side. */
+static void begin_anew(struct conversation *conversation, bool sender_is_low, bool began)
+{
+	if (conversation->direction == FLOW_DIRECTION_FORWARDED)
+		conversation->low_is_local = began == sender_is_low;
+	else
+		conversation->direction = (uint8_t)direction_of(
+			(conversation->low_is_local == sender_is_low) == began);
+}
+
+static bool is_copy(struct way *way, uint32_t interface, int64_t time_ns)
+{
+	int64_t silent_ns = time_ns - way->seen_ns;
+
+	if (!interface)
+		return false;
+	if (way->interface && way->interface != interface && silent_ns < ORIENTATION_TAKE_OVER_NS &&
+		silent_ns > -ORIENTATION_TAKE_OVER_NS)
+		return true;
+	way->interface = interface;
+	way->seen_ns = time_ns;
+	return false;
+}
+
+/* An end that speaks to itself has but one flow, and only a reply tells the ways apart. */
+static struct orientation_verdict verdict_on_itself(
+	const struct conversation *conversation, bool began, bool copy)
+{
+	return (struct orientation_verdict){
+		.from_local = began, .direction = conversation->direction, .copy = copy};
+}
+
 struct orientation_verdict orientation_of(
-	struct orientation *orientation, const struct decode_packet *packet)
+	struct orientation *orientation, const struct decode_packet *packet, int64_t time_ns)
 {
 	struct place place;
 	struct conversation *conversation;
-	bool began = sender_began(packet), from_local;
+	struct orientation_verdict verdict;
+	bool began = sender_began(packet), copy;
 
 	look_up(orientation, packet, &place);
 	conversation = place.conversation;
 	if (!conversation) {
 		conversation = place.conversation = add(orientation, &place.key, place.hash);
-		from_local = sender_is_local(orientation, packet, began, &conversation->by_address);
-		conversation->low_is_local = from_local == place.source_is_low;
-		conversation->direction = packet->protocol == PROTOCOL_TCP && !is_syn(packet)
-						  ? FLOW_DIRECTION_UNKNOWN
-						  : direction_of(from_local == began);
-	} else {
-		from_local = conversation->low_is_local == place.source_is_low;
-		if (is_syn(packet)) /* the tuple may be used again, from the other side */
-			conversation->direction = (uint8_t)direction_of(from_local == began);
+		conversation->low_is_local =
+			settle(orientation, packet, began, conversation) == place.source_is_low;
+	} else if (is_syn(packet)) {
+		begin_anew(conversation, place.source_is_low, began);
 	}
-	return verdict_of(&place);
+	copy = is_copy(&conversation->ways[place.source_is_low], packet->interface, time_ns);
+	if (memcmp(&place.key.low, &place.key.high, sizeof(place.key.low)) == 0)
+		return verdict_on_itself(conversation, began, copy);
+	verdict = verdict_of(&place);
+	verdict.copy = copy;
+	return verdict;
 }

@@ -70,18 +70,40 @@ static void count(struct flow_counters *counters, const struct decode_packet *pa
 	}
 }
 
+/* The same packet as the other end sees it. */
+static void turn(struct observation *seen)
+{
+	struct flow_key key = seen->key;
+	struct flow_counters counters = seen->counters;
+
+	seen->key.local = key.remote;
+	seen->key.remote = key.local;
+	seen->key.local_port = key.remote_port;
+	seen->key.remote_port = key.local_port;
+	seen->counters.octets_out = counters.octets_in;
+	seen->counters.octets_in = counters.octets_out;
+	seen->counters.packets_out = counters.packets_in;
+	seen->counters.packets_in = counters.packets_out;
+	seen->from_local = !seen->from_local;
+	if (seen->direction == FLOW_DIRECTION_OUT)
+		seen->direction = FLOW_DIRECTION_IN;
+	else if (seen->direction == FLOW_DIRECTION_IN)
+		seen->direction = FLOW_DIRECTION_OUT;
+}
+
 /* Whether the flow's local end is the captured machine's. */
-static bool is_own_end(const struct decode_packet *packet, struct orientation_verdict verdict)
+static bool is_own_end(
+	const struct decode_packet *packet, const struct observation *seen, bool by_address)
 {
 	switch (packet->sender) {
 	case DECODE_SENDER_LOCAL:
-		return verdict.from_local;
+		return seen->from_local;
 	case DECODE_SENDER_REMOTE:
-		return !verdict.from_local;
+		return !seen->from_local;
 	case DECODE_SENDER_UNKNOWN:
 		break;
 	}
-	return verdict.by_address;
+	return by_address;
 }
 
 static void set_owner(struct observation *observation, const struct packet_observer_frame *frame)
@@ -91,6 +113,14 @@ static void set_owner(struct observation *observation, const struct packet_obser
 	observation->user = process_ref_known(&frame->user) ? frame->user : frame->opener;
 	observation->opener = frame->opener;
 	observation->method = FLOW_METHOD_PKTAP;
+}
+
+static void hand_over(const struct packet_observer *observer, const struct decode_packet *packet,
+	struct observation seen, bool by_address, const struct packet_observer_frame *frame)
+{
+	if (packet->tunnel == FLOW_TUNNEL_NONE && is_own_end(packet, &seen, by_address))
+		set_owner(&seen, frame);
+	observer->sink->observe(observer->sink->ctx, &seen);
 }
 
 static struct observation observation_of(const struct packet_observer *observer,
@@ -119,13 +149,21 @@ static struct observation observation_of(const struct packet_observer *observer,
 static void observe(struct packet_observer *observer, const struct decode_packet *packet,
 	const struct packet_observer_frame *frame)
 {
-	struct orientation_verdict verdict = orientation_of(observer->orientation, packet);
+	struct orientation_verdict verdict =
+		orientation_of(observer->orientation, packet, frame->time_ns);
 	struct observation observation = observation_of(observer, packet, verdict, frame->time_ns);
 
+	observer->copies += verdict.copy;
+	if (verdict.copy)
+		return;
 	count(&observation.counters, packet, verdict.from_local);
-	if (packet->tunnel == FLOW_TUNNEL_NONE && is_own_end(packet, verdict))
-		set_owner(&observation, frame);
-	observer->sink->observe(observer->sink->ctx, &observation);
+	hand_over(observer, packet, observation, verdict.by_address, frame);
+	if (verdict.both) {
+		struct observation other = observation;
+
+		turn(&other);
+		hand_over(observer, packet, other, verdict.by_address, frame);
+	}
 	if (observer->dissect)
 		dissect_take(observer->dissect, packet, &observation);
 }
@@ -145,6 +183,10 @@ static void observe_report(
 	observation.kind = OBSERVATION_REPORT;
 	observation.outcome = report->reports;
 	observer->sink->observe(observer->sink->ctx, &observation);
+	if (verdict.both) {
+		turn(&observation);
+		observer->sink->observe(observer->sink->ctx, &observation);
+	}
 }
 
 /* Takes a PKTAP header off the frame. */
@@ -184,6 +226,8 @@ static enum decode_result decode(struct packet_observer *observer,
 			frame->link_type, frame->octets, frame->captured, frame->wire, packet);
 	if (result == DECODE_OK && packet->sender == DECODE_SENDER_UNKNOWN)
 		packet->sender = frame->sender;
+	if (result == DECODE_OK && !packet->interface)
+		packet->interface = frame->interface;
 	return result;
 }
 

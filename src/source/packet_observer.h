@@ -22,6 +22,7 @@ struct packet_observer {
 	const struct source_sink *sink;
 	enum flow_source source;
 	uint64_t results[DECODE_RESULTS]; /* frames by what became of them */
+	uint64_t copies;                  /* packets that count at another device; decoded, too */
 };
 
 struct packet_observer_frame {
@@ -29,7 +30,8 @@ struct packet_observer_frame {
 	const uint8_t *octets;
 	size_t captured;
 	size_t wire;
-	int64_t time_ns; /* not negative */
+	int64_t time_ns;    /* not negative */
+	uint32_t interface; /* index of the device, where the link layer does not tell; 0 unknown */
 	/* As the file tells it beside the frame; a PKTAP header fills in what is missing. */
 	enum decode_sender sender;
 	struct process_ref user;
@@ -45,8 +47,9 @@ int packet_observer_init(struct packet_observer *observer,
 	enum flow_source source);
 void packet_observer_done(struct packet_observer *observer);
 
-/* Hands an observation to the sink for the packet in the frame and for each that is in it, each
- * followed by the names that the packet told, or by what ICMP reports of others. */
+/* Hands an observation to the sink for the packet in the frame and for each that is in it (two if
+ * both ends are local and have flows of their own), each followed by the names that the packet
+ * told, or by what ICMP reports of others. */
 void packet_observer_take(
 	struct packet_observer *observer, const struct packet_observer_frame *frame);
 

@@ -3,6 +3,7 @@
 #ifndef LASTCONN_SOURCE_SOURCE_PCAP_H
 #define LASTCONN_SOURCE_SOURCE_PCAP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,6 +15,7 @@ struct source_pcap;
 
 struct source_pcap_range {
 	struct addr first, last;
+	bool broadcast; /* nobody's own: packets to it come to all */
 };
 
 struct source_pcap_options {

@@ -3,9 +3,9 @@
  * Input: one octet for the link type, then frames of two octets length, one octet that says how
  * much longer it was on the wire, one octet of seconds since the last frame, and the frame. Checked
  * beside what the sanitizers see: a frame is a packet of as many flows as tunnels may be in one
- * another, of which one has octets, no more than were on the wire (out of a tunnel in fragments:
- * than an IP packet holds); every flow that was opened is ended once, the tables keep to their
- * limits. */
+ * another, twice that where both ends are here, of which one (or its two ends) has octets, no more
+ * than were on the wire (out of a tunnel in fragments: than an IP packet holds); every flow that
+ * was opened is ended once, the tables keep to their limits. */
 #undef NDEBUG /* the asserts are the test */
 #include <assert.h>
 #include <stdint.h>
@@ -47,7 +47,7 @@ static void observe(void *ctx, const struct observation *observation)
 	assert(octets <= run->frame.wire || (observation->key.tunnel && octets <= 65535));
 	run->counted += octets > 0;
 	run->packets++;
-	assert(run->counted <= 1 && run->packets <= 1 + DECODE_TUNNELS_MAX);
+	assert(run->counted <= 2 && run->packets <= 2 * (1 + DECODE_TUNNELS_MAX));
 	assert(counters->packets_out + counters->packets_in == 1);
 	run->observed++;
 	flow_table_observe(run->table, observation);
@@ -105,7 +105,7 @@ static void check_counters(const struct run *run)
 	assert(counters.open == 0 && counters.created == counters.ended);
 	assert(counters.observations == run->observed);
 	assert(run->opened == run->ended);
-	assert(run->observer.results[DECODE_OK] <= run->observed);
+	assert(run->observer.results[DECODE_OK] <= run->observed + run->observer.copies);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -113,11 +113,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const struct hash_key hash_key = {1, 2};
 	struct run *run = calloc(1, sizeof(*run));
 	struct source_sink sink = {.ctx = run, .observe = observe};
-	struct source_pcap_range local = {
-		addr_from_v4("\xc0\x00\x02\x00"), addr_from_v4("\xc0\x00\x02\xff")};
+	struct source_pcap_range local = {.first = addr_from_v4("\xc0\x00\x02\x00"),
+		.last = addr_from_v4("\xc0\x00\x02\xff")};
 	struct orientation_options orientation = {.local = &local,
 		.local_count = size && data[0] & 0x80 ? 1 : 0,
 		.max_conversations = MAX_CONVERSATIONS,
+		.both_ends = size && data[0] & 0x40,
 		.hash_key = hash_key};
 	struct flow_table_options options = {.max_flows = MAX_FLOWS,
 		.active_timeout_ns = 10 * (int64_t)NS_PER_S,

@@ -97,7 +97,7 @@ static void print_owner(const struct replay *replay, const struct flow_record *r
 
 static void print_record(void *ctx, const struct flow_record *record)
 {
-	static const char *const arrows[] = {"--", "->", "<-"};
+	static const char *const arrows[] = {"--", "->", "<-", "=>"};
 	static const char *const kinds[] = {"open", "update", ""};
 	const struct replay *replay = ctx;
 	const struct flow_counters *counters = &record->counters;

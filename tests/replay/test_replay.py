@@ -181,6 +181,12 @@ class Orientation(Replay):
                               "rtt=2000 1700000000.000000+0.007000",
                         options=("--local", "198.51.100.0/24", "--local", "2001:db8::/32"))
 
+    def test_between_two_others_it_is_forwarded(self):
+        talk = Talk().handshake().segment("c", ACK, 3).segment("s", ACK, 4).close()
+        self.check_talk(talk, f"tcp {CLIENT}:40000 => {SERVER}:443 closed out=3/5 in=4/3 rtx=0 "
+                              "rtt=2000 1700000000.000000+0.007000",
+                        options=("--local", "203.0.113.1"))
+
     def test_cooked_captures_know_what_was_sent(self):
         for link_type, wrap in ((make.SLL, make.sll), (make.SLL2, make.sll2)):
             talk = Talk().handshake().close()

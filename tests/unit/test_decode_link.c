@@ -48,6 +48,7 @@ static void check_datagram(int link_type, const struct frame *frame, enum decode
 	assert_int_equal(packet.destination_port, 53);
 	assert_int_equal(packet.octets, 10);
 	assert_int_equal(packet.sender, sender);
+	assert_int_equal(packet.interface, link_type == 276 ? 7 : 0);
 }
 
 static void ethernet_is_read_with_up_to_four_vlan_tags(void **state)
@@ -114,7 +115,7 @@ static void cooked_captures_tell_the_sender(void **state)
 
 		put16(&v2, 0x0800);
 		put16(&v2, 0);
-		put32(&v2, 7);
+		put32(&v2, 7); /* the device */
 		put16(&v2, 1);
 		put8(&v2, type);
 		put8(&v2, 6);
