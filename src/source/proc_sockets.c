@@ -153,7 +153,8 @@ static bool waits(const struct sock_diag_socket *socket)
 {
 	return socket->key.protocol == IPPROTO_TCP || socket->key.protocol == IPPROTO_SCTP
 		       ? socket->state == TCP_LISTEN
-		       : socket->key.remote_port == 0 && socket->key.local_port != 0;
+		       : !socket->given && socket->key.remote_port == 0 &&
+				 socket->key.local_port != 0;
 }
 
 /* Words to the sink. */

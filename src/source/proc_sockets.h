@@ -5,6 +5,9 @@
  * show is gone, for a dump may skip one (sock_diag.h): its flow ends LOST at its last sighting,
  * unless word of its destruction came before. Of a flow that no poll saw only that word is told.
  *
+ * A datagram socket that is not connected, and whose port the kernel chose (socket.given), is no
+ * listener: it is told as a flow without remote end, for who knows its peers from elsewhere.
+ *
  * Limit: max_sockets; past it new sockets are not followed, and counted as a loss. */
 #ifndef LASTCONN_SOURCE_PROC_SOCKETS_H
 #define LASTCONN_SOURCE_PROC_SOCKETS_H

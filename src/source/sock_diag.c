@@ -34,6 +34,11 @@ static const struct inet_diag_bc_op bound_only[] = {
 	{.code = INET_DIAG_BC_JMP, .yes = 4, .no = 8},
 };
 
+/* "port chosen by the kernel: in; else: out". */
+static const struct inet_diag_bc_op given_only[] = {
+	{.code = INET_DIAG_BC_AUTO, .yes = 4, .no = 8},
+};
+
 struct request {
 	struct nlmsghdr header;
 	struct inet_diag_req_v2 body;
@@ -93,20 +98,22 @@ int sock_diag_subscribe(void)
 
 static int send_request(int fd, int family, const struct sock_diag_query *query)
 {
+	size_t filter = query->bound_only ? sizeof(bound_only) : sizeof(given_only);
+	bool filtered = query->bound_only || query->given_only;
 	struct request request = {
 		.header = {.nlmsg_type = SOCK_DIAG_BY_FAMILY,
 			.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
-			.nlmsg_len = query->bound_only ? sizeof(request)
-						       : offsetof(struct request, filter_header)},
+			.nlmsg_len = (__u32)(filtered ? offsetof(struct request, filter) + filter
+						      : offsetof(struct request, filter_header))},
 		.body = {.sdiag_family = (__u8)family,
 			.sdiag_protocol = query->protocol,
 			.idiag_ext = 1 << (INET_DIAG_INFO - 1),
 			.idiag_states = query->states},
 		.filter_header = {.nla_type = INET_DIAG_REQ_BYTECODE,
-			.nla_len = sizeof(struct nlattr) + sizeof(bound_only)},
+			.nla_len = (__u16)(sizeof(struct nlattr) + filter)},
 	};
 
-	memcpy(request.filter, bound_only, sizeof(bound_only));
+	memcpy(request.filter, query->bound_only ? bound_only : given_only, filter);
 	return send(fd, &request, request.header.nlmsg_len, 0) < 0 ? -errno : 0;
 }
 

@@ -33,6 +33,7 @@ struct sock_diag_socket {
 	uint32_t unacked;    /* sent or to be sent; counts our FIN */
 	uint8_t state;       /* TCP_ESTABLISHED, ..., of every protocol */
 	bool counted;        /* tcp is filled in */
+	bool given; /* the kernel chose the port of this datagram socket; left to who asks so */
 	struct sock_diag_tcp tcp;
 };
 
@@ -40,6 +41,7 @@ struct sock_diag_query {
 	uint32_t states;  /* bits: 1 << TCP_ESTABLISHED, ... */
 	uint8_t protocol; /* IANA number; IPPROTO_RAW: raw sockets of all protocols */
 	bool bound_only;  /* only those with a port of their own choice */
+	bool given_only;  /* only the others: the kernel chose their port */
 };
 
 typedef void sock_diag_visit(void *ctx, const struct sock_diag_socket *socket);

@@ -44,6 +44,8 @@ static const struct sock_diag_query queries[] = {
 	{.protocol = IPPROTO_UDPLITE, .states = UNCONNECTED, .bound_only = true},
 	{.protocol = IPPROTO_RAW, .states = CONNECTED},
 	{.protocol = IPPROTO_SCTP, .states = CONNECTIONS},
+	{.protocol = IPPROTO_UDP, .states = UNCONNECTED, .given_only = true},
+	{.protocol = IPPROTO_UDPLITE, .states = UNCONNECTED, .given_only = true},
 };
 
 enum { QUERY_COUNT = sizeof(queries) / sizeof(queries[0]) };
@@ -99,8 +101,10 @@ struct source_procfs {
 	struct proc_owner *owner;
 	int epoll_fd;
 	uint32_t netns_asked; /* of the dump that is being read */
+	bool given_asked;
 	int64_t now_ns;
-	bool lacks[QUERY_COUNT]; /* the kernel cannot dump this */
+	bool tells_given; /* unconnected datagram sockets with a port that the kernel chose */
+	bool lacks[QUERY_COUNT]; /* the kernel cannot dump this, or nobody wants it */
 	struct source_slot slots[SLOT_COUNT];
 	struct proc_owner_want wants[WANTS_MAX]; /* of the look that is under way */
 	size_t want_count;
@@ -145,6 +149,7 @@ static void on_seen(void *ctx, const struct sock_diag_socket *socket)
 	struct sock_diag_socket placed = *socket;
 
 	placed.key.netns = source->netns_asked;
+	placed.given = source->given_asked;
 	proc_sockets_seen(source->sockets, &placed);
 }
 
@@ -154,7 +159,8 @@ static int dump(struct source_procfs *source, const struct proc_netns_one *one)
 	int worst = 0;
 
 	source->netns_asked = one->inode;
-	for (size_t i = 0; i < QUERY_COUNT; i++)
+	for (size_t i = 0; i < QUERY_COUNT; i++) {
+		source->given_asked = queries[i].given_only;
 		for (size_t f = 0; f < 2 && !source->lacks[i]; f++) {
 			int error = sock_diag_dump(
 				one->diag_fd, families[f], &queries[i], on_seen, source);
@@ -163,6 +169,7 @@ static int dump(struct source_procfs *source, const struct proc_netns_one *one)
 			if (error && !(error == -ENOENT && families[f] == AF_INET6))
 				worst = error;
 		}
+	}
 	return worst;
 }
 
@@ -329,7 +336,8 @@ static int try_slots(struct source_procfs *source)
 		none.states = 0;
 		errors[i] = sock_diag_dump(
 			source->netns.at[0].diag_fd, AF_INET, &none, ignore_socket, NULL);
-		source->lacks[i] = errors[i] != 0;
+		source->lacks[i] =
+			errors[i] != 0 || (queries[i].given_only && !source->tells_given);
 	}
 	serve(source, SLOT_SWEEP, errors[0]);
 	serve(source, SLOT_UDP, errors[1] ? errors[1] : errors[2]);
@@ -374,6 +382,7 @@ int source_procfs_new(const struct source_procfs_options *options, const struct 
 	source->source.ops = &ops;
 	source->sink = *sink;
 	source->epoll_fd = -1;
+	source->tells_given = options->tell_given;
 	error = build(source, options);
 	if (error) {
 		free_source(&source->source);

@@ -14,6 +14,9 @@
 struct source_procfs_options {
 	size_t max_sockets;
 	size_t max_processes;
+	/* Datagram sockets that are not connected, and whose port the kernel chose, are sighted
+	 * too, without remote end: for who sees their packets. */
+	bool tell_given;
 };
 
 /* Returns 0 or negative errno. The sink must outlive the source. */

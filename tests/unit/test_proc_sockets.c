@@ -172,6 +172,24 @@ static void test_a_socket_that_stays_is_sighted_by_each_poll(void **state)
 	assert_int_equal(told.last.source, FLOW_SOURCE_PROCFS);
 }
 
+static void test_a_datagram_socket_with_a_given_port_is_no_listener(void **state)
+{
+	struct sock_diag_socket socket = listener();
+
+	(void)state;
+	socket.key.protocol = IPPROTO_UDP;
+	socket.state = TCP_CLOSE;
+	socket.given = true;
+	poll_of(&socket);
+	assert_int_equal(told.listens, 0);
+	assert_int_equal(told.sightings, 1);
+	assert_int_equal(told.last.key.local_port, PORT);
+	assert_true(addr_is_unspecified(&told.last.key.remote));
+	poll_of(NULL);
+	poll_of(NULL);
+	assert_int_equal(told.ends, 1);
+}
+
 static void test_a_destroyed_socket_ends_with_its_last_counters(void **state)
 {
 	struct sock_diag_socket socket = client(), closed = closed_client();
@@ -412,6 +430,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_socket_that_stays_is_sighted_by_each_poll),
+		TEST(test_a_datagram_socket_with_a_given_port_is_no_listener),
 		TEST(test_a_destroyed_socket_ends_with_its_last_counters),
 		TEST(test_one_poll_that_skips_a_socket_does_not_end_it),
 		TEST(test_a_socket_that_two_polls_miss_is_lost_at_its_last_sighting),
