@@ -149,7 +149,7 @@ losses (text, some, owners) AS (
 				WHEN 'table full' THEN lost || 'losses in full tables'
 				WHEN 'queue full' THEN lost || 'records dropped before the disk'
 				WHEN 'unaccounted' THEN labels || ' in no flow'
-				WHEN 'packets skipped' THEN 'packets of the file that could not be read: ' || CAST(lost AS INTEGER)
+				WHEN 'packets skipped' THEN 'packets that could not be read: ' || CAST(lost AS INTEGER)
 				WHEN 'clock step' THEN
 					printf('the clock was set by %.4g s', CAST(lost AS INTEGER) / 1000.0)
 				WHEN 'hook skipped' THEN 'hooks skipped: ' || labels

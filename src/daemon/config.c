@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "daemon/config_option.h"
+#include "daemon/live_source.h"
 
 enum config_origin {
 	ORIGIN_DEFAULT,
@@ -232,6 +233,20 @@ static int load_defaults(struct config *config, char *text)
 	return 0;
 }
 
+/* Those of the file are for whoever captures. */
+static int check_interfaces(const struct config *config, char *text)
+{
+	bool flag = config->origin[config_option_find("interface")] == ORIGIN_FLAG;
+
+	if (flag && config->read_path)
+		return refuse(text, "--interface: not with --read");
+	if (flag && config->source != LIVE_SOURCE_AUTO && config->source != LIVE_SOURCE_PCAP)
+		return refuse(text, "--interface: only with --source pcap or auto");
+	if (!config->interfaces && config->source == LIVE_SOURCE_PCAP && !config->read_path)
+		return refuse(text, "--source pcap: name the interfaces, e.g. -i eth0 or -i any");
+	return 0;
+}
+
 static int load_all(int argc, char *const argv[], struct config *config, char *text)
 {
 	if (load_defaults(config, text) || load_flags(argc, argv, config, text))
@@ -244,7 +259,7 @@ static int load_all(int argc, char *const argv[], struct config *config, char *t
 		return refuse(text, "--local: only with --read");
 	if (config->json && !config->check)
 		return refuse(text, "--json: only with --check");
-	return 0;
+	return check_interfaces(config, text);
 }
 
 int config_load(
@@ -269,6 +284,7 @@ void config_done(struct config *config)
 	free(config->pin_path);
 	free(config->read_path);
 	free(config->local);
+	free(config->interfaces);
 	free(config->disable_slots);
 	free(config->disable_programs);
 	memset(config, 0, sizeof(*config));
@@ -326,6 +342,7 @@ void config_help(FILE *out)
 	const struct config_option *option;
 
 	fputs("usage: lastconnd [options]              record this machine's connections\n"
+	      "       lastconnd -i IFACE --source pcap same, from the packets of interfaces\n"
 	      "       lastconnd -r FILE [--db FILE]    read a capture file, then exit\n\n",
 		out);
 	for (size_t i = 0; (option = config_option_at(i)); i++)

@@ -26,7 +26,8 @@ struct config {
 	char *read_path; /* NULL: record this machine; else read this capture file */
 	struct config_range *local;
 	uint64_t local_count;
-	char *disable_slots; /* comma separated; NULL none */
+	char *interfaces;    /* to capture on; comma separated, NULL none */
+	char *disable_slots; /* same */
 	char *disable_programs;
 	int64_t active_timeout_ns;
 	int64_t idle_timeout_ns;

@@ -28,6 +28,7 @@ static const struct config_choice sources[] = {
 	{"auto", LIVE_SOURCE_AUTO},
 	{"ebpf", LIVE_SOURCE_EBPF},
 	{"procfs", LIVE_SOURCE_PROCFS},
+	{"pcap", LIVE_SOURCE_PCAP},
 	{0},
 };
 
@@ -49,8 +50,11 @@ static const struct config_option options[] = {
 		NULL, "FILE", "read a capture file (- is standard input), then exit",
 		CONFIG_COMMAND_LINE_ONLY, 0, 0, NULL},
 	{"source", 0, CONFIG_CHOICE, offsetof(struct config, source),
-		"auto", "NAME", "ebpf (or no start), procfs (polling), auto: what works",
+		"auto", "NAME", "ebpf (or no start), procfs (polling), pcap, auto: what works",
 		0, 0, 0, sources},
+	{"interface", 'i', CONFIG_NAMES, offsetof(struct config, interfaces),
+		NULL, "IFACE", "where packets are the source; any: all; may be repeated",
+		0, 0, 0, NULL},
 	{"local", 0, CONFIG_RANGES, offsetof(struct config, local),
 		NULL, "ADDR|CIDR", "with -r: an address of the captured machine; may be repeated",
 		0, 0, 0, NULL},

@@ -320,6 +320,7 @@ static void read_slots(struct live *live)
 			pipeline_raise_lost_timeout(
 				live->recorder.pipeline, LOST_UNSEEN_S * (int64_t)NS_PER_S);
 	}
+	live->sweeps |= live->source->ops->source == FLOW_SOURCE_PCAP; /* silence ends its flows */
 	live->counts = live->sweeps && live->source->ops->source == FLOW_SOURCE_EBPF;
 }
 
@@ -333,10 +334,17 @@ static int open_source(struct live *live)
 		return -1;
 	}
 	pipeline_set_source(live->recorder.pipeline, live->source->ops->source);
-	if (*why)
+	if (*why && live->source->ops->source == FLOW_SOURCE_PCAP)
+		log_warning("%s; flows come from packets instead, and their processes from "
+			    "polling: those that end at once are not known",
+			why);
+	else if (*why)
 		log_warning("%s; polling instead: short connections are missing or lack their "
 			    "process, and datagrams are not counted",
 			why);
+	else if (live->config->interfaces && live->source->ops->source == FLOW_SOURCE_EBPF)
+		log_info("-i: the kernel source serves, so that nothing is captured; --source pcap "
+			 "makes flows from packets");
 	read_slots(live);
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "daemon/privilege.h"
+#include "source/source_capture.h"
 #include "source/source_ebpf.h"
 #include "source/source_procfs.h"
 #include "util/log.h"
@@ -62,6 +63,31 @@ static int open_procfs(const struct config *config, const struct source_sink *si
 	return error;
 }
 
+static void say(const char *text)
+{
+	log_warning("%s", text);
+}
+
+static int open_capture(const struct config *config, const struct source_sink *sink,
+	struct source **ret_source, char ret_why[static LIVE_SOURCE_TEXT_SIZE])
+{
+	struct source_capture_options options = {
+		.devices = config->interfaces,
+		.buffer_octets = config->ring_octets,
+		.max_sockets = config->max_flows,
+		.max_processes = config->max_processes,
+		.say = say,
+	};
+	char why[SOURCE_CAPTURE_TEXT_SIZE];
+	size_t used = strlen(ret_why);
+	int error = source_capture_new(&options, sink, ret_source, why);
+
+	if (error)
+		snprintf(ret_why + used, LIVE_SOURCE_TEXT_SIZE - used, "%s%s", used ? "; " : "",
+			why);
+	return error;
+}
+
 int live_source_open(const struct config *config, const struct source_sink *sink,
 	struct source **ret_source, char ret_why[static LIVE_SOURCE_TEXT_SIZE])
 {
@@ -69,11 +95,13 @@ int live_source_open(const struct config *config, const struct source_sink *sink
 	bool usage;
 
 	*ret_why = '\0';
-	if (choice != LIVE_SOURCE_PROCFS) {
+	if (choice == LIVE_SOURCE_AUTO || choice == LIVE_SOURCE_EBPF) {
 		if (open_ebpf(config, sink, ret_source, &usage, ret_why) == 0)
 			return 0;
 		if (choice == LIVE_SOURCE_EBPF || usage)
 			return -1;
 	}
+	if (config->interfaces && choice != LIVE_SOURCE_PROCFS)
+		return open_capture(config, sink, ret_source, ret_why) ? -1 : 0;
 	return open_procfs(config, sink, ret_source, ret_why) ? -1 : 0;
 }

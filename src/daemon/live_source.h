@@ -1,4 +1,5 @@
-/* Which source records this machine: BPF programs, or polling where they are refused. */
+/* Which source records this machine: BPF programs; packets of interfaces, or polling, where those
+ * are refused. */
 #ifndef LASTCONN_DAEMON_LIVE_SOURCE_H
 #define LASTCONN_DAEMON_LIVE_SOURCE_H
 
@@ -9,9 +10,11 @@ enum { LIVE_SOURCE_TEXT_SIZE = 512 };
 
 /* Values of the option "source". */
 enum live_source_choice {
-	LIVE_SOURCE_AUTO,   /* the kernel source, or polling if that is refused */
+	LIVE_SOURCE_AUTO,   /* the kernel source; if refused, capture if interfaces are named, or
+			       polling */
 	LIVE_SOURCE_EBPF,   /* the kernel source or nothing */
 	LIVE_SOURCE_PROCFS, /* polling */
+	LIVE_SOURCE_PCAP,   /* capture or nothing */
 };
 
 /* As the option "source" says. Returns 0, or -1 if there is none. ret_why: one line; after 0 why a

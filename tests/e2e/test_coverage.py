@@ -404,7 +404,7 @@ class Shown(harness.Case):
                 (SECOND, capture_make.ethernet(datagram[:21]))]))
         done = self.lastconn("who", "203.0.113.9", database=self.read_capture(path), status=1)
         self.assertIn("no evidence; coverage: recorded from ", done.stderr)
-        self.assertIn("; packets of the file that could not be read: 1;", done.stderr)
+        self.assertIn("; packets that could not be read: 1;", done.stderr)
 
 
 def flood(kind):

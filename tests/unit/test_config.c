@@ -202,6 +202,32 @@ static void local_needs_read(void **state)
 	assert_string_equal(text, "--local: only with --read");
 }
 
+static void interfaces_and_sources_fit(void **state)
+{
+	struct config config;
+	char text[CONFIG_TEXT_SIZE];
+
+	(void)state;
+	write_file("interface = eth0\ninterface = eth1\n");
+	assert_int_equal(load(&config, text, "--config", file_path, "--source", "pcap", NULL), 0);
+	assert_string_equal(config.interfaces, "eth0,eth1");
+	config_done(&config);
+	assert_int_equal(load(&config, text, "--config", file_path, "--source", "procfs", NULL), 0);
+	config_done(&config);
+	assert_int_equal(load(&config, text, "--config", file_path, "-r", "x.pcap", NULL), 0);
+	config_done(&config);
+	write_file("");
+	assert_flag_error(
+		"--source", "pcap", "--source pcap: name the interfaces, e.g. -i eth0 or -i any");
+	assert_int_equal(
+		load(&config, text, "--config", file_path, "-i", "lo", "--source", "procfs", NULL),
+		-1);
+	assert_string_equal(text, "--interface: only with --source pcap or auto");
+	assert_int_equal(
+		load(&config, text, "--config", file_path, "-i", "lo", "-r", "x.pcap", NULL), -1);
+	assert_string_equal(text, "--interface: not with --read");
+}
+
 static void wrong_lines_of_the_file_are_named(void **state)
 {
 	(void)state;
@@ -305,6 +331,7 @@ int main(void)
 		cmocka_unit_test(names_and_ranges_may_be_repeated),
 		cmocka_unit_test(bad_flags_are_refused_with_the_way_to_write_them),
 		cmocka_unit_test(local_needs_read),
+		cmocka_unit_test(interfaces_and_sources_fit),
 		cmocka_unit_test(wrong_lines_of_the_file_are_named),
 		cmocka_unit_test(a_line_too_long_is_not_cut_in_two),
 		cmocka_unit_test(a_bad_value_in_the_file_is_refused_under_a_flag),
