@@ -133,8 +133,8 @@ static bool is_polled(struct store_reader *reader)
 	struct store_error error;
 	bool polled = false;
 
-	if (store_report_new(
-		    reader, "SELECT 1 FROM coverage WHERE source = 'procfs'", &report, &error) == 0)
+	if (store_report_new(reader, "SELECT 1 FROM coverage WHERE source IN ('procfs', 'pcap')",
+		    &report, &error) == 0)
 		polled = store_report_step(report, &error) == 1;
 	store_report_free(report);
 	return polled;

@@ -336,7 +336,7 @@ static void direct(struct stage *stage)
 static const char *why_unpolled(const struct plan *plan)
 {
 	if (plan->traits & OTHER_NAMESPACE)
-		return "polling does not see a namespace that comes and goes between two polls";
+		return "polls miss a namespace that is gone at once, captures all but their own";
 	if (plan->protocol == IPPROTO_UDP)
 		return "polling does not see datagrams of a socket that is not connected, or short";
 	return NULL;

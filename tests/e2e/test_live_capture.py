@@ -139,16 +139,17 @@ class LiveCapture(harness.Case):
         process.stdin.flush()
         self.assertEqual(process.wait(30 * harness.SLOW), 0)
 
-    def talk(self, daemon, server_prefix, client_prefix, address, flows, known=None):
-        """TCP and UDP, each with so many flows, the first of them known; the truth of server and
-        client."""
+    def talk(self, daemon, server_prefix, client_prefix, address, flows, known=None, others=()):
+        """TCP and UDP, each with so many flows, the first of them known, to other daemons too; the
+        truth of server and client."""
         server = self.start_talker(server_prefix, SERVER, address, DATAGRAMS)
         served = json.loads(self.read_line(server))
         client = self.start_talker(client_prefix, CLIENT, address, served["port"], DATAGRAMS)
         asked = json.loads(self.read_line(client))
         self.read_line(server)
-        daemon.wait_flows(served["port"], flows if known is None else known,
-                          "open = 1 AND protocol = 'tcp' AND pid IS NOT NULL")
+        for one in (daemon, *others):
+            one.wait_flows(served["port"], flows if known is None else known,
+                           "open = 1 AND protocol = 'tcp' AND pid IS NOT NULL")
         self.release(client)
         self.release(server)
         daemon.wait_flows(served["port"], flows, "open = 0 AND protocol = 'tcp'")
@@ -205,7 +206,7 @@ class LiveCapture(harness.Case):
             client = self.capture(here, "veth-a", options=("--db", self.path("client.db")))
             server = self.capture(there, "any", options=("--db", self.path("server.db")))
             client.db, server.db = self.path("client.db"), self.path("server.db")
-            served, asked = self.talk(client, there, here, address, 1)
+            served, asked = self.talk(client, there, here, address, 1, others=(server,))
             self.run_program(*here, PYTHON, "-c", PING, "10.9.0.2", "40", "3")
             server.wait_flows(served["port"], 1, "open = 0 AND protocol = 'tcp'")
             client.stop()
@@ -261,7 +262,8 @@ class LiveCapture(harness.Case):
         for command in (("flows", "--forwarded"), ("who", "10.9.2.2", "--forwarded")):
             self.assertTrue(self.ask(daemon.db, *command))
         found = self.ask(daemon.db, "who", "10.9.2.2")
-        self.assertIn(f"forwarded tcp/{served['port']}", harness.one(self, found)["services"])
+        self.assertEqual({service for row in found for service in row["services"]},
+                         {f"forwarded {name}/{served['port']}" for name in ("tcp", "udp")})
         for option in ("--in", "--out"):
             self.assertEqual(self.ask(daemon.db, "flows", option, "--port",
                                       str(served["port"]), status=1), [])
