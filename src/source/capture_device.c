@@ -10,7 +10,7 @@
 #include "util/clock.h"
 
 enum {
-	SNAPSHOT_OCTETS = 256, /* link layer with tags, IPv6 with extensions, TCP */
+	SNAPSHOT_OCTETS = 4096, /* all of usual links; of larger packets a long ClientHello */
 	BUFFER_OCTETS_MIN = 1 << 20,
 };
 

@@ -1,8 +1,9 @@
 /* Packets of one network device, through libpcap, without waiting for them.
  *
  * The kernel hands packets over in blocks, at the latest after CAPTURE_DEVICE_HOLD_MS: waking up
- * for each one (libpcap's immediate mode) costs more than all the rest. Only what tells the ends is
- * copied. The device is not made promiscuous: what is for others does not come here. */
+ * for each one (libpcap's immediate mode) costs more than all the rest. Only what tells the ends
+ * and may tell a name is copied. The device is not made promiscuous: what is for others does not
+ * come here. */
 #ifndef LASTCONN_SOURCE_CAPTURE_DEVICE_H
 #define LASTCONN_SOURCE_CAPTURE_DEVICE_H
 

@@ -117,6 +117,16 @@ static void on_observed(void *ctx, const struct observation *observation)
 	source->sink.observe(source->sink.ctx, &seen);
 }
 
+/* Evidence is stamped with the wall clock. */
+static void on_name(void *ctx, const struct name_evidence *evidence)
+{
+	struct source_capture *source = ctx;
+	struct name_evidence told = *evidence;
+
+	told.time_us += source->wall_offset_ns / NS_PER_US;
+	source->sink.name(source->sink.ctx, &told);
+}
+
 /* A clock that was set since leaves no packet in the future. */
 static void on_frame(void *ctx, const struct packet_observer_frame *frame)
 {
@@ -562,7 +572,11 @@ static int open_poll(struct source_capture *source, const struct source_capture_
 static void make_sinks(struct source_capture *source, const struct source_sink *sink)
 {
 	source->sink = *sink;
-	source->observed = (struct source_sink){.ctx = source, .observe = on_observed};
+	source->observed = (struct source_sink){
+		.ctx = source,
+		.observe = on_observed,
+		.name = sink->name ? on_name : NULL,
+	};
 	source->polled = (struct source_sink){
 		.ctx = source,
 		.observe = on_polled,

@@ -6,8 +6,12 @@ import os
 import re
 import signal
 import subprocess
+import sys
 
 import harness
+
+sys.path.insert(0, os.path.join(harness.ROOT, "tests", "replay"))
+import name_make as names  # noqa: E402
 
 PYTHON = "/usr/bin/python3"  # which nobody may run, too
 
@@ -69,6 +73,42 @@ for i in range(count):
         answer = s.recv(2000)
         if answer[20] == 0:
             break
+"""
+# Answers whoever asks on port 53 with the same octets; takes connections on port 443.
+NAME_SERVER = """
+import socket, sys, threading
+address, message = sys.argv[1], bytes.fromhex(sys.argv[2])
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+udp.bind((address, 53))
+def answer():
+    while True:
+        udp.sendto(message, udp.recvfrom(2000)[1])
+threading.Thread(target=answer, daemon=True).start()
+listener = socket.create_server((address, 443))
+print("ready", flush=True)
+held = [listener.accept()[0] for _ in range(2)]
+sys.stdin.readline()
+"""
+# Asks twice, so that the flow goes on for a while; then says these octets, in a connection each,
+# and the last ones in a datagram.
+ASKER = """
+import os, socket, sys, time
+address, *said = sys.argv[1:]
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+udp.connect((address, 53))
+udp.settimeout(20)
+for pause in (0.8, 0):
+    udp.send(b"who is it?")
+    udp.recv(2000)
+    time.sleep(pause)
+print(os.getpid(), flush=True)
+sys.stdin.readline()
+held = [socket.create_connection((address, 443)) for _ in said[:-1]]
+for connection, octets in zip(held, said):
+    connection.sendall(bytes.fromhex(octets))
+quic = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+quic.sendto(bytes.fromhex(said[-1]), (address, 443))
+sys.stdin.readline()
 """
 FLOOD = """
 import socket, sys
@@ -239,7 +279,8 @@ class LiveCapture(harness.Case):
             self.assertNotEqual(asked["pid"], served["pid"])
             os.remove(daemon.db)
 
-    def test_a_router_forwards_and_its_flows_say_so(self):
+    def make_router(self):
+        """Three namespaces: one that forwards, 10.9.1.2 and 10.9.2.2 at its sides."""
         router, left, right = (self.make_namespace() for _ in range(3))
         for side, name, network in ((left, "left", 1), (right, "right", 2)):
             self.join(router, name, side, "eth")
@@ -247,6 +288,10 @@ class LiveCapture(harness.Case):
             self.give(side, "eth", f"10.9.{network}.2/24")
             self.ip(side, f"route add default via 10.9.{network}.1")
         self.run_program(*router, "sysctl", "-q", "-w", "net.ipv4.ip_forward=1")
+        return router, left, right
+
+    def test_a_router_forwards_and_its_flows_say_so(self):
+        router, left, right = self.make_router()
         daemon = self.capture(router, "any")
         served, asked = self.talk(daemon, right, left, "10.9.2.2", 1)
         daemon.stop()
@@ -267,6 +312,42 @@ class LiveCapture(harness.Case):
         for option in ("--in", "--out"):
             self.assertEqual(self.ask(daemon.db, "flows", option, "--port",
                                       str(served["port"]), status=1), [])
+
+    def test_flows_have_the_names_of_their_packets(self):
+        router, left, right = self.make_router()
+        daemons = {}
+        for prefix, direction in ((left, "out"), (router, "forwarded")):
+            database = self.path(f"{direction}.db")
+            daemons[direction] = self.capture(prefix, "any", options=("--db", database))
+            daemons[direction].db = database
+        answer = names.answer("www.example", [names.record("www.example", 1, b"\x0a\x09\2\2")])
+        hello = names.records(names.hello("said.example", padding=1900))
+        server = self.start_talker(right, NAME_SERVER, "10.9.2.2", answer.hex())
+        self.read_line(server)
+        client = self.start_talker(left, ASKER, "10.9.2.2", hello.hex(), b"hello".hex(),
+                                   names.quic_vector("quic_rfc9001").hex())
+        pid = int(self.read_line(client))
+        for daemon in daemons.values():
+            daemon.wait_flows(53, 1, "pid IS NOT NULL")
+        client.stdin.write("go on\n")
+        client.stdin.flush()
+        for daemon in daemons.values():
+            daemon.wait_flows(443, 2, "protocol = 'tcp' AND pid IS NOT NULL")
+        self.release(client)
+        self.release(server)
+        for direction, daemon in daemons.items():
+            daemon.wait_flows(443, 2, "protocol = 'tcp' AND open = 0")
+            daemon.stop()
+            flows = daemon.flows(443, f"direction = '{direction}'")
+            self.assertEqual(
+                sorted((flow["protocol"], flow["remote_name"], flow["name_source"])
+                       for flow in flows),
+                [("tcp", "said.example", "sni"), ("tcp", "www.example", "dns"),
+                 ("udp", "example.com", "quic")])
+            row = harness.one(self, self.ask(daemon.db, "names", "www.example"))
+            self.assertEqual((row["source"], row["address"], row["times"], row["processes"]),
+                             ("dns", "10.9.2.2", 2, 1))
+            self.assertEqual({flow["pid"] for flow in flows if flow["protocol"] == "tcp"}, {pid})
 
     def test_an_interface_that_vanishes_is_taken_up_again(self):
         here, there = self.make_pair()
