@@ -89,16 +89,16 @@ print("ready", flush=True)
 held = [listener.accept()[0] for _ in range(2)]
 sys.stdin.readline()
 """
-# Asks twice, so that the flow goes on for a while; then says these octets, in a connection each,
-# and the last ones in a datagram.
+# Puts the question twice, so that the flow goes on for a while; then says these octets, in a
+# connection each, and the last ones in a datagram.
 ASKER = """
 import os, socket, sys, time
-address, *said = sys.argv[1:]
+address, question, *said = sys.argv[1:]
 udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 udp.connect((address, 53))
 udp.settimeout(20)
 for pause in (0.8, 0):
-    udp.send(b"who is it?")
+    udp.send(bytes.fromhex(question))
     udp.recv(2000)
     time.sleep(pause)
 print(os.getpid(), flush=True)
@@ -324,7 +324,8 @@ class LiveCapture(harness.Case):
         hello = names.records(names.hello("said.example", padding=1900))
         server = self.start_talker(right, NAME_SERVER, "10.9.2.2", answer.hex())
         self.read_line(server)
-        client = self.start_talker(left, ASKER, "10.9.2.2", hello.hex(), b"hello".hex(),
+        client = self.start_talker(left, ASKER, "10.9.2.2", names.query("www.example").hex(),
+                                   hello.hex(), b"hello".hex(),
                                    names.quic_vector("quic_rfc9001").hex())
         pid = int(self.read_line(client))
         for daemon in daemons.values():
@@ -340,7 +341,7 @@ class LiveCapture(harness.Case):
             daemon.stop()
             flows = daemon.flows(443, f"direction = '{direction}'")
             self.assertEqual(
-                sorted((flow["protocol"], flow["remote_name"], flow["name_source"])
+                sorted((flow["protocol"], flow["remote_name"] or "", flow["name_source"])
                        for flow in flows),
                 [("tcp", "said.example", "sni"), ("tcp", "www.example", "dns"),
                  ("udp", "example.com", "quic")])

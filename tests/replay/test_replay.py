@@ -883,7 +883,8 @@ class Owners(Replay):
         owner = "pktap 80 /usr/sbin/httpd runs httpd"
         self.check_owner(data, owner, self.INCOMING, options=("--local", SERVER))
         self.check_owner(data, owner, options=("--local", CLIENT))
-        self.check_owner(data, "nobody", options=("--local", "203.0.113.9"))
+        self.check_owner(data, "nobody", self.LINE.replace("->", "=>"),
+                         ("--local", "203.0.113.9"))
         cooked = make.pcapng([make.SLL], [
             (us, make.sll(packet, 4 if flag == make.OUT else 0), 0, server)
             for us, packet, flag in packets])
