@@ -14,7 +14,7 @@
 -- column until_time "until": its end [time_us]
 -- column duration_us: from begin to end [duration_us]
 -- column what: the kind of interval; window: all that is asked for
--- column missed: all, some, owners (whose flows these are) or none of what happened in it
+-- column missed: all, some, owners (whose flows these are), names (of hosts) or none of what happened in it
 -- column count: of what was lost; null: not countable [integer]
 -- column means: in words [long]
 -- column detail: what is known of it [wide]
@@ -85,6 +85,7 @@ words (what, means) AS (VALUES
 	('slot missing', 'the kernel refused a hook'),
 	('slot degraded', 'a hook sees less than on other kernels'),
 	('owners unsure', 'flows were seen, but less of whose they are'),
+	('names unsure', 'flows were seen, but fewer of their names'),
 	('unaccounted', 'the kernel counted what no flow explains: a hook may be blind'),
 	('snapshot', 'flows were open before the start: how they began is not known'),
 	('clock step', 'the wall clock was set, by that many ms: times are in doubt'),
@@ -156,6 +157,7 @@ losses (text, some, owners) AS (
 				WHEN 'slot missing' THEN 'hooks missing: ' || labels
 				WHEN 'slot degraded' THEN 'hooks that see less: ' || labels
 				WHEN 'owners unsure' THEN 'owners less sure: ' || labels
+				WHEN 'names unsure' THEN 'fewer names: ' || labels
 				ELSE what END AS text
 		FROM (
 			-- Where nothing could be counted there is no number.
@@ -166,7 +168,7 @@ losses (text, some, owners) AS (
 				SELECT DISTINCT what, missed, sum(count) AS lost,
 					substr(detail, 1, instr(detail || ':', ':') - 1) AS label
 				FROM intervals
-				WHERE missed IN ('some', 'owners')
+				WHERE missed IN ('some', 'owners', 'names')
 				GROUP BY what, detail
 			)
 			GROUP BY what

@@ -294,7 +294,7 @@ SELECT
 	c.what AS what,
 	c.count AS count,               -- of what was lost; 0: not countable
 	nullif(c.detail, '') AS detail,
-	c.missed AS missed,             -- all; some, or when is in doubt; owners: of some flows;
+	c.missed AS missed,             -- all; some, or when is in doubt; owners, names: of some flows;
 	                                -- none: nothing
 	c.open AS open                  -- 1: it goes on as long as the last run; until_us: its heartbeat
 FROM (
@@ -302,6 +302,7 @@ FROM (
 		i.what, i.count, i.detail, i.until_us IS NULL AS open,
 		CASE WHEN i.what = 'down' THEN 'all'
 			WHEN i.what = 'owners unsure' THEN 'owners'
+			WHEN i.what = 'names unsure' THEN 'names'
 			WHEN i.what IN ('snapshot', 'suspend') THEN 'none'
 			ELSE 'some' END AS missed
 	FROM coverage_interval AS i

@@ -67,6 +67,12 @@ static void ignore_loss(void *ctx, enum coverage_what what, uint64_t count, cons
 	(void)detail;
 }
 
+static void ignore_name(void *ctx, const struct name_evidence *evidence)
+{
+	(void)ctx;
+	(void)evidence;
+}
+
 static void ignore_position(void *ctx, uint64_t position)
 {
 	(void)ctx;
@@ -79,6 +85,7 @@ static const struct source_sink nobody = {
 	.fork = ignore_fork,
 	.exit = ignore_exit,
 	.listener = ignore_listener,
+	.name = ignore_name,
 	.loss = ignore_loss,
 	.position = ignore_position,
 };

@@ -233,6 +233,11 @@ static int load_defaults(struct config *config, char *text)
 	return 0;
 }
 
+static bool captures(const struct config *config)
+{
+	return config->interfaces && strcmp(config->interfaces, LIVE_SOURCE_NO_INTERFACE) != 0;
+}
+
 /* Those of the file are for whoever captures. */
 static int check_interfaces(const struct config *config, char *text)
 {
@@ -240,9 +245,9 @@ static int check_interfaces(const struct config *config, char *text)
 
 	if (flag && config->read_path)
 		return refuse(text, "--interface: not with --read");
-	if (flag && config->source != LIVE_SOURCE_AUTO && config->source != LIVE_SOURCE_PCAP)
-		return refuse(text, "--interface: only with --source pcap or auto");
-	if (!config->interfaces && config->source == LIVE_SOURCE_PCAP && !config->read_path)
+	if (flag && config->source == LIVE_SOURCE_PROCFS)
+		return refuse(text, "--interface: not with --source procfs");
+	if (config->source == LIVE_SOURCE_PCAP && !config->read_path && !captures(config))
 		return refuse(text, "--source pcap: name the interfaces, e.g. -i eth0 or -i any");
 	return 0;
 }

@@ -53,7 +53,7 @@ static const struct config_option options[] = {
 		"auto", "NAME", "ebpf (or no start), procfs (polling), pcap, auto: what works",
 		0, 0, 0, sources},
 	{"interface", 'i', CONFIG_NAMES, offsetof(struct config, interfaces),
-		NULL, "IFACE", "where packets are the source; any: all; may be repeated",
+		NULL, "IFACE", "capture here: names, or flows without BPF; any: all; none",
 		0, 0, 0, NULL},
 	{"local", 0, CONFIG_RANGES, offsetof(struct config, local),
 		NULL, "ADDR|CIDR", "with -r: an address of the captured machine; may be repeated",

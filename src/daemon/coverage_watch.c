@@ -84,7 +84,8 @@ void coverage_watch_compare(struct coverage_watch *watch)
 static void cover_slot(struct pipeline *pipeline, const struct source_slot *slot, const char *loss,
 	struct coverage_record *record)
 {
-	record->what = slot->owners_only   ? COVERAGE_OWNERS_UNSURE
+	record->what = slot->names_only    ? COVERAGE_NAMES_UNSURE
+		       : slot->owners_only ? COVERAGE_OWNERS_UNSURE
 		       : slot->serving < 0 ? COVERAGE_SLOT_MISSING
 					   : COVERAGE_SLOT_DEGRADED;
 	snprintf(record->detail, sizeof(record->detail), "%s: %s", slot->name, loss);

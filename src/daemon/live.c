@@ -342,9 +342,6 @@ static int open_source(struct live *live)
 		log_warning("%s; polling instead: short connections are missing or lack their "
 			    "process, and datagrams are not counted",
 			why);
-	else if (live->config->interfaces && live->source->ops->source == FLOW_SOURCE_EBPF)
-		log_info("-i: the kernel source serves, so that nothing is captured; --source pcap "
-			 "makes flows from packets");
 	read_slots(live);
 	return 0;
 }

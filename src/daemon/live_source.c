@@ -9,8 +9,28 @@
 #include "daemon/privilege.h"
 #include "source/source_capture.h"
 #include "source/source_ebpf.h"
+#include "source/source_named.h"
 #include "source/source_procfs.h"
 #include "util/log.h"
+
+static void say(const char *text)
+{
+	log_warning("%s", text);
+}
+
+/* Names are heard on all interfaces, if none is named. */
+static int add_names(
+	const struct config *config, const struct source_sink *sink, struct source **source)
+{
+	const struct source_named_options options = {
+		.devices = config->interfaces ? config->interfaces : "any",
+		.say = say,
+	};
+
+	if (!sink->name || strcmp(options.devices, LIVE_SOURCE_NO_INTERFACE) == 0)
+		return 0;
+	return source_named_new(&options, sink, source);
+}
 
 static int open_ebpf(const struct config *config, const struct source_sink *sink,
 	struct source **ret_source, bool *ret_usage, char ret_why[static LIVE_SOURCE_TEXT_SIZE])
@@ -63,11 +83,6 @@ static int open_procfs(const struct config *config, const struct source_sink *si
 	return error;
 }
 
-static void say(const char *text)
-{
-	log_warning("%s", text);
-}
-
 static int open_capture(const struct config *config, const struct source_sink *sink,
 	struct source **ret_source, char ret_why[static LIVE_SOURCE_TEXT_SIZE])
 {
@@ -78,7 +93,7 @@ static int open_capture(const struct config *config, const struct source_sink *s
 		.max_processes = config->max_processes,
 		.say = say,
 	};
-	char why[SOURCE_CAPTURE_TEXT_SIZE];
+	char why[CAPTURE_DEVICE_TEXT_SIZE];
 	size_t used = strlen(ret_why);
 	int error = source_capture_new(&options, sink, ret_source, why);
 
@@ -96,12 +111,16 @@ int live_source_open(const struct config *config, const struct source_sink *sink
 
 	*ret_why = '\0';
 	if (choice == LIVE_SOURCE_AUTO || choice == LIVE_SOURCE_EBPF) {
-		if (open_ebpf(config, sink, ret_source, &usage, ret_why) == 0)
+		if (open_ebpf(config, sink, ret_source, &usage, ret_why) == 0) {
+			if (add_names(config, sink, ret_source))
+				log_warning("names of hosts are not heard: no memory");
 			return 0;
+		}
 		if (choice == LIVE_SOURCE_EBPF || usage)
 			return -1;
 	}
-	if (config->interfaces && choice != LIVE_SOURCE_PROCFS)
+	if (config->interfaces && choice != LIVE_SOURCE_PROCFS &&
+		strcmp(config->interfaces, LIVE_SOURCE_NO_INTERFACE) != 0)
 		return open_capture(config, sink, ret_source, ret_why) ? -1 : 0;
 	return open_procfs(config, sink, ret_source, ret_why) ? -1 : 0;
 }

@@ -8,6 +8,9 @@
 
 enum { LIVE_SOURCE_TEXT_SIZE = 512 };
 
+/* Of the option "interface": capture nowhere. */
+#define LIVE_SOURCE_NO_INTERFACE "none"
+
 /* Values of the option "source". */
 enum live_source_choice {
 	LIVE_SOURCE_AUTO,   /* the kernel source; if refused, capture if interfaces are named, or

@@ -26,6 +26,7 @@ enum coverage_what {
 	COVERAGE_PACKETS_SKIPPED, /* of a capture file, count: cut off, malformed or not supported
 				   */
 	COVERAGE_HOOK_SKIPPED,    /* the kernel ran past a hook count times: detail names it */
+	COVERAGE_NAMES_UNSURE, /* flows are seen, but fewer of their names: detail names the hook */
 	COVERAGE_COUNT,
 };
 

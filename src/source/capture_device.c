@@ -6,6 +6,7 @@
 #include <pcap/pcap.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "util/clock.h"
 
@@ -44,13 +45,15 @@ static int refuse(const struct capture_device *device, int status, char *ret_why
 	}
 }
 
-static void set_options(pcap_t *pcap, uint64_t buffer_octets)
+static void set_options(pcap_t *pcap, const struct capture_device_options *options)
 {
+	uint64_t buffer_octets = options->buffer_octets;
+
 	if (buffer_octets < BUFFER_OCTETS_MIN)
 		buffer_octets = BUFFER_OCTETS_MIN;
 	pcap_set_snaplen(pcap, SNAPSHOT_OCTETS);
 	pcap_set_promisc(pcap, 0);
-	pcap_set_timeout(pcap, CAPTURE_DEVICE_HOLD_MS);
+	pcap_set_timeout(pcap, options->hold_ms);
 	pcap_set_buffer_size(pcap, (int)buffer_octets);
 	pcap_set_tstamp_precision(pcap, PCAP_TSTAMP_PRECISION_NANO);
 }
@@ -71,21 +74,37 @@ static int check_link_type(struct capture_device *device, char *ret_why)
 	return -EPROTONOSUPPORT;
 }
 
-static int activate(struct capture_device *device, uint64_t buffer_octets, char *ret_why)
+/* What was let through before is harmless. */
+static int set_filter(const struct capture_device *device, int filter, char *ret_why)
+{
+	int error;
+
+	if (filter < 0 || setsockopt(pcap_fileno(device->pcap), SOL_SOCKET, SO_ATTACH_BPF, &filter,
+				  sizeof(filter)) == 0)
+		return 0;
+	error = -errno;
+	snprintf(ret_why, CAPTURE_DEVICE_TEXT_SIZE, "cannot filter packets on %s: %s", device->name,
+		strerror(-error));
+	return error;
+}
+
+static int activate(
+	struct capture_device *device, const struct capture_device_options *options, char *ret_why)
 {
 	char reason[PCAP_ERRBUF_SIZE];
 	int status;
 
-	set_options(device->pcap, buffer_octets);
+	set_options(device->pcap, options);
 	status = pcap_activate(device->pcap);
 	if (status < 0)
 		return refuse(device, status, ret_why);
 	if (pcap_setnonblock(device->pcap, 1, reason) < 0)
 		return refuse(device, PCAP_ERROR, ret_why);
-	return check_link_type(device, ret_why);
+	status = set_filter(device, options->filter, ret_why);
+	return status ? status : check_link_type(device, ret_why);
 }
 
-int capture_device_open(struct capture_device *device, uint64_t buffer_octets,
+int capture_device_open(struct capture_device *device, const struct capture_device_options *options,
 	char ret_why[static CAPTURE_DEVICE_TEXT_SIZE])
 {
 	char reason[PCAP_ERRBUF_SIZE];
@@ -97,7 +116,7 @@ int capture_device_open(struct capture_device *device, uint64_t buffer_octets,
 			device->name, reason);
 		return -ENOMEM;
 	}
-	error = activate(device, buffer_octets, ret_why);
+	error = activate(device, options, ret_why);
 	if (error) {
 		capture_device_close(device);
 		return error;

@@ -1,9 +1,9 @@
 /* Packets of one network device, through libpcap, without waiting for them.
  *
- * The kernel hands packets over in blocks, at the latest after CAPTURE_DEVICE_HOLD_MS: waking up
- * for each one (libpcap's immediate mode) costs more than all the rest. Only what tells the ends
- * and may tell a name is copied. The device is not made promiscuous: what is for others does not
- * come here. */
+ * The kernel hands packets over in blocks, at the latest after a while (hold_ms): waking up for
+ * each one (libpcap's immediate mode) costs more than all the rest. Only what tells the ends and
+ * may tell a name is copied. The device is not made promiscuous: what is for others does not come
+ * here. */
 #ifndef LASTCONN_SOURCE_CAPTURE_DEVICE_H
 #define LASTCONN_SOURCE_CAPTURE_DEVICE_H
 
@@ -13,7 +13,6 @@
 #include "source/packet_observer.h"
 
 enum {
-	CAPTURE_DEVICE_HOLD_MS = 10,
 	CAPTURE_DEVICE_NAME_SIZE = 64,
 	CAPTURE_DEVICE_TEXT_SIZE = 384,
 };
@@ -28,9 +27,15 @@ struct capture_device {
 	uint32_t dropped, refused; /* as libpcap last counted */
 };
 
-/* Begins to capture. buffer_octets: between kernel and us. Returns 0, or negative errno with one
- * line in ret_why: -EPERM, -ENODEV no such device, -ENETDOWN, or others. */
-int capture_device_open(struct capture_device *device, uint64_t buffer_octets,
+struct capture_device_options {
+	uint64_t buffer_octets; /* between kernel and us */
+	int hold_ms;            /* so long packets wait for others */
+	int filter;             /* descriptor of a socket filter (BPF); -1 all packets */
+};
+
+/* Begins to capture. Returns 0, or negative errno with one line in ret_why: -EPERM, -ENODEV no such
+ * device, -ENETDOWN, or others. */
+int capture_device_open(struct capture_device *device, const struct capture_device_options *options,
 	char ret_why[static CAPTURE_DEVICE_TEXT_SIZE]);
 void capture_device_close(struct capture_device *device); /* closed is fine */
 

@@ -52,6 +52,7 @@ struct source_slot {
 	size_t rung_count;
 	int serving;      /* index of rungs, -1 none */
 	bool owners_only; /* without it flows are there, but less is known of whose they are */
+	bool names_only;  /* without it flows are there, but fewer have names */
 	bool kept;        /* its programs went on since an earlier run */
 	bool partial;     /* slot "sweep": an open flow may be missing in it */
 };

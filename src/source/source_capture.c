@@ -15,19 +15,16 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "source/capture_device.h"
-#include "source/local_addresses.h"
 #include "source/packet_owner.h"
+#include "source/packet_reader.h"
 #include "source/source_procfs.h"
 #include "util/clock.h"
 
 enum {
-	SLICE_PACKETS = 1024, /* of one device before the next one's turn */
-	TURN_PACKETS = 16384, /* before the loop's turn; the others wait in the kernel */
 	CONVERSATIONS_MAX = 131072,
 	POLL_SHARE = 10, /* polling takes one part in so many */
 	POLL_GAP_MS = 100,
-	RETRY_MS = 1000,
+	HOLD_MS = 10,
 	GONE_KEPT_MS = 2000, /* packets of a socket that is gone come within */
 };
 
@@ -70,28 +67,15 @@ struct source_capture {
 	struct source_sink sink;     /* of the receiver */
 	struct source_sink observed; /* of packets */
 	struct source_sink polled;   /* of the poll */
-	struct packet_observer observer;
+	struct packet_reader packets;
 	struct packet_owner *owner;
 	struct source *poll; /* NULL: the kernel cannot be polled */
-	struct local_addresses addresses;
-	struct capture_device devices[SOURCE_CAPTURE_DEVICES_MAX];
-	size_t device_count;
-	uint64_t buffer_octets;
-	void (*say)(const char *text);
 	int epoll_fd;
-	uint32_t netns; /* our own */
-	int64_t now_ns, wall_offset_ns;
-	int64_t poll_ns;           /* not before */
-	int64_t retry_ns;          /* devices that are away, not before */
-	uint64_t skipped, refused; /* as last told */
+	uint32_t netns;   /* our own */
+	int64_t poll_ns;  /* not before */
+	uint64_t refused; /* as last told */
 	struct source_slot slots[SLOT_COUNT];
 };
-
-static void read_clock(struct source_capture *source)
-{
-	source->now_ns = clock_boottime_ns();
-	source->wall_offset_ns = clock_wall_offset_ns();
-}
 
 /* Packets. */
 
@@ -117,142 +101,18 @@ static void on_observed(void *ctx, const struct observation *observation)
 	source->sink.observe(source->sink.ctx, &seen);
 }
 
-/* Evidence is stamped with the wall clock. */
 static void on_name(void *ctx, const struct name_evidence *evidence)
 {
 	struct source_capture *source = ctx;
-	struct name_evidence told = *evidence;
 
-	told.time_us += source->wall_offset_ns / NS_PER_US;
-	source->sink.name(source->sink.ctx, &told);
+	source->sink.name(source->sink.ctx, evidence);
 }
 
-/* A clock that was set since leaves no packet in the future. */
-static void on_frame(void *ctx, const struct packet_observer_frame *frame)
+static void on_packets_lost(void *ctx, enum coverage_what what, uint64_t count, const char *detail)
 {
 	struct source_capture *source = ctx;
-	struct packet_observer_frame timed = *frame;
 
-	timed.time_ns -= source->wall_offset_ns;
-	if (timed.time_ns > source->now_ns)
-		source->now_ns = clock_boottime_ns();
-	if (timed.time_ns > source->now_ns)
-		timed.time_ns = source->now_ns;
-	if (timed.time_ns < 1)
-		timed.time_ns = 1;
-	packet_observer_take(&source->observer, &timed);
-}
-
-static void tell_lost(struct source_capture *source, struct capture_device *device)
-{
-	char detail[COVERAGE_DETAIL_SIZE];
-	uint64_t dropped, refused;
-
-	capture_device_lost(device, &dropped, &refused);
-	snprintf(detail, sizeof(detail), "packets on %s, the buffer was full: raise ring-size",
-		device->name);
-	if (dropped > 0)
-		source->sink.loss(source->sink.ctx, COVERAGE_RING_FULL, dropped, detail);
-	snprintf(detail, sizeof(detail), "packets on %s, lost by the device or its driver",
-		device->name);
-	if (refused > 0)
-		source->sink.loss(source->sink.ctx, COVERAGE_RING_FULL, refused, detail);
-}
-
-static void say(const struct source_capture *source, const char *format, const char *name)
-{
-	char text[SOURCE_CAPTURE_TEXT_SIZE];
-
-	snprintf(text, sizeof(text), format, name);
-	source->say(text);
-}
-
-static void lose_device(struct source_capture *source, struct capture_device *device)
-{
-	tell_lost(source, device);
-	capture_device_close(device);
-	source->retry_ns = source->now_ns + RETRY_MS * (int64_t)NS_PER_MS;
-	say(source, "the interface %s is gone or down; capture goes on when it is back",
-		device->name);
-}
-
-/* False: no device has more. */
-static bool read_slices(struct source_capture *source)
-{
-	bool more = false;
-
-	for (size_t i = 0; i < source->device_count; i++) {
-		struct capture_device *device = &source->devices[i];
-		int taken;
-
-		if (!device->pcap)
-			continue;
-		taken = capture_device_read(device, SLICE_PACKETS, on_frame, source);
-		more |= taken == SLICE_PACKETS;
-		if (taken < 0)
-			lose_device(source, device);
-	}
-	return more;
-}
-
-static void follow_addresses(struct source_capture *source)
-{
-	if (!local_addresses_changed(&source->addresses))
-		return;
-	source->retry_ns = 0; /* a device may be back */
-	if (local_addresses_read(&source->addresses) == 0)
-		orientation_set_local(source->observer.orientation, source->addresses.ranges,
-			source->addresses.count);
-}
-
-static void read_packets(struct source_capture *source)
-{
-	for (int taken = 0; taken < TURN_PACKETS; taken += SLICE_PACKETS) {
-		follow_addresses(source);
-		if (!read_slices(source))
-			return;
-	}
-}
-
-/* Devices. */
-
-static int watch(const struct source_capture *source, int fd)
-{
-	struct epoll_event event = {.events = EPOLLIN};
-
-	return epoll_ctl(source->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
-}
-
-static int open_device(struct source_capture *source, struct capture_device *device, char *ret_why)
-{
-	int error = capture_device_open(device, source->buffer_octets, ret_why);
-
-	if (!error) {
-		error = watch(source, capture_device_fd(device));
-		if (error)
-			capture_device_close(device);
-	}
-	return error;
-}
-
-static void retry_devices(struct source_capture *source)
-{
-	char why[CAPTURE_DEVICE_TEXT_SIZE], detail[COVERAGE_DETAIL_SIZE];
-
-	if (source->now_ns < source->retry_ns)
-		return;
-	source->retry_ns = source->now_ns + RETRY_MS * (int64_t)NS_PER_MS;
-	for (size_t i = 0; i < source->device_count; i++) {
-		struct capture_device *device = &source->devices[i];
-
-		if (device->pcap || open_device(source, device, why))
-			continue;
-		snprintf(detail, sizeof(detail),
-			"packets: the interface %s came back, its first moments are missing",
-			device->name);
-		source->sink.loss(source->sink.ctx, COVERAGE_SLOT_MISSING, 0, detail);
-		say(source, "the interface %s is there; capture goes on", device->name);
-	}
+	source->sink.loss(source->sink.ctx, what, count, detail);
 }
 
 /* The poll. */
@@ -324,17 +184,17 @@ static void on_known(void *ctx, const struct flow_key *key, const struct process
 
 static void poll_with(struct source_capture *source, int (*how)(struct source *))
 {
-	int64_t begin_ns = clock_boottime_ns(), took_ns, gap_ns = POLL_GAP_MS * (int64_t)NS_PER_MS;
-	int error;
+	int64_t begin_ns = clock_boottime_ns(), now_ns, took_ns;
+	const int64_t gap_ns = POLL_GAP_MS * (int64_t)NS_PER_MS;
+	int error = how(source->poll);
 
-	error = how(source->poll);
 	if (error < 0)
 		source->sink.loss(source->sink.ctx, COVERAGE_OWNERS_UNSURE, 0, strerror(-error));
 	packet_owner_answer(source->owner, on_known, source);
-	source->now_ns = clock_boottime_ns();
-	packet_owner_expire(source->owner, source->now_ns - GONE_KEPT_MS * (int64_t)NS_PER_MS);
-	took_ns = (source->now_ns - begin_ns) * POLL_SHARE;
-	source->poll_ns = source->now_ns + (took_ns > gap_ns ? took_ns : gap_ns);
+	now_ns = clock_boottime_ns();
+	packet_owner_expire(source->owner, now_ns - GONE_KEPT_MS * (int64_t)NS_PER_MS);
+	took_ns = (now_ns - begin_ns) * POLL_SHARE;
+	source->poll_ns = now_ns + (took_ns > gap_ns ? took_ns : gap_ns);
 }
 
 /* The operations. */
@@ -343,13 +203,11 @@ static int consume(struct source *base)
 {
 	struct source_capture *source = (struct source_capture *)base;
 
-	read_clock(source);
-	read_packets(source);
-	retry_devices(source);
+	packet_reader_read(&source->packets);
 	if (!source->poll)
 		return 0;
 	source->poll->ops->consume(source->poll);
-	if (packet_owner_has_wants(source->owner) && source->now_ns >= source->poll_ns)
+	if (packet_owner_has_wants(source->owner) && clock_boottime_ns() >= source->poll_ns)
 		poll_with(source, source->poll->ops->sweep);
 	return 0;
 }
@@ -365,22 +223,13 @@ static int snapshot(struct source *base)
 
 static void tell_losses(struct source_capture *source)
 {
-	const uint64_t *results = source->observer.results;
-	uint64_t skipped =
-		results[DECODE_TRUNCATED] + results[DECODE_MALFORMED] + results[DECODE_UNSUPPORTED];
 	uint64_t refused = packet_owner_refused(source->owner);
 
-	for (size_t i = 0; i < source->device_count; i++)
-		if (source->devices[i].pcap)
-			tell_lost(source, &source->devices[i]);
-	if (skipped > source->skipped)
-		source->sink.loss(
-			source->sink.ctx, COVERAGE_PACKETS_SKIPPED, skipped - source->skipped, "");
+	packet_reader_tell_losses(&source->packets);
 	if (refused > source->refused)
 		source->sink.loss(source->sink.ctx, COVERAGE_OWNERS_UNSURE,
 			refused - source->refused,
 			"sockets not followed, their table was full: raise max-flows");
-	source->skipped = skipped;
 	source->refused = refused;
 }
 
@@ -388,8 +237,7 @@ static int sweep(struct source *base)
 {
 	struct source_capture *source = (struct source_capture *)base;
 
-	read_clock(source);
-	read_packets(source);
+	packet_reader_read(&source->packets);
 	if (source->poll)
 		poll_with(source, source->poll->ops->sweep);
 	tell_losses(source);
@@ -399,7 +247,7 @@ static int sweep(struct source *base)
 /* The last packets are handed over when their time is up. */
 static void leave(struct source *base, bool keep)
 {
-	static const struct timespec hold = {.tv_nsec = 2L * CAPTURE_DEVICE_HOLD_MS * NS_PER_MS};
+	static const struct timespec hold = {.tv_nsec = 2L * HOLD_MS * NS_PER_MS};
 
 	(void)base;
 	(void)keep;
@@ -423,13 +271,10 @@ static void free_source(struct source *base)
 
 	if (!source)
 		return;
-	for (size_t i = 0; i < source->device_count; i++)
-		capture_device_close(&source->devices[i]);
+	packet_reader_close(&source->packets);
 	if (source->poll)
 		source->poll->ops->free(source->poll);
-	packet_observer_done(&source->observer);
 	packet_owner_free(source->owner);
-	local_addresses_done(&source->addresses);
 	if (source->epoll_fd >= 0)
 		close(source->epoll_fd);
 	free(source);
@@ -450,82 +295,8 @@ static const struct source_ops ops = {
 
 static int fail(int error, const char *what, char *ret_why)
 {
-	snprintf(ret_why, SOURCE_CAPTURE_TEXT_SIZE, "%s: %s", what, strerror(-error));
+	snprintf(ret_why, CAPTURE_DEVICE_TEXT_SIZE, "%s: %s", what, strerror(-error));
 	return error;
-}
-
-static int add_device(struct source_capture *source, const char *name, size_t length, char *ret_why)
-{
-	struct capture_device *device = &source->devices[source->device_count];
-
-	if (length == 0 || length >= CAPTURE_DEVICE_NAME_SIZE) {
-		snprintf(ret_why, SOURCE_CAPTURE_TEXT_SIZE,
-			"there is no network interface '%.*s'; 'ip link' lists them",
-			length < CAPTURE_DEVICE_NAME_SIZE ? (int)length : CAPTURE_DEVICE_NAME_SIZE,
-			name);
-		return -EINVAL;
-	}
-	if (source->device_count == SOURCE_CAPTURE_DEVICES_MAX) {
-		snprintf(ret_why, SOURCE_CAPTURE_TEXT_SIZE,
-			"more than %d interfaces: capture on 'any'", SOURCE_CAPTURE_DEVICES_MAX);
-		return -E2BIG;
-	}
-	memcpy(device->name, name, length);
-	for (size_t i = 0; i < source->device_count; i++)
-		if (strcmp(source->devices[i].name, device->name) == 0)
-			return 0; /* once is enough */
-	source->device_count++;
-	return 0;
-}
-
-static int name_devices(struct source_capture *source, const char *names, char *ret_why)
-{
-	bool any = false;
-
-	for (const char *name = names; *name;) {
-		size_t length = strcspn(name, ",");
-		int error = add_device(source, name, length, ret_why);
-
-		if (error)
-			return error;
-		any |= length == 3 && strncmp(name, "any", 3) == 0;
-		name += length + (name[length] == ',');
-	}
-	if (!any || source->device_count == 1)
-		return 0;
-	snprintf(ret_why, SOURCE_CAPTURE_TEXT_SIZE,
-		"'any' is every interface: name it alone, or others without it");
-	return -EINVAL;
-}
-
-/* Those that are not there may come; but with none at all there is no point in waiting. */
-static int open_devices(struct source_capture *source, char *ret_why)
-{
-	char why[CAPTURE_DEVICE_TEXT_SIZE];
-	size_t opened = 0;
-	int first = 0;
-
-	for (size_t i = 0; i < source->device_count; i++) {
-		int error = open_device(source, &source->devices[i], why);
-
-		opened += error == 0;
-		if (error && error != -ENODEV && error != -ENETDOWN)
-			opened = 0;
-		if (error && !first) {
-			first = error;
-			snprintf(ret_why, SOURCE_CAPTURE_TEXT_SIZE, "%s", why);
-		}
-		if (error && error != -ENODEV && error != -ENETDOWN)
-			return error;
-	}
-	if (opened == 0)
-		return first;
-	for (size_t i = 0; i < source->device_count; i++)
-		if (!source->devices[i].pcap)
-			say(source, "there is no interface %s yet; capture begins when it comes",
-				source->devices[i].name);
-	*ret_why = '\0';
-	return 0;
 }
 
 static void serve(struct source_capture *source, enum slot slot, int error)
@@ -547,6 +318,13 @@ static void copy_slot(struct source_capture *source, enum slot slot, const char 
 	for (size_t i = 0; i < count; i++)
 		if (strcmp(theirs[i].name, name) == 0)
 			serve(source, slot, theirs[i].serving < 0 ? -theirs[i].rungs[0].error : 0);
+}
+
+static int watch(const struct source_capture *source, int fd)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+
+	return epoll_ctl(source->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
 static int open_poll(struct source_capture *source, const struct source_capture_options *options)
@@ -576,6 +354,7 @@ static void make_sinks(struct source_capture *source, const struct source_sink *
 		.ctx = source,
 		.observe = on_observed,
 		.name = sink->name ? on_name : NULL,
+		.loss = on_packets_lost,
 	};
 	source->polled = (struct source_sink){
 		.ctx = source,
@@ -588,43 +367,39 @@ static void make_sinks(struct source_capture *source, const struct source_sink *
 	};
 }
 
-static int open_observer(struct source_capture *source)
+static int open_packets(
+	struct source_capture *source, const struct source_capture_options *options, char *ret_why)
 {
-	struct orientation_options orientation = {
-		.local = source->addresses.ranges,
-		.local_count = source->addresses.count,
+	const struct packet_reader_options packets = {
+		.devices = options->devices,
+		.device = {.buffer_octets = options->buffer_octets,
+			.hold_ms = HOLD_MS,
+			.filter = -1},
 		.max_conversations = CONVERSATIONS_MAX,
 		.both_ends = true,
-		.hash_key = hash_key_random(),
+		.epoll_fd = source->epoll_fd,
+		.sink = &source->observed,
+		.lack = COVERAGE_RING_FULL,
+		.say = options->say,
 	};
 
-	return packet_observer_init(
-		&source->observer, &orientation, &source->observed, FLOW_SOURCE_PCAP);
+	return packet_reader_open(&source->packets, &packets, ret_why);
 }
 
 static int build(
 	struct source_capture *source, const struct source_capture_options *options, char *ret_why)
 {
 	struct stat netns;
-	int error = name_devices(source, options->devices, ret_why);
+	int error;
 
-	if (error)
-		return error;
 	source->netns = stat("/proc/self/ns/net", &netns) == 0 ? (uint32_t)netns.st_ino : 0;
 	source->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (source->epoll_fd < 0)
 		return fail(-errno, "cannot wait for packets", ret_why);
-	error = local_addresses_init(&source->addresses);
-	if (!error && source->addresses.fd >= 0)
-		error = watch(source, source->addresses.fd);
-	if (error)
-		return fail(error, "cannot read the addresses of this machine", ret_why);
-	error = open_observer(source);
-	if (!error)
-		error = packet_owner_new(options->max_sockets, hash_key_random(), &source->owner);
+	error = packet_owner_new(options->max_sockets, hash_key_random(), &source->owner);
 	if (error)
 		return fail(error, "the tables of the capture", ret_why);
-	error = open_devices(source, ret_why);
+	error = open_packets(source, options, ret_why);
 	if (error)
 		return error;
 	error = open_poll(source, options);
@@ -632,7 +407,7 @@ static int build(
 }
 
 int source_capture_new(const struct source_capture_options *options, const struct source_sink *sink,
-	struct source **ret_source, char ret_why[static SOURCE_CAPTURE_TEXT_SIZE])
+	struct source **ret_source, char ret_why[static CAPTURE_DEVICE_TEXT_SIZE])
 {
 	struct source_capture *source = calloc(1, sizeof(*source));
 	int error;
@@ -641,9 +416,7 @@ int source_capture_new(const struct source_capture_options *options, const struc
 		return fail(-ENOMEM, "capture", ret_why);
 	source->source.ops = &ops;
 	source->epoll_fd = -1;
-	source->addresses.fd = -1;
-	source->say = options->say;
-	source->buffer_octets = options->buffer_octets;
+	source->packets.addresses.fd = -1;
 	make_sinks(source, sink);
 	error = build(source, options, ret_why);
 	if (error) {

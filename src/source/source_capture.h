@@ -8,12 +8,8 @@
 #ifndef LASTCONN_SOURCE_SOURCE_CAPTURE_H
 #define LASTCONN_SOURCE_SOURCE_CAPTURE_H
 
+#include "source/capture_device.h"
 #include "source/source.h"
-
-enum {
-	SOURCE_CAPTURE_DEVICES_MAX = 64,
-	SOURCE_CAPTURE_TEXT_SIZE = 384,
-};
 
 struct source_capture_options {
 	const char *devices;    /* names, comma separated; "any" stands alone */
@@ -27,6 +23,6 @@ struct source_capture_options {
 /* Returns 0, or negative errno with one line in ret_why. Devices that are not there are waited for
  * if at least one is. The sink must outlive the source. */
 int source_capture_new(const struct source_capture_options *options, const struct source_sink *sink,
-	struct source **ret_source, char ret_why[static SOURCE_CAPTURE_TEXT_SIZE]);
+	struct source **ret_source, char ret_why[static CAPTURE_DEVICE_TEXT_SIZE]);
 
 #endif

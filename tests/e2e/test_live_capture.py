@@ -9,11 +9,11 @@ import subprocess
 import sys
 
 import harness
+import net_case
+from net_case import PYTHON
 
 sys.path.insert(0, os.path.join(harness.ROOT, "tests", "replay"))
 import name_make as names  # noqa: E402
-
-PYTHON = "/usr/bin/python3"  # which nobody may run, too
 
 # A server and a client, each of which prints who it is and what it did, and then holds its sockets
 # until a line comes.
@@ -75,41 +75,6 @@ for i in range(count):
             break
 """
 # Answers whoever asks on port 53 with the same octets; takes connections on port 443.
-NAME_SERVER = """
-import socket, sys, threading
-address, message = sys.argv[1], bytes.fromhex(sys.argv[2])
-udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-udp.bind((address, 53))
-def answer():
-    while True:
-        udp.sendto(message, udp.recvfrom(2000)[1])
-threading.Thread(target=answer, daemon=True).start()
-listener = socket.create_server((address, 443))
-print("ready", flush=True)
-held = [listener.accept()[0] for _ in range(2)]
-sys.stdin.readline()
-"""
-# Puts the question twice, so that the flow goes on for a while; then says these octets, in a
-# connection each, and the last ones in a datagram.
-ASKER = """
-import os, socket, sys, time
-address, question, *said = sys.argv[1:]
-udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-udp.connect((address, 53))
-udp.settimeout(20)
-for pause in (0.8, 0):
-    udp.send(bytes.fromhex(question))
-    udp.recv(2000)
-    time.sleep(pause)
-print(os.getpid(), flush=True)
-sys.stdin.readline()
-held = [socket.create_connection((address, 443)) for _ in said[:-1]]
-for connection, octets in zip(held, said):
-    connection.sendall(bytes.fromhex(octets))
-quic = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-quic.sendto(bytes.fromhex(said[-1]), (address, 443))
-sys.stdin.readline()
-"""
 FLOOD = """
 import socket, sys
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -123,45 +88,7 @@ for i in range(int(sys.argv[3])):
 DATAGRAMS = 20
 
 
-class LiveCapture(harness.Case):
-
-    def setUp(self):
-        super().setUp()
-        self.need_root()
-        self.nsenter = self.need_program("nsenter")
-        self.ip_program = self.need_program("ip")
-
-    # -- namespaces
-
-    def make_namespace(self):
-        """The command line prefix of a new network namespace, which is gone after the test."""
-        holder = self.start_program(self.need_program("unshare"), "-n", PYTHON, "-c",
-                                    "print('in', flush=True); import time; time.sleep(600)")
-        self.read_line(holder)
-        prefix = (self.nsenter, "-t", str(holder.pid), "-n")
-        self.ip(prefix, "link set lo up")
-        return prefix
-
-    def ip(self, prefix, words):
-        self.run_program(*prefix, self.ip_program, *words.split())
-
-    def join(self, left, left_name, right, right_name):
-        """A pair of veth devices, up."""
-        self.ip(left, f"link add {left_name} type veth peer name {right_name} netns {right[2]}")
-        self.ip(left, f"link set {left_name} up")
-        self.ip(right, f"link set {right_name} up")
-
-    def give(self, prefix, device, address):
-        self.ip(prefix, f"addr add {address} dev {device}" + (" nodad" if ":" in address else ""))
-
-    def make_pair(self):
-        """Two namespaces with 10.9.0.1 and 10.9.0.2, fd09::1 and fd09::2."""
-        here, there = self.make_namespace(), self.make_namespace()
-        self.join(here, "veth-a", there, "veth-b")
-        for prefix, device, last in ((here, "veth-a", 1), (there, "veth-b", 2)):
-            self.give(prefix, device, f"10.9.0.{last}/24")
-            self.give(prefix, device, f"fd09::{last}/64")
-        return here, there
+class LiveCapture(net_case.NetCase):
 
     # -- lastconnd and traffic
 
@@ -169,15 +96,6 @@ class LiveCapture(harness.Case):
         names = [word for name in interfaces for word in ("-i", name)]
         return self.start_daemon(*names, "--source", "pcap", "--active-timeout", "500ms",
                                  *options, kernel=False, prefix=prefix)
-
-    def start_talker(self, prefix, text, *arguments):
-        return self.start_program(*prefix, PYTHON, "-c", text, *map(str, arguments),
-                                  stdin=subprocess.PIPE)
-
-    def release(self, process):
-        process.stdin.write("\n")
-        process.stdin.flush()
-        self.assertEqual(process.wait(30 * harness.SLOW), 0)
 
     def talk(self, daemon, server_prefix, client_prefix, address, flows, known=None, others=()):
         """TCP and UDP, each with so many flows, the first of them known, to other daemons too; the
@@ -279,17 +197,6 @@ class LiveCapture(harness.Case):
             self.assertNotEqual(asked["pid"], served["pid"])
             os.remove(daemon.db)
 
-    def make_router(self):
-        """Three namespaces: one that forwards, 10.9.1.2 and 10.9.2.2 at its sides."""
-        router, left, right = (self.make_namespace() for _ in range(3))
-        for side, name, network in ((left, "left", 1), (right, "right", 2)):
-            self.join(router, name, side, "eth")
-            self.give(router, name, f"10.9.{network}.1/24")
-            self.give(side, "eth", f"10.9.{network}.2/24")
-            self.ip(side, f"route add default via 10.9.{network}.1")
-        self.run_program(*router, "sysctl", "-q", "-w", "net.ipv4.ip_forward=1")
-        return router, left, right
-
     def test_a_router_forwards_and_its_flows_say_so(self):
         router, left, right = self.make_router()
         daemon = self.capture(router, "any")
@@ -322,9 +229,9 @@ class LiveCapture(harness.Case):
             daemons[direction].db = database
         answer = names.answer("www.example", [names.record("www.example", 1, b"\x0a\x09\2\2")])
         hello = names.records(names.hello("said.example", padding=1900))
-        server = self.start_talker(right, NAME_SERVER, "10.9.2.2", answer.hex())
+        server = self.start_talker(right, net_case.NAME_SERVER, "10.9.2.2", answer.hex())
         self.read_line(server)
-        client = self.start_talker(left, ASKER, "10.9.2.2", names.query("www.example").hex(),
+        client = self.start_talker(left, net_case.ASKER, "10.9.2.2", names.query("www.example").hex(),
                                    hello.hex(), b"hello".hex(),
                                    names.quic_vector("quic_rfc9001").hex())
         pid = int(self.read_line(client))
