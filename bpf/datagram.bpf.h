@@ -18,6 +18,7 @@ struct datagram {
 	__u32 packets;
 	bool out;
 	bool begins; /* a flow, unless there is one already */
+	bool joins;  /* who sends it need not be who opened the flow */
 };
 
 struct ports {
@@ -134,13 +135,16 @@ static __always_inline int parse_datagram(struct __sk_buff *skb, struct datagram
 		parse_sctp(skb, offset - UDP_HEADER + SCTP_HEADER_SIZE, datagram->out, &content);
 		datagram->octets = content.octets;
 		datagram->begins = content.begins;
+		datagram->joins = !content.opens;
 	}
 	return 0;
 }
 
 static __always_inline void begin_peer(struct peer_state *peer, const struct datagram *datagram)
 {
-	peer->direction = datagram->out ? EVENT_DIRECTION_OUT : EVENT_DIRECTION_IN;
+	peer->direction = !datagram->out    ? EVENT_DIRECTION_IN
+			  : datagram->joins ? 0
+					    : EVENT_DIRECTION_OUT;
 	peer->local_port = datagram->local_port;
 	__builtin_memcpy(peer->local, datagram->local, sizeof(peer->local));
 	peer->start_ns = bpf_ktime_get_boot_ns();

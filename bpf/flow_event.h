@@ -121,7 +121,7 @@ struct peer_state {
 	uint64_t packets_out;
 	uint64_t packets_in;
 	uint16_t local_port;
-	uint8_t direction; /* EVENT_DIRECTION_OUT or _IN */
+	uint8_t direction; /* EVENT_DIRECTION_OUT, _IN, or 0: not known */
 	uint8_t zero;
 	uint16_t error; /* errno that ICMP told of, 0 none */
 	uint16_t tick;  /* of last_ns, in jiffies; the kernel side's own */

@@ -1,7 +1,9 @@
 /* SCTP, counted like datagrams: octets are those of its DATA chunks, as often as they are sent.
  *
  * The kernel sends and receives control chunks on sockets that are nobody's conversation
- * (listeners, its own): only data and an outgoing INIT begin a flow. */
+ * (listeners, its own): only data and an outgoing INIT begin a flow. Data that comes before
+ * accept(2) is the listening socket's, and stays a flow of its own: nothing tells that socket from
+ * the accepted one. Whose first packet is data is not who opened. */
 #ifndef LASTCONN_BPF_SCTP_BPF_H
 #define LASTCONN_BPF_SCTP_BPF_H
 
@@ -24,6 +26,7 @@ struct sctp_chunk_header {
 struct sctp_content {
 	__u32 octets;
 	bool begins;
+	bool opens;
 };
 
 /* offset: of the first chunk. */
@@ -45,7 +48,7 @@ static __always_inline void parse_sctp(
 			content->begins = true;
 		}
 		if (chunk.type == SCTP_INIT && out)
-			content->begins = true;
+			content->begins = content->opens = true;
 		offset += (length + 3) & ~3;
 	}
 }

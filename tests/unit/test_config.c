@@ -222,7 +222,11 @@ static void interfaces_and_sources_fit(void **state)
 	assert_int_equal(
 		load(&config, text, "--config", file_path, "-i", "lo", "--source", "procfs", NULL),
 		-1);
-	assert_string_equal(text, "--interface: only with --source pcap or auto");
+	assert_string_equal(text, "--interface: not with --source procfs");
+	assert_int_equal(
+		load(&config, text, "--config", file_path, "-i", "none", "--source", "pcap", NULL),
+		-1);
+	assert_string_equal(text, "--source pcap: name the interfaces, e.g. -i eth0 or -i any");
 	assert_int_equal(
 		load(&config, text, "--config", file_path, "-i", "lo", "-r", "x.pcap", NULL), -1);
 	assert_string_equal(text, "--interface: not with --read");

@@ -36,7 +36,7 @@ static void send_to(int sock, const char *data, size_t size, const struct net_ad
 		truth_fail("sendto: %s", strerror(errno));
 }
 
-static void ask(const struct style *style, int port)
+static void ask(const struct style *style, int port, struct net_gate *accepted)
 {
 	struct net_address peer = net_address(style->ip, port);
 	int sock = net_socket(style->ip, style->type, style->protocol);
@@ -48,6 +48,8 @@ static void ask(const struct style *style, int port)
 	truth = truth_flow("client", sock, &peer.any, "out");
 	truth->protocol = style->name;
 	truth_octets(truth, REQUEST, ANSWER);
+	if (style->accepts)
+		net_gate_wait(accepted); /* data that comes before is the listener's */
 	send_to(sock, data, REQUEST, style->accepts ? NULL : &peer);
 	net_receive(sock, ANSWER);
 	close(sock);
@@ -58,16 +60,19 @@ static void run(const struct style *style)
 	int sock, served;
 	struct net_address peer;
 	char data[REQUEST];
+	struct net_gate accepted;
 	pid_t client;
 
 	net_namespace();
+	accepted = net_gate();
 	sock = open_server(style);
 	client = net_fork();
 	if (client == 0) {
-		ask(style, net_port(sock));
+		ask(style, net_port(sock), &accepted);
 		_exit(0);
 	}
 	served = style->accepts ? net_accept(sock) : sock;
+	net_gate_open(&accepted);
 	peer.length = sizeof(peer.v6);
 	if (recvfrom(served, data, sizeof(data), 0, &peer.any, &peer.length) != REQUEST)
 		truth_fail("recvfrom: %s", strerror(errno));
