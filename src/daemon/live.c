@@ -4,7 +4,8 @@
  *   sweep-interval                  source's sweep: counters of open flows, losses
  *   1 s                             clocks, flow expiry, watchdog
  *   reconcile-interval              a sweep, and flows compared with the kernel's own counters
- *   flush-interval                  the batch goes to the writer
+ *   flush-interval                  the batch goes to the writer; before that nothing is consumed
+ *                                   for as long as the source takes to name what is in it
  *   HUP, USR1, TERM, INT            reload, counters, end
  *
  * Ends by a signal with status 0, or with 1 when the writer gave up or records were lost. */
@@ -49,13 +50,15 @@ struct live {
 	struct source *source;
 	uv_loop_t loop;
 	uv_poll_t poll;
-	uv_timer_t consume_timer, sweep_timer, second_timer, flush_timer;
+	uv_timer_t consume_timer, sweep_timer, second_timer, flush_timer, settle_timer;
 	uv_signal_t signals[SIGNAL_COUNT];
 	uv_async_t writer_failed;
 	uint64_t watchdog_us;
 	int64_t begin_us;
 	int64_t watchdog_ns; /* last sent */
 	int64_t second_ns;   /* last on_second */
+	bool settling;       /* the batch waits for names; nothing is added to it */
+	bool sweep_waits;    /* for that */
 	bool swept_badly;
 	bool counts;      /* every octet: polling cannot */
 	bool interrupted; /* by Ctrl-C: leaves nothing behind */
@@ -139,14 +142,19 @@ static void on_consume(uv_timer_t *timer)
 {
 	struct live *live = timer->data;
 
-	live->source->ops->consume(live->source);
+	if (!live->settling)
+		live->source->ops->consume(live->source);
 	if (live->source->ops->stored)
 		live->source->ops->stored(live->source, pipeline_stored(live->recorder.pipeline));
 }
 
 static void on_sweep(uv_timer_t *timer)
 {
-	sweep(timer->data);
+	struct live *live = timer->data;
+
+	live->sweep_waits = live->settling;
+	if (!live->settling)
+		sweep(live);
 }
 
 static void on_second(uv_timer_t *timer)
@@ -162,20 +170,41 @@ static void on_second(uv_timer_t *timer)
 	coverage_watch_clocks(&live->watch);
 	if (live->sweeps)
 		pipeline_expire(live->recorder.pipeline);
-	if (live->counts && coverage_watch_is_due(&live->watch, now_ns)) {
+	if (live->counts && !live->settling && coverage_watch_is_due(&live->watch, now_ns)) {
 		sweep(live);
 		coverage_watch_compare(&live->watch);
 	}
 	watch_dog(live, now_ns);
 }
 
-static void on_flush(uv_timer_t *timer)
+static void on_settled(uv_timer_t *timer)
 {
 	struct live *live = timer->data;
 
 	read_clock(live);
-	live->source->ops->consume(live->source);
+	live->source->ops->settle(live->source);
 	pipeline_flush(live->recorder.pipeline);
+	live->settling = false;
+	uv_poll_start(&live->poll, UV_READABLE, on_readable);
+	if (live->sweep_waits)
+		on_sweep(&live->sweep_timer);
+}
+
+static void on_flush(uv_timer_t *timer)
+{
+	struct live *live = timer->data;
+
+	if (live->settling)
+		return;
+	read_clock(live);
+	live->source->ops->consume(live->source);
+	if (!live->source->ops->settle) {
+		pipeline_flush(live->recorder.pipeline);
+		return;
+	}
+	live->settling = true;
+	uv_poll_stop(&live->poll);
+	uv_timer_start(&live->settle_timer, on_settled, live->source->ops->settle_ms, 0);
 }
 
 static void on_writer_failed(uv_async_t *async)
@@ -256,8 +285,8 @@ static void on_signal(uv_signal_t *handle, int number)
 
 static void init_handles(struct live *live)
 {
-	uv_timer_t *const timers[] = {
-		&live->consume_timer, &live->sweep_timer, &live->second_timer, &live->flush_timer};
+	uv_timer_t *const timers[] = {&live->consume_timer, &live->sweep_timer, &live->second_timer,
+		&live->flush_timer, &live->settle_timer};
 
 	for (size_t i = 0; i < sizeof(timers) / sizeof(timers[0]); i++) {
 		uv_timer_init(&live->loop, timers[i]);

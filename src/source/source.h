@@ -87,6 +87,10 @@ struct source_ops {
 	/* The counters so far of every open flow, and what was lost since the last sweep. */
 	int (*sweep)(struct source *source);
 	const struct source_slot *(*slots)(const struct source *source, size_t *ret_count);
+	/* NULL unless more of what was consumed is told later, settle_ms after it: its name. Then
+	 * settle hands that to the sink, and nothing that is newer but names. */
+	void (*settle)(struct source *source);
+	uint64_t settle_ms;
 	/* The rest is NULL for a source that keeps nothing, see source_sink.position. */
 	struct source_kept (*kept)(const struct source *source);
 	/* Before snapshot, if something was adopted: what came before position is stored, and only

@@ -16,7 +16,8 @@
 
 enum {
 	BUFFER_OCTETS = 1 << 21,
-	HOLD_MS = 100,
+	HOLD_MS = 50,
+	SETTLE_MS = 2 * HOLD_MS + 20, /* the kernel looks twice before it hands a block over */
 	CONVERSATIONS_MAX = 16384,
 	SLOTS_MAX = 32,
 };
@@ -126,14 +127,21 @@ static void stored(struct source *base, uint64_t position)
 	of(base)->flows->ops->stored(of(base)->flows, position);
 }
 
-/* The last packets are handed over when their time is up. */
+static void settle(struct source *base)
+{
+	packet_reader_read(&of(base)->packets);
+}
+
 static void leave(struct source *base, bool keep)
 {
-	static const struct timespec hold = {.tv_nsec = (HOLD_MS + 20L) * NS_PER_MS};
+	static const struct timespec pause = {.tv_nsec = SETTLE_MS * (long)NS_PER_MS};
 	struct source_named *source = of(base);
 
-	if (source->hears)
-		nanosleep(&hold, NULL);
+	if (source->hears) {
+		source->flows->ops->consume(source->flows);
+		nanosleep(&pause, NULL);
+		settle(base);
+	}
 	if (source->flows->ops->leave)
 		source->flows->ops->leave(source->flows, keep);
 }
@@ -237,9 +245,14 @@ static int build(struct source_named *source, const struct source_named_options 
 
 	if (!error)
 		error = copy_slots(source);
-	if (!error)
-		serve(source, hear(source, options));
-	return error;
+	if (error)
+		return error;
+	serve(source, hear(source, options));
+	if (source->hears) {
+		source->ops.settle = settle;
+		source->ops.settle_ms = SETTLE_MS;
+	}
+	return 0;
 }
 
 int source_named_new(const struct source_named_options *options, const struct source_sink *sink,

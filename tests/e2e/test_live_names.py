@@ -16,6 +16,28 @@ NAMED = [("tcp", "said.example", "sni"), ("tcp", "www.example", "dns"),
 NOBODY = [("tcp", None, None), ("tcp", None, None), ("udp", None, None)]
 
 
+# Takes connections, and hears each one out. Says these octets with another name in each of so many
+# connections, which end at once.
+LISTENER = """
+import socket, sys
+listener = socket.create_server((sys.argv[1], 80), backlog=100)
+print("ready", flush=True)
+for _ in range(int(sys.argv[2])):
+    connection = listener.accept()[0]
+    while connection.recv(4096):
+        pass
+    connection.close()
+"""
+SPEAKER = """
+import socket, sys, time
+for i in range(int(sys.argv[2])):
+    with socket.create_connection((sys.argv[1], 80)) as connection:
+        connection.sendall(b"GET / HTTP/1.1\\r\\nHost: n%d.example\\r\\n\\r\\n" % i)
+    time.sleep(0.004)
+"""
+SHORT = 400
+
+
 class LiveNames(net_case.NetCase):
 
     def record(self, prefix, *options, setpriv=()):
@@ -66,6 +88,20 @@ class LiveNames(net_case.NetCase):
         for name in ("said.example", "www.example", "example.com"):
             row = harness.one(self, self.ask(daemon.db, "who", name, "--out"))
             self.assertEqual(row["exe"], os.path.realpath(net_case.PYTHON), name)
+
+    def test_a_connection_that_ends_at_once_has_its_own_name(self):
+        """Packets come later than what the kernel source tells: the record waits for them."""
+        here, there = self.make_pair()
+        daemon = self.record(here)
+        server = self.start_program(*there, net_case.PYTHON, "-c", LISTENER, "10.9.0.2", str(SHORT))
+        self.read_line(server)
+        self.run_program(*here, net_case.PYTHON, "-c", SPEAKER, "10.9.0.2", str(SHORT))
+        daemon.wait_flows(80, SHORT, "direction = 'out' AND open = 0")
+        daemon.stop()
+        flows = daemon.flows(80, "direction = 'out'")
+        self.assertEqual([(flow["remote_name"], flow["name_source"])
+                          for flow in sorted(flows, key=lambda flow: flow["start_us"])],
+                         [(f"n{i}.example", "http") for i in range(SHORT)])
 
     def test_containers_behind_a_bridge_have_names_too(self):
         """Their packets pass here; the kernel source sees them in their own namespace."""
