@@ -142,8 +142,8 @@ class LiveCapture(net_case.NetCase):
         for address in ("127.0.0.1", "::1"):
             daemon = self.capture(here, "lo")
             judge = self.start_program(
-                *here, tcpdump, "-Z", "root", "-n", "-U", "--immediate-mode", "-i", "lo", "-w",
-                self.path("lo.pcap"), stderr=subprocess.PIPE)
+                *here, tcpdump, "-Z", "root", "-n", "-U", "--immediate-mode", "-B", "65536", "-i",
+                "lo", "-w", self.path("lo.pcap"), stderr=subprocess.PIPE)
             while "listening on" not in self.read_line(judge, judge.stderr):
                 pass
             served, asked = self.talk(daemon, here, here, address, 2)

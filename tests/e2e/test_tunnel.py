@@ -62,7 +62,7 @@ class Tunnel(harness.Case):
         """The file, and the port of the server that the client sent so many octets to."""
         path = self.path("traffic.pcap")
         tcpdump = self.start_program(
-            *self.inside(names[0]), self.tcpdump, "-Z", "root", "-n", "-U", "--immediate-mode",
+            *self.inside(names[0]), self.tcpdump, "-Z", "root", "-n", "-U", "--immediate-mode", "-B", "65536",
             "-i", "cable", "-w", path, stderr=subprocess.PIPE)
         for _ in range(20):
             if "listening on" in self.read_line(tcpdump, tcpdump.stderr):
