@@ -81,13 +81,18 @@ void coverage_watch_compare(struct coverage_watch *watch)
 	begin_interval(watch, taken ? &sample : NULL);
 }
 
+static enum coverage_what what_is_lost(const struct source_slot *slot, bool in_part)
+{
+	return slot->names_only    ? COVERAGE_NAMES_UNSURE
+	       : slot->owners_only ? COVERAGE_OWNERS_UNSURE
+	       : in_part           ? COVERAGE_SLOT_DEGRADED
+				   : COVERAGE_SLOT_MISSING;
+}
+
 static void cover_slot(struct pipeline *pipeline, const struct source_slot *slot, const char *loss,
 	struct coverage_record *record)
 {
-	record->what = slot->names_only    ? COVERAGE_NAMES_UNSURE
-		       : slot->owners_only ? COVERAGE_OWNERS_UNSURE
-		       : slot->serving < 0 ? COVERAGE_SLOT_MISSING
-					   : COVERAGE_SLOT_DEGRADED;
+	record->what = what_is_lost(slot, slot->serving >= 0);
 	snprintf(record->detail, sizeof(record->detail), "%s: %s", slot->name, loss);
 	pipeline_cover(pipeline, record);
 }
@@ -103,6 +108,28 @@ void coverage_watch_slots(struct pipeline *pipeline, const struct source *source
 
 		for (size_t j = 0; (loss = source_loss(&slots[i], j)); j++)
 			cover_slot(pipeline, &slots[i], loss, &record);
+	}
+}
+
+void coverage_watch_reattached(
+	struct pipeline *pipeline, const struct source *source, int64_t from_us, int64_t until_us)
+{
+	size_t count;
+	const struct source_slot *slots = source->ops->slots(source, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		struct coverage_record record = {
+			.from_us = from_us,
+			.until_us = until_us,
+			.what = what_is_lost(&slots[i], false),
+			.source = source->ops->source,
+		};
+
+		if (slots[i].serving < 0 || slots[i].kept)
+			continue;
+		snprintf(record.detail, sizeof(record.detail), "%s: %s", slots[i].name,
+			slots[i].loss);
+		pipeline_cover(pipeline, &record);
 	}
 }
 

@@ -34,6 +34,10 @@ void coverage_watch_compare(struct coverage_watch *watch);
  */
 void coverage_watch_slots(struct pipeline *pipeline, const struct source *source, int64_t from_us);
 
+/* Tells of the hooks that went off and on again from from_us to until_us, while no daemon ran. */
+void coverage_watch_reattached(
+	struct pipeline *pipeline, const struct source *source, int64_t from_us, int64_t until_us);
+
 /* Tells of the flows that the snapshot found, made from_us to now. */
 void coverage_watch_snapshot(struct pipeline *pipeline, int64_t from_us);
 

@@ -380,28 +380,6 @@ static struct source_kept kept_by(const struct source *source)
 	return source->ops->kept ? source->ops->kept(source) : (struct source_kept){0};
 }
 
-/* Hooks that went off and on again while nobody looked. */
-static void cover_reattached(struct live *live, int64_t last_us)
-{
-	size_t count;
-	const struct source_slot *slots = live->source->ops->slots(live->source, &count);
-
-	for (size_t i = 0; i < count; i++) {
-		struct coverage_record record = {
-			.from_us = last_us,
-			.until_us = live->begin_us,
-			.what = COVERAGE_SLOT_MISSING,
-			.source = FLOW_SOURCE_EBPF,
-		};
-
-		if (slots[i].serving < 0 || slots[i].kept)
-			continue;
-		snprintf(record.detail, sizeof(record.detail), "%s: %s", slots[i].name,
-			slots[i].loss);
-		pipeline_cover(live->recorder.pipeline, &record);
-	}
-}
-
 /* Where the programs went on without a daemon: after what the last one stored. */
 static void go_on(struct live *live)
 {
@@ -410,7 +388,8 @@ static void go_on(struct live *live)
 	live->source->ops->resume(live->source, before->same_ring ? before->position : SOURCE_ALL);
 	if (before->last_us) {
 		pipeline_losses_since(live->recorder.pipeline, before->last_us);
-		cover_reattached(live, before->last_us);
+		coverage_watch_reattached(
+			live->recorder.pipeline, live->source, before->last_us, live->begin_us);
 	}
 	log_info("goes on with the programs of the last run");
 }

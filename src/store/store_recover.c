@@ -39,7 +39,8 @@ static const char forget_flows_text[] = "DELETE FROM open_flow WHERE " IS_OVER;
 
 static const char take_flows_text[] = "UPDATE open_flow SET run = ?2 WHERE run IN " THIS_BOOT;
 
-static const char last_sign_text[] = "SELECT max(" LAST_SIGN ") FROM run WHERE id IN " THIS_BOOT;
+static const char last_sign_text[] =
+	"SELECT coalesce(max(" LAST_SIGN "), 0) FROM run WHERE id IN " THIS_BOOT;
 
 /* Of the last run that watched this boot, whatever ring it had. */
 static const char last_position_text[] =
