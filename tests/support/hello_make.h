@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <openssl/evp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "decode/dissect_quic.h"
@@ -143,7 +144,8 @@ static inline void put_initial(struct frame *frame, struct dissect_quic *quic,
 	sealed = frame->octets + frame->length;
 	header = (size_t)(sealed - start);
 	put_zero(frame, length + 16);
-	assert(dissect_quic_secret(quic, start, header, &secret) == DISSECT_OK);
+	if (dissect_quic_secret(quic, start, header, &secret) != DISSECT_OK)
+		abort(); /* in a release build, too */
 	if (sealed_with)
 		secret = *sealed_with;
 	memcpy(plain, frames->octets, frames->length);
