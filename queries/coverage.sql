@@ -81,6 +81,7 @@ words (what, means) AS (VALUES
 	('queue full', 'records were dropped, the disk was too slow, full or locked'),
 	('file truncated', 'the capture file ends within a packet, or is damaged'),
 	('packets skipped', 'packets of the capture file are cut off, malformed or of an unknown kind'),
+	('filtered', 'packets of the capture file that the filter left out'),
 	('hook skipped', 'the kernel ran past a hook that it had interrupted, that many times'),
 	('slot missing', 'the kernel refused a hook'),
 	('slot degraded', 'a hook sees less than on other kernels'),
@@ -151,6 +152,7 @@ losses (text, some, owners) AS (
 				WHEN 'queue full' THEN lost || 'records dropped before the disk'
 				WHEN 'unaccounted' THEN labels || ' in no flow'
 				WHEN 'packets skipped' THEN 'packets that could not be read: ' || CAST(lost AS INTEGER)
+				WHEN 'filtered' THEN 'packets that a filter left out: ' || CAST(lost AS INTEGER)
 				WHEN 'clock step' THEN
 					printf('the clock was set by %.4g s', CAST(lost AS INTEGER) / 1000.0)
 				WHEN 'hook skipped' THEN 'hooks skipped: ' || labels

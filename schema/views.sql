@@ -300,7 +300,7 @@ SELECT
 FROM (
 	SELECT i.from_us, coalesce(i.until_us, r.end_us, r.heartbeat_us) AS until_us, i.source,
 		i.what, i.count, i.detail, i.until_us IS NULL AS open,
-		CASE WHEN i.what = 'down' THEN 'all'
+		CASE WHEN i.what IN ('down', 'not in the file') THEN 'all'
 			WHEN i.what = 'owners unsure' THEN 'owners'
 			WHEN i.what = 'names unsure' THEN 'names'
 			WHEN i.what IN ('snapshot', 'suspend') THEN 'none'

@@ -20,7 +20,10 @@ enum config_origin {
 	ORIGIN_FLAG,
 };
 
-enum { GETOPT_BASE = 256 }; /* above the letters */
+enum {
+	GETOPT_BASE = 256, /* above the letters */
+	GETOPT_WORD = 1,   /* getopt(3) with "-": neither an option nor the value of one */
+};
 
 __attribute__((format(printf, 2, 3))) static int refuse(char *text, const char *format, ...)
 {
@@ -36,7 +39,7 @@ __attribute__((format(printf, 2, 3))) static int refuse(char *text, const char *
 
 struct getopt_tables {
 	struct option longs[CONFIG_OPTIONS_MAX + 1];
-	char shorts[2 * CONFIG_OPTIONS_MAX + 2];
+	char shorts[2 * CONFIG_OPTIONS_MAX + 3];
 };
 
 static void build_getopt(struct getopt_tables *ret_tables)
@@ -45,7 +48,8 @@ static void build_getopt(struct getopt_tables *ret_tables)
 	const struct config_option *option;
 
 	memset(ret_tables, 0, sizeof(*ret_tables));
-	*shorts++ = ':'; /* getopt(3): tell a missing value from an unknown option */
+	*shorts++ = '-'; /* getopt(3): words in their place, and */
+	*shorts++ = ':'; /* tell a missing value from an unknown option */
 	for (int i = 0; (option = config_option_at((size_t)i)); i++) {
 		bool value = option->kind != CONFIG_SWITCH;
 
@@ -85,26 +89,45 @@ static int refuse_argument(int got, char *const argv[], char *text)
 	return refuse(text, "unknown option %.64s; see lastconnd --help", word);
 }
 
+/* A word is one more file behind -r, so that the shell may expand -r *.pcap. */
+static int take_word(const char *word, struct config *config, char *text)
+{
+	char why[CONFIG_TEXT_SIZE];
+	const struct config_option *read = config_option_at(config_option_find("read"));
+
+	if (config->read_count == 0)
+		return refuse(text, "'%.64s' is not an option; see lastconnd --help", word);
+	return config_option_set(config, read, word, why) ? refuse(text, "%.400s", why) : 0;
+}
+
+static int take_flag(int got, char *const argv[], struct config *config, char *text)
+{
+	const struct config_option *option = option_of(got);
+	char why[CONFIG_TEXT_SIZE];
+
+	if (!option)
+		return refuse_argument(got, argv, text);
+	if (config_option_set(config, option, optarg, why))
+		return refuse(text, "--%s: %.400s", option->name, why);
+	config->origin[config_option_find(option->name)] = ORIGIN_FLAG;
+	return 0;
+}
+
 static int load_flags(int argc, char *const argv[], struct config *config, char *text)
 {
 	struct getopt_tables tables;
-	char why[CONFIG_TEXT_SIZE];
 	int got;
 
 	build_getopt(&tables);
 	optind = 0; /* glibc: start over, this may be a reload */
 	opterr = 0;
-	while ((got = getopt_long(argc, argv, tables.shorts, tables.longs, NULL)) != -1) {
-		const struct config_option *option = option_of(got);
-
-		if (!option)
-			return refuse_argument(got, argv, text);
-		if (config_option_set(config, option, optarg, why))
-			return refuse(text, "--%s: %.400s", option->name, why);
-		config->origin[config_option_find(option->name)] = ORIGIN_FLAG;
-	}
-	if (optind < argc)
-		return refuse(text, "'%.64s' is not an option; see lastconnd --help", argv[optind]);
+	while ((got = getopt_long(argc, argv, tables.shorts, tables.longs, NULL)) != -1)
+		if (got == GETOPT_WORD ? take_word(optarg, config, text)
+				       : take_flag(got, argv, config, text))
+			return -1;
+	for (; optind < argc; optind++) /* after -- */
+		if (take_word(argv[optind], config, text))
+			return -1;
 	return 0;
 }
 
@@ -243,12 +266,25 @@ static int check_interfaces(const struct config *config, char *text)
 {
 	bool flag = config->origin[config_option_find("interface")] == ORIGIN_FLAG;
 
-	if (flag && config->read_path)
+	if (flag && config->read_count > 0)
 		return refuse(text, "--interface: not with --read");
 	if (flag && config->source == LIVE_SOURCE_PROCFS)
 		return refuse(text, "--interface: not with --source procfs");
-	if (config->source == LIVE_SOURCE_PCAP && !config->read_path && !captures(config))
+	if (config->source == LIVE_SOURCE_PCAP && config->read_count == 0 && !captures(config))
 		return refuse(text, "--source pcap: name the interfaces, e.g. -i eth0 or -i any");
+	return 0;
+}
+
+static int check_files(const struct config *config, char *text)
+{
+	size_t inputs = 0;
+
+	for (size_t i = 0; i < config->read_count; i++)
+		inputs += strcmp(config->read_paths[i], "-") == 0;
+	if (inputs > 1)
+		return refuse(text, "--read: standard input can be read only once");
+	if (config->filter && config->read_count == 0)
+		return refuse(text, "--filter: only with --read");
 	return 0;
 }
 
@@ -260,11 +296,11 @@ static int load_all(int argc, char *const argv[], struct config *config, char *t
 		return 0;
 	if (load_file(config, text))
 		return -1;
-	if (config->origin[config_option_find("local")] == ORIGIN_FLAG && !config->read_path)
+	if (config->origin[config_option_find("local")] == ORIGIN_FLAG && config->read_count == 0)
 		return refuse(text, "--local: only with --read");
 	if (config->json && !config->check)
 		return refuse(text, "--json: only with --check");
-	return check_interfaces(config, text);
+	return check_files(config, text) || check_interfaces(config, text) ? -1 : 0;
 }
 
 int config_load(
@@ -287,7 +323,10 @@ void config_done(struct config *config)
 	free(config->config_path);
 	free(config->db_path);
 	free(config->pin_path);
-	free(config->read_path);
+	for (size_t i = 0; i < config->read_count; i++)
+		free(config->read_paths[i]);
+	free(config->read_paths);
+	free(config->filter);
 	free(config->local);
 	free(config->interfaces);
 	free(config->disable_slots);
@@ -348,12 +387,13 @@ void config_help(FILE *out)
 
 	fputs("usage: lastconnd [options]              record this machine's connections\n"
 	      "       lastconnd -i IFACE --source pcap same, from the packets of interfaces\n"
-	      "       lastconnd -r FILE [--db FILE]    read a capture file, then exit\n\n",
+	      "       lastconnd -r FILE... [--db FILE] read capture files, then exit\n\n",
 		out);
 	for (size_t i = 0; (option = config_option_at(i)); i++)
 		print_option(out, option);
 	fputs("\nDUR: 500ms 5s 2m 1h 7d. SIZE: 4096 64K 8M 1G. In brackets: the default.\n"
-	      "All but config, read, version and help are keys of the configuration file too:\n"
+	      "All but config, read, filter, version and help are keys of the configuration file "
+	      "too:\n"
 	      "key = value. Signals: HUP rereads it, USR1 logs the counters, TERM writes and "
 	      "ends.\n"
 	      "Exit status: 0 fine, 1 cannot go on, 2 usage or configuration.\n",

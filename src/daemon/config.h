@@ -22,8 +22,10 @@ struct config_range {
 struct config {
 	char *config_path;
 	char *db_path;
-	char *pin_path;  /* NULL: the programs end with the daemon */
-	char *read_path; /* NULL: record this machine; else read this capture file */
+	char *pin_path;      /* NULL: the programs end with the daemon */
+	char **read_paths;   /* capture files to read, in this order */
+	uint64_t read_count; /* 0: record this machine */
+	char *filter;        /* of them, pcap-filter(7); NULL: all packets */
 	struct config_range *local;
 	uint64_t local_count;
 	char *interfaces;    /* to capture on; comma separated, NULL none */

@@ -46,8 +46,11 @@ static const struct config_option options[] = {
 	{"unload", 0, CONFIG_SWITCH, offsetof(struct config, unload),
 		NULL, NULL, "remove what --pin left in the kernel, then exit",
 		CONFIG_COMMAND_LINE_ONLY, 0, 0, NULL},
-	{"read", 'r', CONFIG_TEXT, offsetof(struct config, read_path),
-		NULL, "FILE", "read a capture file (- is standard input), then exit",
+	{"read", 'r', CONFIG_PATHS, offsetof(struct config, read_paths),
+		NULL, "FILE", "read this capture file (-: standard input) and others, then exit",
+		CONFIG_COMMAND_LINE_ONLY, 0, 0, NULL},
+	{"filter", 0, CONFIG_TEXT, offsetof(struct config, filter),
+		NULL, "EXPR", "with -r: only packets that match, see pcap-filter(7)",
 		CONFIG_COMMAND_LINE_ONLY, 0, 0, NULL},
 	{"source", 0, CONFIG_CHOICE, offsetof(struct config, source),
 		"auto", "NAME", "ebpf (or no start), procfs (polling), pcap, auto: what works",
@@ -179,6 +182,22 @@ static int add_name(const char *value, char **names, char *why)
 	return 0;
 }
 
+static int add_path(const char *value, struct config *config, char *why)
+{
+	char *path = NULL, **grown;
+
+	if (set_text(value, &path, why))
+		return -1;
+	grown = reallocarray(config->read_paths, config->read_count + 1, sizeof(*grown));
+	if (!grown) {
+		free(path);
+		return refuse(why, "out of memory");
+	}
+	grown[config->read_count++] = path;
+	config->read_paths = grown;
+	return 0;
+}
+
 static int add_range(const char *value, struct config *config, char *why)
 {
 	struct config_range range, *grown;
@@ -260,6 +279,8 @@ int config_option_set(struct config *config, const struct config_option *option,
 		return set_text(value, field(config, option), why);
 	case CONFIG_NAMES:
 		return add_name(value, field(config, option), why);
+	case CONFIG_PATHS:
+		return add_path(value, config, why);
 	case CONFIG_RANGES:
 		return add_range(value, config, why);
 	case CONFIG_DURATION:
@@ -288,6 +309,15 @@ static bool same_text(const char *a, const char *b)
 	return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
+static bool same_paths(const struct config *a, const struct config *b)
+{
+	bool same = a->read_count == b->read_count;
+
+	for (size_t i = 0; same && i < a->read_count; i++)
+		same = strcmp(a->read_paths[i], b->read_paths[i]) == 0;
+	return same;
+}
+
 bool config_option_same(
 	const struct config *a, const struct config *b, const struct config_option *option)
 {
@@ -295,6 +325,8 @@ bool config_option_same(
 	case CONFIG_TEXT:
 	case CONFIG_NAMES:
 		return same_text(*(char **)field(a, option), *(char **)field(b, option));
+	case CONFIG_PATHS:
+		return same_paths(a, b);
 	case CONFIG_RANGES:
 		return a->local_count == b->local_count &&
 		       (a->local_count == 0 || memcmp(a->local, b->local,

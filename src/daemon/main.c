@@ -63,7 +63,7 @@ int main(int argc, char *argv[])
 		status = check_run(&config);
 	else if (config.selftest)
 		status = selftest_run(&config);
-	else if (config.read_path)
+	else if (config.read_count > 0)
 		status = read_file_run(&config);
 	else
 		status = live_run(&config, argc, argv);

@@ -545,6 +545,11 @@ void pipeline_resumed(struct pipeline *pipeline, int64_t last_us)
 	listener_table_end_resumed(pipeline->listeners, end_listener, &resumed);
 }
 
+void pipeline_end_flows(struct pipeline *pipeline)
+{
+	flow_table_end_all(pipeline->flows);
+}
+
 uint64_t pipeline_end(struct pipeline *pipeline)
 {
 	flow_table_end_all(pipeline->flows);

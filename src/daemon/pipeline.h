@@ -80,6 +80,10 @@ void pipeline_losses_read(struct pipeline *pipeline);
 /* Ends what timed out, tells what is due. Call about once a second, after pipeline_set_clock. */
 void pipeline_expire(struct pipeline *pipeline);
 
+/* The clock is about to be set back: ends the flows of packets as pipeline_end does, for else they
+ * would end before they began. */
+void pipeline_end_flows(struct pipeline *pipeline);
+
 /* An interval in which something may have been missed. */
 void pipeline_cover(struct pipeline *pipeline, const struct coverage_record *record);
 

@@ -27,6 +27,8 @@ enum coverage_what {
 				   */
 	COVERAGE_HOOK_SKIPPED,    /* the kernel ran past a hook count times: detail names it */
 	COVERAGE_NAMES_UNSURE, /* flows are seen, but fewer of their names: detail names the hook */
+	COVERAGE_FILTERED,     /* count packets of a capture file that a filter left out */
+	COVERAGE_NOT_IN_FILE,  /* between two capture files: nobody looked */
 	COVERAGE_COUNT,
 };
 

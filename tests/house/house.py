@@ -221,7 +221,8 @@ def compare(path, what, told, wanted):
 def check_daemon_options(root):
     option = r"^ +(?:-\w, )?--([\w-]+).*?(?:\(([^()]*)\))?$"
     defaults = dict(help_of("daemon", "lastconnd", option))
-    keys = set(defaults) - {"config", "read", "check", "json", "selftest", "unload", "version", "help"}
+    keys = set(defaults) - {"config", "read", "filter", "check", "json", "selftest", "unload", "version",
+                            "help"}
     page, keys_page, conf = ("contrib/man/lastconnd.8", "contrib/man/lastconn.conf.5",
                              "contrib/lastconn.conf")
     yield from compare(page, "option", found_in(root, page, r"^\.It.* Fl -([\w-]+)"), defaults)

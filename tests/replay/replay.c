@@ -251,13 +251,14 @@ int main(int argc, char **argv)
 	};
 	if (process_table_new(1024, hash_key_random(), &replay.processes) < 0)
 		return 1;
-	if (source_pcap_open_file(replay.path, &options, &sink, &source, &error) < 0) {
-		fprintf(stderr, "%s\n", error.text);
-		process_table_free(replay.processes);
+	if (flow_table_new(&table_options, &replay.table) < 0 ||
+		source_pcap_new(&options, &sink, &source) < 0)
 		return 1;
-	}
-	if (flow_table_new(&table_options, &replay.table) < 0) {
+	if (source_pcap_open_file(source, replay.path, &error) < 0) {
+		fprintf(stderr, "%s\n", error.text);
 		source_pcap_free(source);
+		flow_table_free(replay.table);
+		process_table_free(replay.processes);
 		return 1;
 	}
 	status = read_all(&replay, source);

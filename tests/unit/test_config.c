@@ -56,7 +56,7 @@ static int load(struct config *config, char *text, const char *argument, ...)
 	result = config_load(argc, argv, config, &error);
 	strcpy(text, error.text);
 	for (int i = 1; i < ARGUMENTS_MAX; i++)
-		free(argv[i]); /* getopt_long permutes, all stay in the array */
+		free(argv[i]);
 	return result;
 }
 
@@ -94,7 +94,7 @@ static void without_arguments_the_defaults_hold(void **state)
 	(void)state;
 	assert_int_equal(load_text(&config, text, ""), 0);
 	assert_string_equal(config.db_path, "/var/lib/lastconn/history.db");
-	assert_null(config.read_path);
+	assert_int_equal(config.read_count, 0);
 	assert_int_equal(config.active_timeout_ns, 60ll * NS_PER_S);
 	assert_int_equal(config.idle_timeout_ns, 120ll * NS_PER_S);
 	assert_int_equal(config.sweep_interval_ns, 5ll * NS_PER_S);
@@ -148,7 +148,7 @@ static void names_and_ranges_may_be_repeated(void **state)
 				 "10.0.0.0/8", "--local", "2001:db8::1", "--disable-slot", "tcp",
 				 "--disable-slot", "use", NULL),
 		0);
-	assert_string_equal(config.read_path, "x.pcap");
+	assert_string_equal(config.read_paths[0], "x.pcap");
 	assert_int_equal(config.local_count, 2);
 	assert_string_equal(config.disable_slots, "tcp,use");
 	config_done(&config);
@@ -188,6 +188,43 @@ static void bad_flags_are_refused_with_the_way_to_write_them(void **state)
 	assert_flag_error("-x", NULL, "unknown option -x; see lastconnd --help");
 	assert_flag_error("--help=1", NULL, "--help=1: takes no value");
 	assert_flag_error("word", NULL, "'word' is not an option; see lastconnd --help");
+}
+
+static void words_behind_read_are_files_in_their_order(void **state)
+{
+	struct config config;
+	char text[CONFIG_TEXT_SIZE];
+
+	(void)state;
+	write_file("");
+	assert_int_equal(load(&config, text, "--config", file_path, "-r", "a", "b,c", "--filter",
+				 "tcp port 80", "-r", "-", "d", NULL),
+		0);
+	assert_int_equal(config.read_count, 4);
+	assert_string_equal(config.read_paths[0], "a");
+	assert_string_equal(config.read_paths[1], "b,c");
+	assert_string_equal(config.read_paths[2], "-");
+	assert_string_equal(config.read_paths[3], "d");
+	assert_string_equal(config.filter, "tcp port 80");
+	config_done(&config);
+	assert_int_equal(load(&config, text, "--config", file_path, "a", "-r", "b", NULL), -1);
+	assert_string_equal(text, "'a' is not an option; see lastconnd --help");
+	assert_int_equal(load(&config, text, "--config", file_path, "-r", "-", "-", NULL), -1);
+	assert_string_equal(text, "--read: standard input can be read only once");
+	assert_int_equal(load(&config, text, "--config", file_path, "-r", "--", "a", NULL), 0);
+	assert_string_equal(config.read_paths[0], "--");
+	config_done(&config);
+}
+
+static void a_filter_needs_read(void **state)
+{
+	struct config config;
+	char text[CONFIG_TEXT_SIZE];
+
+	(void)state;
+	write_file("");
+	assert_int_equal(load(&config, text, "--config", file_path, "--filter", "tcp", NULL), -1);
+	assert_string_equal(text, "--filter: only with --read");
 }
 
 static void local_needs_read(void **state)
@@ -334,6 +371,8 @@ int main(void)
 		cmocka_unit_test(the_file_sets_and_flags_override_it),
 		cmocka_unit_test(names_and_ranges_may_be_repeated),
 		cmocka_unit_test(bad_flags_are_refused_with_the_way_to_write_them),
+		cmocka_unit_test(words_behind_read_are_files_in_their_order),
+		cmocka_unit_test(a_filter_needs_read),
 		cmocka_unit_test(local_needs_read),
 		cmocka_unit_test(interfaces_and_sources_fit),
 		cmocka_unit_test(wrong_lines_of_the_file_are_named),
