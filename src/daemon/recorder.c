@@ -16,6 +16,8 @@ enum {
 	HOST_NAME_SIZE = 256,
 	LOST_AFTER_SWEEPS = 4, /* a socket that so many sweeps did not show is gone */
 	LOST_AFTER_S = 60,
+	FILE_QUEUE_OCTETS =
+		8 << 20, /* some batches: the reader waits for room, so more buys nothing */
 };
 
 /* The inode number of our network namespace; 0 if it cannot be told. */
@@ -82,11 +84,18 @@ static int open_store(struct recorder *recorder, const struct config *config,
 	return store_open(&options, &recorder->store, ret_error);
 }
 
+static uint64_t queue_octets(const struct recorder *recorder, const struct config *config)
+{
+	if (recorder->source == FLOW_SOURCE_FILE && config->queue_octets > FILE_QUEUE_OCTETS)
+		return FILE_QUEUE_OCTETS;
+	return config->queue_octets;
+}
+
 int recorder_open(struct recorder *recorder, const struct config *config, struct store_ring ring,
 	void (*failed)(void *), void *ctx, struct store_error *ret_error)
 {
 	struct writer_options options = {
-		.queue_octets = config->queue_octets,
+		.queue_octets = queue_octets(recorder, config),
 		.failed = failed,
 		.ctx = ctx,
 	};
