@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <pcap/pcap.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -86,6 +87,7 @@ static int open_stream(
 			"is a directory; name a pcap or pcapng file in it");
 	reading->regular = S_ISREG(status.st_mode);
 	setvbuf(reading->file, source->buffer, _IOFBF, sizeof(source->buffer));
+	__fsetlocking(reading->file, FSETLOCKING_BYCALLER); /* one thread reads, twice a packet */
 	return 0;
 }
 
