@@ -45,7 +45,7 @@ wanted (id, name) AS MATERIALIZED (
 -- Hosts whose address had the name by evidence, for flows that began then and are not known to be
 -- for another, by what they said or their own process asked for: from a second before the answer to
 -- a minute after its TTL, as in name_rule.c. What was asked for is known by its CNAMEs, too, and an
--- address that is given at any time.
+-- address that is given at any time. What a process asked its C library for names its own flows only.
 loose (remote, name, from_us, until_us) AS MATERIALIZED (
 	SELECT r.id, w.name, e.first_us - 1000000, e.until_us + 60000000
 	FROM wanted AS w
@@ -54,6 +54,7 @@ loose (remote, name, from_us, until_us) AS MATERIALIZED (
 	CROSS JOIN remote AS r ON r.address = e.address
 	WHERE (r.name_source = '' OR r.name_source GLOB '*-other' OR r.name_source GLOB '*-any'
 		OR r.name = e.name AND r.name_source NOT IN ('sni', 'quic', 'http'))
+	AND e.source <> 'getaddrinfo'
 	AND r.name NOT IN (SELECT id FROM wanted)
 	AND r.ip NOT GLOB '127.*' AND r.ip <> '::1'
 --:host_ips	AND r.ip NOT IN (SELECT value FROM json_each(:host_ips))

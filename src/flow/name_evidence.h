@@ -12,6 +12,7 @@
 
 #include "flow/addr.h"
 #include "flow/flow_key.h"
+#include "flow/process_ref.h"
 
 /* Stored as names, see flow_names.h. Append only. */
 enum name_source {
@@ -32,7 +33,8 @@ struct name_evidence {
 	int64_t time_us;     /* wall clock, UTC microseconds */
 	struct addr address; /* that the name stands for; unspecified if only the flow is known */
 	struct flow_key key; /* of the flow that carried it: the DNS exchange, or the TLS, QUIC or
-			      * HTTP flow itself */
+			      * HTTP flow itself; of getaddrinfo the namespace alone */
+	struct process_ref asker; /* who asked its C library; all zero else: see name_table.h */
 	enum name_source source;
 	uint32_t ttl_s; /* DNS: smallest on the CNAME chain, at most a day; 0 else */
 	bool ech; /* the client sent encrypted client hello, or pretended to (GREASE): the name may

@@ -2,14 +2,16 @@
  *
  * 1. What the flow itself said: the server's name of TLS or QUIC, the Host of HTTP. Only if this
  * end began the flow, for else it is the name of this end.
- * 2. What this very process had asked a name server for and got the flow's remote address, however
- *    long before: processes keep addresses longer than their TTL. Of two such names the one asked
- *    for last before the flow began.
+ * 2. What this very process had asked a name server or its C library for and got the flow's remote
+ *    address, however long before: processes keep addresses longer than their TTL. Of two such
+ * names the one asked for last before the flow began.
  * 3. What another process, or nobody knows which, had asked for, if the answer was not older than
  *    its TTL and NAME_GRACE_US, and came in the same tunnel and network namespace, as far as the
  *    latter is known: addresses mean something else in others. A socket is outside of tunnels; a
  *    tunnel with another id each way is two. The name says so (dns-other, dns-any). Never for
- *    loopback, multicast and unspecified addresses: anybody can have a name point there.
+ *    loopback, multicast and unspecified addresses: anybody can have a name point there. Never what
+ *    another process asked its C library for: that is read from the process's memory, where it can
+ *    write what it likes, and must name nobody's flows but its own.
  *
  * An answer up to NAME_SKEW_US after the start counts if no other does, for the clocks of capture
  * and kernel differ. An unsolicited name of an address (a PTR record) is no evidence, and what one
@@ -81,6 +83,8 @@ static bool counts(const struct candidate *candidate, const struct flow_record *
 
 	if (candidate->asker == NAME_ASKER_SELF)
 		return true;
+	if (entry->source == NAME_SOURCE_GETADDRINFO)
+		return false;
 	return is_one_host(&entry->address) && is_of_place(&entry->key, &record->key) &&
 	       !is_too_old(entry, record->start_us);
 }

@@ -390,11 +390,19 @@ static void keep_said(
 	exchange->source = evidence->source;
 }
 
+/* NULL: not known, or not yet. */
+static const struct process_ref *asker_of(
+	const struct name_table *table, const struct name_evidence *evidence)
+{
+	if (process_ref_known(&evidence->asker))
+		return &evidence->asker;
+	return name_exchange_user(&table->exchanges, &evidence->key, evidence->time_us);
+}
+
 void name_table_put(struct name_table *table, const struct name_evidence *evidence)
 {
 	const char *owner = strcmp(evidence->query, evidence->name) == 0 ? "" : evidence->query;
-	const struct process_ref *user =
-		name_exchange_user(&table->exchanges, &evidence->key, evidence->time_us);
+	const struct process_ref *user = asker_of(table, evidence);
 	const struct process_ref known = user ? *user : (struct process_ref){0};
 	const struct process_ref *asker = user ? &known : NULL; /* whatever becomes of user */
 	struct name_entry *entry = find_entry(table, evidence, owner, asker);

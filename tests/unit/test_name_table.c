@@ -395,6 +395,74 @@ static void nobody_can_name_the_loopback_for_others(void **state)
 	}
 }
 
+/* What pid says that its C library answered. */
+static void ask_library(uint32_t pid, const char *name, const char *address, double time)
+{
+	struct name_evidence evidence = evidence_of(NAME_SOURCE_GETADDRINFO, name, address, time);
+
+	evidence.asker = ref_of(pid);
+	evidence.key.netns = 4026531840;
+	name_table_put(table, &evidence);
+}
+
+static void what_a_process_asked_its_library_names_its_own_flows_only(void **state)
+{
+	struct flow_record flow = flow_of(BROWSER, "192.0.2.1", 4000);
+
+	(void)state;
+	ask_library(BROWSER, "asked.example", "192.0.2.1", 1);
+	assert_string_equal(name_of(BROWSER, "192.0.2.1", 1), "asked.example getaddrinfo");
+	assert_string_equal(name_of(BROWSER, "192.0.2.1", 4000), "asked.example getaddrinfo");
+	assert_string_equal(name_of(BROWSER, "192.0.2.2", 2), "-");
+	assert_string_equal(name_of(MAILER, "192.0.2.1", 2), "-");
+	assert_string_equal(name_of(0, "192.0.2.1", 2), "-");
+	flow.user.exec_id++; /* the next program of the process */
+	assert_string_equal(name_of_record(&flow), "-");
+	ask_library(BROWSER, "localhost", "127.0.0.1", 1);
+	assert_string_equal(name_of(BROWSER, "127.0.0.1", 2), "localhost getaddrinfo");
+	assert_string_equal(name_of(MAILER, "127.0.0.1", 2), "-");
+}
+
+/* Of a process that makes answers up in its memory. */
+static void a_lie_about_an_address_changes_the_names_of_no_other_process(void **state)
+{
+	enum { LIAR = 30 };
+
+	(void)state;
+	ask(MAILER, "true.example", "192.0.2.1", 60, 1);
+	ask_library(LIAR, "lie.example", "192.0.2.1", 2);
+	assert_string_equal(name_of(MAILER, "192.0.2.1", 3), "true.example dns");
+	assert_string_equal(name_of(BROWSER, "192.0.2.1", 3), "true.example dns-other");
+	assert_string_equal(name_of(0, "192.0.2.1", 3), "true.example dns-any");
+	assert_string_equal(name_of(LIAR, "192.0.2.1", 3), "lie.example getaddrinfo");
+}
+
+static void of_packet_and_library_the_last_word_before_the_flow_counts(void **state)
+{
+	(void)state;
+	ask(BROWSER, "www.search.example", "192.0.2.1", 60, 1);
+	ask_library(BROWSER, "www", "192.0.2.1", 1.1);
+	assert_string_equal(name_of(BROWSER, "192.0.2.1", 2), "www getaddrinfo");
+	say(NAME_SOURCE_SNI, "said.example", "192.0.2.1", 2.1);
+	assert_string_equal(name_of(BROWSER, "192.0.2.1", 2), "said.example sni");
+}
+
+static void what_was_asked_of_a_library_is_told_at_once_with_who_asked(void **state)
+{
+	(void)state;
+	ask_library(BROWSER, "asked.example", "192.0.2.1", 1);
+	ask_library(BROWSER, "asked.example", "192.0.2.1", 2);
+	ask_library(MAILER, "asked.example", "192.0.2.1", 3);
+	name_table_tell(table, AT(3));
+	assert_int_equal(told_count, 2);
+	assert_string_equal(told_names[0], "asked.example");
+	assert_int_equal(told[0].source, NAME_SOURCE_GETADDRINFO);
+	assert_int_equal(told[0].asker.pid, BROWSER);
+	assert_int_equal(told[0].count, 2);
+	assert_int_equal(told[0].last_us, AT(2));
+	assert_int_equal(told[1].asker.pid, MAILER);
+}
+
 static void who_asked_may_be_known_after_the_answer(void **state)
 {
 	(void)state;
@@ -620,6 +688,10 @@ int main(void)
 		TEST(an_answer_names_others_in_its_tunnel_and_namespace_only),
 		TEST(the_same_answer_in_two_tunnels_names_flows_of_both),
 		TEST(nobody_can_name_the_loopback_for_others),
+		TEST(what_a_process_asked_its_library_names_its_own_flows_only),
+		TEST(a_lie_about_an_address_changes_the_names_of_no_other_process),
+		TEST(of_packet_and_library_the_last_word_before_the_flow_counts),
+		TEST(what_was_asked_of_a_library_is_told_at_once_with_who_asked),
 		TEST(who_asked_may_be_known_after_the_answer),
 		TEST(a_port_that_is_used_again_is_another_asker),
 		TEST(nobody_found_is_told_in_time),
