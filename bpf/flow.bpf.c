@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The programs, one thin entry each, in the order of the slots in source_ebpf. */
+#include "resolve.bpf.h"
 #include "snapshot.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -316,6 +317,21 @@ int BPF_PROG(process_exit, struct task_struct *task)
 		return 0; /* other threads go on */
 	task_ref(task, &event.child);
 	send_fork(&event);
+	return 0;
+}
+
+/* Slot resolve. Attached to one C library after the other. */
+SEC("uprobe")
+int BPF_KPROBE(resolve_begin, __u64 name, __u64 service, __u64 hints, __u64 list)
+{
+	resolve_begins(name, list);
+	return 0;
+}
+
+SEC("uretprobe")
+int BPF_KRETPROBE(resolve_end, int result)
+{
+	resolve_ends(result);
 	return 0;
 }
 

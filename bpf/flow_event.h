@@ -23,6 +23,7 @@ enum event_type {
 	EVENT_PROCESS, /* struct event_process */
 	EVENT_FORK,    /* struct event_fork */
 	EVENT_EXIT,    /* struct event_fork without parent */
+	EVENT_RESOLVE, /* struct event_resolve */
 };
 
 enum event_limits {
@@ -30,9 +31,11 @@ enum event_limits {
 	EVENT_DATA_MAX = 6144, /* path, cgroup and command line of one process event */
 	EVENT_NAME_MAX = 256,  /* one path component with NUL, NAME_MAX + 1 */
 	EVENT_CMDLINE_MAX = 2048,
-	EVENT_PATH_MAX = 3584,   /* a path that got so long is cut */
-	EVENT_PATH_DEPTH = 48,   /* components and mount crossings followed */
-	EVENT_CGROUP_DEPTH = 16, /* levels followed */
+	EVENT_PATH_MAX = 3584,         /* a path that got so long is cut */
+	EVENT_PATH_DEPTH = 48,         /* components and mount crossings followed */
+	EVENT_CGROUP_DEPTH = 16,       /* levels followed */
+	EVENT_RESOLVE_MAX = 16,        /* addresses of a name */
+	EVENT_RESOLVE_NAME_SIZE = 264, /* longer than any name with NUL: what fills it was cut */
 };
 
 /* Same layout as struct process_ref. */
@@ -89,10 +92,11 @@ struct event_process {
 	uint32_t loginuid;
 	uint32_t netns;
 	uint32_t inner_pid;
+	uint32_t mntns;
 	uint16_t path_length;    /* octets of data: components, leaf first, each ended by NUL */
 	uint16_t cgroup_length;  /* the same for the cgroup, behind the path */
 	uint16_t cmdline_length; /* arguments as in memory, behind the cgroup */
-	uint16_t zero;
+	uint16_t zero[3];
 	char comm[EVENT_COMM_SIZE];
 };
 
@@ -109,6 +113,21 @@ struct event_fork {
 	uint32_t zero;
 	struct event_ref child;
 	struct event_ref parent;
+};
+
+/* A process asked its C library for a name, and got addresses. All of it but who and when is the
+ * process's own word. */
+struct event_resolve {
+	uint32_t type;
+	uint16_t count;       /* of addresses, not 0 */
+	uint16_t name_length; /* not 0 */
+	struct event_ref asker;
+	uint64_t time_ns; /* CLOCK_BOOTTIME, of the answer */
+	uint32_t netns;
+	uint32_t zero;
+	uint8_t addresses[EVENT_RESOLVE_MAX]
+			 [16]; /* IPv4 v4-mapped; those behind count are not set */
+	char name[EVENT_RESOLVE_NAME_SIZE];
 };
 
 /* The peer of a datagram socket; also the value of the peers map. */
@@ -147,8 +166,9 @@ enum loss_index {
 
 _Static_assert(sizeof(struct event_ref) == 16, "layout");
 _Static_assert(sizeof(struct event_flow) == 152, "layout");
-_Static_assert(sizeof(struct event_process) == 80, "layout");
+_Static_assert(sizeof(struct event_process) == 88, "layout");
 _Static_assert(sizeof(struct event_fork) == 40, "layout");
+_Static_assert(sizeof(struct event_resolve) == 560, "layout");
 _Static_assert(sizeof(struct peer_state) == 80, "layout");
 _Static_assert(sizeof(struct peer_key) == 32, "layout");
 

@@ -219,6 +219,7 @@ static __always_inline void fill_event(
 	event->uid = BPF_CORE_READ(task, cred, uid.val);
 	event->loginuid = task_loginuid(task);
 	event->netns = BPF_CORE_READ(task, nsproxy, net_ns, ns.inum);
+	event->mntns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
 	event->inner_pid = task_inner_pid(leader);
 	/* the leader's: the thread's own comm may be anything ("Socket Thread") */
 	BPF_CORE_READ_STR_INTO(&event->comm, leader, comm);

@@ -134,6 +134,7 @@ const char *check_facts_options(const char *rung)
 		{"fexit", "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS, CONFIG_DEBUG_INFO_BTF"},
 		{"kprobe", "CONFIG_KPROBE_EVENTS, CONFIG_BPF_EVENTS"},
 		{"kretprobe", "CONFIG_KPROBE_EVENTS, CONFIG_BPF_EVENTS"},
+		{"uprobe", "CONFIG_UPROBE_EVENTS, CONFIG_BPF_EVENTS"},
 		{"cgroup", "CONFIG_CGROUP_BPF"},
 		{"iter", "CONFIG_BPF_SYSCALL, CONFIG_DEBUG_INFO_BTF"},
 	};

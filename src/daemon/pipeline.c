@@ -282,6 +282,15 @@ static void take_name(void *ctx, const struct name_evidence *evidence)
 	name_table_put(pipeline->names, evidence);
 }
 
+static void take_asked(void *ctx, const struct name_evidence *evidence, int64_t time_ns)
+{
+	struct pipeline *pipeline = ctx;
+	struct name_evidence timed = *evidence;
+
+	timed.time_us = (time_ns + pipeline->wall_offset_ns) / NS_PER_US;
+	name_table_put(pipeline->names, &timed);
+}
+
 static void take_loss(void *ctx, enum coverage_what what, uint64_t count, const char *detail)
 {
 	struct pipeline *pipeline = ctx;
@@ -353,6 +362,7 @@ int pipeline_new(const struct pipeline_options *options, struct pipeline **ret_p
 		.exit = take_exit,
 		.listener = take_listener,
 		.name = take_name,
+		.asked = take_asked,
 		.loss = take_loss,
 		.position = take_position,
 	};

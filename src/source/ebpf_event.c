@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
+#include "decode/name_text.h"
 #include "process/process_text.h"
 #include "source/proc_read.h"
 #include "util/utf8.h"
@@ -266,6 +267,47 @@ static bool dispatch_flow(const struct event_flow *event, const struct source_si
 	return true;
 }
 
+/* inet_aton(3), which getaddrinfo obeys, takes for an address what ends in a number. */
+static bool ends_in_number(const char *name)
+{
+	const char *dot = strrchr(name, '.'), *label = dot ? dot + 1 : name;
+
+	if (label[0] == '0' && label[1] == 'x')
+		return label[2 + strspn(label + 2, "0123456789abcdef")] == '\0';
+	return label[strspn(label, "0123456789")] == '\0';
+}
+
+/* An address that stands for a name is no evidence of one: fe80::1%eth0, 127.1. What does not fit
+ * was cut, or is longer than names are. */
+static bool is_asked_name(const struct event_resolve *event, char ret_name[NAME_MAX_OCTETS + 1])
+{
+	return event->name_length < EVENT_RESOLVE_NAME_SIZE &&
+	       !memchr(event->name, ':', event->name_length) &&
+	       name_text_of_host((const uint8_t *)event->name, event->name_length, ret_name) &&
+	       !ends_in_number(ret_name);
+}
+
+static bool dispatch_resolve(const struct event_resolve *event, const struct source_sink *sink)
+{
+	struct name_evidence evidence = {
+		.source = NAME_SOURCE_GETADDRINFO,
+		.asker = to_ref(&event->asker),
+		.key.netns = event->netns,
+	};
+
+	if (event->count > EVENT_RESOLVE_MAX)
+		return false;
+	if (!sink->asked || !is_asked_name(event, evidence.name))
+		return true;
+	memcpy(evidence.query, evidence.name, sizeof(evidence.query));
+	for (size_t i = 0; i < event->count; i++) {
+		evidence.address = addr_from_v6(event->addresses[i]);
+		if (!addr_is_unspecified(&evidence.address))
+			sink->asked(sink->ctx, &evidence, (int64_t)event->time_ns);
+	}
+	return true;
+}
+
 bool ebpf_event_dispatch(const void *data, size_t size, const struct source_sink *sink)
 {
 	const struct event_fork *fork = data;
@@ -287,6 +329,8 @@ bool ebpf_event_dispatch(const void *data, size_t size, const struct source_sink
 		return true;
 	case EVENT_PROCESS:
 		return size >= sizeof(struct event_process) && dispatch_process(data, size, sink);
+	case EVENT_RESOLVE:
+		return size >= sizeof(struct event_resolve) && dispatch_resolve(data, sink);
 	case EVENT_FORK:
 	case EVENT_EXIT:
 		if (size < sizeof(struct event_fork))

@@ -9,8 +9,8 @@
 #include "bpf/flow_event.h"
 #include "source/source.h"
 
-/* Process, fork, exit, listener and flow events go to the sink. Events of the other types, and
- * what is too short for its type, are left alone: returns false for them. */
+/* Process, fork, exit, listener, flow and name events go to the sink. Events of the other types,
+ * and what is too short for its type, are left alone: returns false for them. */
 bool ebpf_event_dispatch(const void *data, size_t size, const struct source_sink *sink);
 
 /* Does the event only say who the processes are? */

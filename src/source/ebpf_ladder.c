@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "flow.skel.h"
+#include "source/ebpf_uprobe.h"
 #include "util/hash.h"
 
 /* A program that serves. */
@@ -257,6 +258,24 @@ static struct bpf_link *attach_iterator(
 	return bpf_program__attach_iter(program, &options);
 }
 
+/* To a function of our own: whether the kernel grants probes. The files to watch are found later.
+ */
+static struct bpf_link *attach_uprobe(const struct bpf_program *program)
+{
+	bool at_return = strcmp(bpf_program__section_name(program), "uretprobe") == 0;
+	uint64_t offset;
+	int error = ebpf_uprobe_own_offset(&offset);
+
+	errno = -error;
+	return error ? NULL
+		     : bpf_program__attach_uprobe(program, at_return, -1, "/proc/self/exe", offset);
+}
+
+static bool is_uprobe(const struct ebpf_rung *rung)
+{
+	return strcmp(rung->name, "uprobe") == 0;
+}
+
 static struct bpf_link *attach_program(
 	const struct ebpf_ladder *ladder, const struct bpf_program *program)
 {
@@ -264,6 +283,8 @@ static struct bpf_link *attach_program(
 
 	if (strncmp(section, "iter/", strlen("iter/")) == 0)
 		return attach_iterator(ladder, program);
+	if (strcmp(section, "uprobe") == 0 || strcmp(section, "uretprobe") == 0)
+		return attach_uprobe(program);
 	if (strncmp(section, "cgroup", strlen("cgroup")) != 0)
 		return bpf_program__attach(program);
 	if (ladder->cgroup_fd >= 0)
@@ -314,6 +335,8 @@ static int load_rung(const struct ebpf_ladder *ladder, const struct ebpf_rung *r
 		error = flow_bpf__load(object);
 	if (!error)
 		error = attach_rung(ladder, rung, object, attached);
+	if (!error && is_uprobe(rung))
+		error = ebpf_uprobe_try();
 	if (error)
 		detach(attached);
 	return error;
@@ -596,6 +619,13 @@ int ebpf_ladder_iterate(const struct ebpf_ladder *ladder, enum ebpf_slot_index s
 		return -ENOENT;
 	fd = bpf_iter_create(bpf_link__fd(link));
 	return fd < 0 ? -errno : fd;
+}
+
+int ebpf_ladder_program(const struct ebpf_ladder *ladder, enum ebpf_slot_index slot, size_t index)
+{
+	int program = ladder->attached[slot][index].program;
+
+	return program > 0 ? program : -ENOENT;
 }
 
 /* How often the kernel ran past the program. Counted since Linux 5.12. */

@@ -34,6 +34,9 @@ int ebpf_ladder_map(const struct ebpf_ladder *ladder, const char *name); /* its 
  * where there is no such iterator, or negative errno. */
 int ebpf_ladder_iterate(const struct ebpf_ladder *ladder, enum ebpf_slot_index slot, size_t index);
 
+/* The descriptor of the index-th program of the slot's serving rung, or -ENOENT. */
+int ebpf_ladder_program(const struct ebpf_ladder *ladder, enum ebpf_slot_index slot, size_t index);
+
 /* How often, in all, the kernel ran past the slot's programs without running them because one was
  * interrupted right then (bpf_prog_info.recursion_misses); 0 before Linux 5.12. */
 uint64_t ebpf_ladder_skips(const struct ebpf_ladder *ladder, enum ebpf_slot_index slot);

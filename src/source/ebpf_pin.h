@@ -15,7 +15,7 @@
 
 struct ebpf_pin;
 
-enum { EBPF_PIN_PATH_MAX = 512 };
+enum { EBPF_PIN_PATH_MAX = 512, EBPF_PIN_LIBRARIES_MAX = 8 };
 
 /* The value of the map "state": memory that lives on when the daemon is killed. */
 struct ebpf_pin_state {
@@ -28,6 +28,9 @@ struct ebpf_pin_state {
 		int32_t serving; /* rung, -1 none */
 		int32_t errors[SOURCE_RUNGS_MAX];
 	} slots[EBPF_SLOT_COUNT];
+	struct {
+		uint64_t device, inode;
+	} libraries[EBPF_PIN_LIBRARIES_MAX]; /* in which probes are pinned; inode 0: none */
 };
 
 /* Makes the directory if need be and locks it. Returns 0, or -1 with one line in why. */

@@ -91,6 +91,13 @@ static const struct ebpf_slot all_slots[EBPF_SLOT_COUNT] = {
 		.owners_only = true,
 		.rungs = {{"tp_btf", NULL, {"process_exec", "process_fork", "process_exit"}}},
 	},
+	[EBPF_SLOT_RESOLVE] = {
+		.name = "resolve",
+		.loss = "what a process asked its C library for is not known: names are those that "
+			"packets tell",
+		.names_only = true,
+		.rungs = {{"uprobe", NULL, {"resolve_begin", "resolve_end"}}},
+	},
 	[EBPF_SLOT_SNAPSHOT] = {
 		.name = "snapshot",
 		.loss = "connections and listeners from before the start have no owner",
@@ -201,6 +208,7 @@ struct source_slot ebpf_slots_public(const struct ebpf_slot *slot)
 		.name = slot->name,
 		.loss = slot->loss,
 		.owners_only = slot->owners_only,
+		.names_only = slot->names_only,
 		.serving = -1,
 	};
 

@@ -30,6 +30,7 @@ enum ebpf_slot_index {
 	EBPF_SLOT_BIND,
 	EBPF_SLOT_RELEASE,
 	EBPF_SLOT_PROCESS,
+	EBPF_SLOT_RESOLVE,
 	EBPF_SLOT_SNAPSHOT,
 	EBPF_SLOT_SWEEP,
 	EBPF_SLOT_COUNT,
@@ -40,6 +41,7 @@ struct ebpf_slot {
 	const char *loss; /* without it, in words */
 	bool required;    /* without it there is no kernel source */
 	bool owners_only; /* see source_slot */
+	bool names_only;
 	struct ebpf_rung rungs[SOURCE_RUNGS_MAX];
 	/* Indexes of rungs, 0 none: fits only where the state of sockets is in the hash
 	 * (maps.bpf.h); is partial, see source_slot. */

@@ -27,6 +27,8 @@ const char *source_refusal(const struct source_rung *rung)
 	case ENOENT: /* the ladder's for a cgroup program without a place to attach it */
 		return strcmp(rung->name, "cgroup") ? "this kernel does not have it"
 						    : "cgroup v2 is not mounted";
+	case ENOTRECOVERABLE: /* ebpf_uprobe's */
+		return "under this kernel it would kill programs that run with seccomp";
 	default:
 		return strerror(rung->error);
 	}

@@ -26,6 +26,9 @@ struct source_sink {
 		void *ctx, const struct listener_record *record, int64_t time_ns, bool gone);
 	/* A packet told a host's name. NULL: nobody wants to know, and none is looked for. */
 	void (*name)(void *ctx, const struct name_evidence *evidence);
+	/* A process got the address of a name, at time_ns of the source's clock; the receiver sets
+	 * evidence's wall clock time. NULL as above. */
+	void (*asked)(void *ctx, const struct name_evidence *evidence, int64_t time_ns);
 	/* Of a source that keeps what it tells until it is stored: all that follows has this
 	 * position or a later one, which never is 0. */
 	void (*position)(void *ctx, uint64_t position);

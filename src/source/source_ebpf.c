@@ -12,6 +12,7 @@
 
 #include "source/ebpf_event.h"
 #include "source/ebpf_ladder.h"
+#include "source/ebpf_libraries.h"
 #include "source/ebpf_peers.h"
 #include "source/ebpf_pin.h"
 #include "source/ebpf_ring.h"
@@ -31,6 +32,7 @@ struct source_ebpf {
 	struct ebpf_ladder *ladder;
 	struct ebpf_ring ring;
 	struct ebpf_peers *peers;
+	struct ebpf_libraries *libraries; /* NULL: slot resolve is not served */
 	struct source_sink sink;
 	uint64_t losses[LOSS_COUNT]; /* as last read */
 	uint64_t skips[EBPF_SLOT_COUNT];
@@ -57,6 +59,14 @@ static void tell_position(struct source_ebpf *source, uint64_t position)
 	source->sink.position(source->sink.ctx, position);
 }
 
+static void note_process(struct source_ebpf *source, const void *data, size_t size)
+{
+	const struct event_process *event = data;
+
+	if (source->libraries && size >= sizeof(*event) && event->type == EVENT_PROCESS)
+		ebpf_libraries_note(source->libraries, event, size);
+}
+
 /* What an earlier daemon stored is not told again, but the processes and the owners of sockets that
  * later events may need. */
 static void on_event(void *ctx, const void *data, size_t size, uint64_t end)
@@ -70,6 +80,7 @@ static void on_event(void *ctx, const void *data, size_t size, uint64_t end)
 		ebpf_peers_note(source->peers, event);
 	else if (!is_stored || ebpf_event_is_process(data, size))
 		ebpf_event_dispatch(data, size, &source->sink);
+	note_process(source, data, size);
 	if (!is_stored)
 		tell_position(source, end);
 }
@@ -115,6 +126,8 @@ static int consume(struct source *base)
 	struct source_ebpf *source = (struct source_ebpf *)base;
 
 	ebpf_ring_read(&source->ring, on_event, source);
+	if (source->libraries)
+		ebpf_libraries_look(source->libraries, clock_boottime_ns(), &source->sink);
 	return 0;
 }
 
@@ -130,6 +143,7 @@ static size_t take_events(struct source_ebpf *source, const char *octets, size_t
 			ebpf_peers_note(source->peers, event);
 		else
 			ebpf_event_dispatch(event, size, &source->sink);
+		note_process(source, event, size);
 		used += size;
 	}
 	return used;
@@ -200,7 +214,9 @@ static void read_skips(struct source_ebpf *source)
 			detail, sizeof(detail), "%s: skipped while it was interrupted", slot->name);
 		if (skips > source->skips[i])
 			source->sink.loss(source->sink.ctx,
-				slot->owners_only ? COVERAGE_OWNERS_UNSURE : COVERAGE_HOOK_SKIPPED,
+				slot->owners_only  ? COVERAGE_OWNERS_UNSURE
+				: slot->names_only ? COVERAGE_NAMES_UNSURE
+						   : COVERAGE_HOOK_SKIPPED,
 				skips - source->skips[i], detail);
 		source->skips[i] = skips;
 	}
@@ -277,6 +293,8 @@ static int sweep(struct source *base)
 
 	consume(base);
 	release_stored(source);
+	if (source->libraries)
+		ebpf_libraries_sweep(source->libraries, &source->sink);
 	error = run_iterators(source, EBPF_SLOT_SWEEP);
 	if (error == 0)
 		error = sweep_peers(source, now_ns);
@@ -365,6 +383,8 @@ static void leave(struct source *base, bool keep)
 		forget_processes(source);
 		return;
 	}
+	if (source->libraries)
+		ebpf_libraries_forget_pin(source->libraries);
 	ebpf_pin_remove(source->pin);
 	ebpf_pin_free(source->pin);
 	source->pin = NULL;
@@ -375,9 +395,11 @@ static void leave(struct source *base, bool keep)
 static void close_all(struct source_ebpf *source)
 {
 	ebpf_ring_done(&source->ring);
+	ebpf_libraries_free(source->libraries);
 	ebpf_ladder_free(source->ladder);
 	ebpf_peers_free(source->peers);
 	ebpf_pin_free(source->pin);
+	source->libraries = NULL;
 	source->ladder = NULL;
 	source->peers = NULL;
 	source->pin = NULL;
@@ -408,6 +430,20 @@ static const struct source_ops ops = {
 	.free = free_source,
 };
 
+/* Those in the usual places from now on, others as processes show up. */
+static int watch_libraries(struct source_ebpf *source)
+{
+	int begin = ebpf_ladder_program(source->ladder, EBPF_SLOT_RESOLVE, 0);
+	int end = ebpf_ladder_program(source->ladder, EBPF_SLOT_RESOLVE, 1), error;
+
+	if (begin < 0 || end < 0)
+		return 0;
+	error = ebpf_libraries_new(begin, end, source->pin, &source->libraries);
+	if (!error)
+		ebpf_libraries_sweep(source->libraries, &source->sink);
+	return error;
+}
+
 static int build(struct source_ebpf *source)
 {
 	size_t size = source->options.ring_octets;
@@ -425,7 +461,8 @@ static int build(struct source_ebpf *source)
 		return error;
 	if (ebpf_ladder_adopted(source->ladder))
 		take_losses(source);
-	return ebpf_ladder_climb(source->ladder);
+	error = ebpf_ladder_climb(source->ladder);
+	return error ? error : watch_libraries(source);
 }
 
 /* With pins, or else without. */

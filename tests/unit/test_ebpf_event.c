@@ -16,6 +16,8 @@ static struct observation seen;
 static char exe[PROCESS_PATH_MAX], cmdline[256], cgroup[256], comm[80];
 static uint32_t process_flags;
 static int processes, listeners, forks;
+static struct name_evidence asked[EVENT_RESOLVE_MAX];
+static size_t asked_count;
 
 static void on_observation(void *ctx, const struct observation *observation)
 {
@@ -46,8 +48,19 @@ static void on_listener(void *ctx, const struct listener_record *record, int64_t
 	listeners += record->owner.pid == 3 && time_ns == 99 && gone;
 }
 
-static const struct source_sink sink = {
-	.observe = on_observation, .process = on_process, .fork = on_fork, .listener = on_listener};
+static void on_asked(void *ctx, const struct name_evidence *evidence, int64_t time_ns)
+{
+	(void)ctx;
+	assert_true(asked_count < EVENT_RESOLVE_MAX);
+	assert_int_equal(time_ns, 99);
+	asked[asked_count++] = *evidence;
+}
+
+static const struct source_sink sink = {.observe = on_observation,
+	.process = on_process,
+	.fork = on_fork,
+	.listener = on_listener,
+	.asked = on_asked};
 
 static struct event_flow tcp_end(uint8_t old_state, int error)
 {
@@ -289,6 +302,101 @@ static void forks_and_listeners_are_passed_on(void **state)
 	assert_int_equal(listeners, 1);
 }
 
+static struct event_resolve resolve_event(const char *name)
+{
+	struct event_resolve event = {.type = EVENT_RESOLVE,
+		.count = 2,
+		.name_length = (uint16_t)strlen(name),
+		.asker = {.pid = 3, .start_ns = 4, .exec_id = 5},
+		.time_ns = 99,
+		.netns = 6,
+		.addresses = {{[10] = 0xff, 0xff, 192, 0, 2, 1}, {0x20, 0x01, [15] = 1}}};
+
+	strncpy(event.name, name, sizeof(event.name));
+	return event;
+}
+
+static void a_name_that_was_asked_for_stands_for_each_address(void **state)
+{
+	struct event_resolve event = resolve_event("WWW.B\xfc"
+						   "cher.Example.");
+
+	(void)state;
+	asked_count = 0;
+	assert_true(ebpf_event_dispatch(&event, sizeof(event), &sink));
+	assert_int_equal(asked_count, 2);
+	for (size_t i = 0; i < asked_count; i++) {
+		assert_string_equal(asked[i].name, "www.b\\252cher.example");
+		assert_string_equal(asked[i].query, asked[i].name);
+		assert_int_equal(asked[i].source, NAME_SOURCE_GETADDRINFO);
+		assert_int_equal(asked[i].asker.pid, 3);
+		assert_int_equal(asked[i].asker.start_ns, 4);
+		assert_int_equal(asked[i].asker.exec_id, 5);
+		assert_int_equal(asked[i].key.netns, 6);
+	}
+	assert_true(addr_is_v4(&asked[0].address));
+	assert_int_equal(asked[1].address.octets[0], 0x20);
+}
+
+static size_t names_asked(const struct event_resolve *event)
+{
+	asked_count = 0;
+	assert_true(ebpf_event_dispatch(event, sizeof(*event), &sink));
+	return asked_count;
+}
+
+static void an_address_or_a_name_too_long_is_no_evidence(void **state)
+{
+	static const char *const numbers[] = {"192.0.2.1", "127.1", "0x7f000001", "0X7f.1", "017",
+		"1.2.3.0xA", "2001:db8::1", "fe80::1%eth0", ".", "0x"};
+	static const char *const names[] = {"a", "1.example", "0xg", "x1", "1e100.net", "abc.0xfg"};
+	char longest[EVENT_RESOLVE_NAME_SIZE + 1];
+	struct event_resolve event;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		event = resolve_event(numbers[i]);
+		assert_int_equal(names_asked(&event), 0);
+	}
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		event = resolve_event(names[i]);
+		assert_int_equal(names_asked(&event), 2);
+	}
+	memset(longest, 'n', sizeof(longest));
+	longest[NAME_MAX_OCTETS] = '\0';
+	event = resolve_event(longest);
+	assert_int_equal(names_asked(&event), 2);
+	longest[NAME_MAX_OCTETS] = 'n';
+	longest[NAME_MAX_OCTETS + 1] = '\0';
+	event = resolve_event(longest);
+	assert_int_equal(names_asked(&event), 0);
+	event.name_length = EVENT_RESOLVE_NAME_SIZE;
+	assert_int_equal(names_asked(&event), 0);
+	event.name_length = UINT16_MAX;
+	assert_int_equal(names_asked(&event), 0);
+}
+
+static void a_name_event_that_is_cut_or_counts_too_many_is_left_alone(void **state)
+{
+	struct event_resolve event = resolve_event("a.example");
+
+	(void)state;
+	asked_count = 0;
+	for (size_t cut = 0; cut < sizeof(event); cut++) {
+		void *exact = malloc(cut ? cut : 1);
+
+		memcpy(exact, &event, cut);
+		assert_false(ebpf_event_dispatch(exact, cut, &sink));
+		free(exact);
+	}
+	event.count = EVENT_RESOLVE_MAX + 1;
+	assert_false(ebpf_event_dispatch(&event, sizeof(event), &sink));
+	assert_int_equal(asked_count, 0);
+	event.count = 1;
+	memset(event.addresses[0], 0, sizeof(event.addresses[0])); /* stands for no host */
+	assert_int_equal(names_asked(&event), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -305,6 +413,9 @@ int main(void)
 		cmocka_unit_test(a_path_too_long_for_its_text_is_marked),
 		cmocka_unit_test(events_cut_short_are_left_alone),
 		cmocka_unit_test(forks_and_listeners_are_passed_on),
+		cmocka_unit_test(a_name_that_was_asked_for_stands_for_each_address),
+		cmocka_unit_test(an_address_or_a_name_too_long_is_no_evidence),
+		cmocka_unit_test(a_name_event_that_is_cut_or_counts_too_many_is_left_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

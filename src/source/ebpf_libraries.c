@@ -1,0 +1,379 @@
+/* Each library but the usual ones has a witness, a process that has it loaded. When it ends another
+ * is sought among all processes; without one the library goes, and all programs are looked at
+ * again. */
+#include "source/ebpf_libraries.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "source/ebpf_uprobe.h"
+#include "source/libc_file.h"
+#include "source/proc_list.h"
+#include "util/hash.h"
+
+_Static_assert((int)LIBC_FILE_USUAL_MAX <= (int)EBPF_PIN_LIBRARIES_MAX, "a place for each");
+
+enum {
+	LOOKED_COUNT = 4096, /* power of two */
+	NOTED_MAX = 1024,
+	LOOKS_AT_A_TIME = 32,
+	LOOKS_MAX = 3, /* at a process that has not loaded its library yet */
+};
+
+#define LOOK_AGAIN_NS INT64_C(300000000)
+
+struct library {
+	struct libc_file_id id; /* inode 0: free */
+	int begin, end;
+	struct process_ref witness; /* pid 0: not known */
+};
+
+struct noted {
+	uint64_t key;
+	int64_t due_ns;
+	uint32_t pid;
+	uint32_t looks;
+};
+
+struct ebpf_libraries {
+	int begin_fd, end_fd;
+	const struct ebpf_pin *pin;
+	struct hash_key hash_key;
+	struct libc_file_id usual[LIBC_FILE_USUAL_MAX];
+	struct library at[EBPF_LIBRARIES_MAX];
+	uint64_t looked[LOOKED_COUNT];
+	struct noted noted[NOTED_MAX]; /* oldest first */
+	size_t noted_count;
+};
+
+int ebpf_libraries_new(
+	int begin_fd, int end_fd, const struct ebpf_pin *pin, struct ebpf_libraries **ret_libraries)
+{
+	struct ebpf_libraries *libraries = calloc(1, sizeof(*libraries));
+
+	if (!libraries)
+		return -ENOMEM;
+	libraries->begin_fd = begin_fd;
+	libraries->end_fd = end_fd;
+	libraries->pin = pin;
+	libraries->hash_key = hash_key_random();
+	*ret_libraries = libraries;
+	return 0;
+}
+
+void ebpf_libraries_forget_pin(struct ebpf_libraries *libraries)
+{
+	libraries->pin = NULL;
+}
+
+static void let_go(struct library *library)
+{
+	if (library->id.inode) {
+		close(library->begin);
+		close(library->end);
+	}
+	memset(library, 0, sizeof(*library));
+}
+
+void ebpf_libraries_free(struct ebpf_libraries *libraries)
+{
+	if (!libraries)
+		return;
+	for (size_t i = 0; i < EBPF_LIBRARIES_MAX; i++)
+		let_go(&libraries->at[i]);
+	free(libraries);
+}
+
+static struct library *find(struct ebpf_libraries *libraries, const struct libc_file_id *id)
+{
+	for (size_t i = 0; i < EBPF_LIBRARIES_MAX; i++)
+		if (libc_file_same(&libraries->at[i].id, id))
+			return &libraries->at[i];
+	return NULL;
+}
+
+/* The end first: a call that begins is one whose end is seen. */
+static int attach(const struct ebpf_libraries *libraries, int file, struct library *library)
+{
+	uint64_t offset;
+	int error = libc_file_resolver(file, &offset);
+
+	if (error)
+		return error;
+	library->end = ebpf_uprobe_attach(libraries->end_fd, file, offset, true);
+	if (library->end < 0)
+		return library->end;
+	library->begin = ebpf_uprobe_attach(libraries->begin_fd, file, offset, false);
+	if (library->begin >= 0)
+		return 0;
+	close(library->end);
+	return library->begin;
+}
+
+/* A library that is not watched yet. Files in which nothing can be watched are left alone. */
+static void add(struct ebpf_libraries *libraries, const struct libc_file_id *id, int file,
+	const struct process_ref *witness, const struct source_sink *sink)
+{
+	static const struct libc_file_id none;
+	struct library *library = find(libraries, &none), added = {.id = *id};
+
+	if (!library) {
+		sink->loss(sink->ctx, COVERAGE_MAP_FULL, 1,
+			"C libraries beyond 64: what is asked of them is not known");
+		return;
+	}
+	if (witness)
+		added.witness = *witness;
+	if (attach(libraries, file, &added) == 0)
+		*library = added;
+}
+
+/* What outlives the daemon */
+
+static const char *pin_path(const struct ebpf_libraries *libraries, size_t index, const char *which,
+	char path[static EBPF_PIN_PATH_MAX])
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "library%zu_%s", index, which);
+	return ebpf_pin_path(libraries->pin, EBPF_PIN_LINK, name, path);
+}
+
+/* The probes that an earlier daemon left in the usual place. */
+static bool adopt(struct ebpf_libraries *libraries, size_t index, const struct libc_file_id *id)
+{
+	struct ebpf_pin_state *state = libraries->pin ? ebpf_pin_state(libraries->pin) : NULL;
+	static const struct libc_file_id none;
+	struct library *library = find(libraries, &none), left = {.id = *id};
+	char path[EBPF_PIN_PATH_MAX];
+
+	if (!library || !state || state->libraries[index].inode != id->inode ||
+		state->libraries[index].device != id->device)
+		return false;
+	left.begin = bpf_obj_get(pin_path(libraries, index, "begin", path));
+	left.end = bpf_obj_get(pin_path(libraries, index, "end", path));
+	if (left.begin >= 0 && left.end >= 0) {
+		*library = left;
+		return true;
+	}
+	if (left.begin >= 0)
+		close(left.begin);
+	if (left.end >= 0)
+		close(left.end);
+	return false;
+}
+
+/* Leaves them to the next one, instead of those in the library that was there before. */
+static void leave(struct ebpf_libraries *libraries, size_t index, const struct libc_file_id *id)
+{
+	const struct library *library = find(libraries, id);
+	char begin[EBPF_PIN_PATH_MAX], end[EBPF_PIN_PATH_MAX];
+	struct ebpf_pin_state *state;
+
+	if (!libraries->pin || !library)
+		return;
+	state = ebpf_pin_state(libraries->pin);
+	state->libraries[index].inode = 0;
+	unlink(pin_path(libraries, index, "begin", begin));
+	unlink(pin_path(libraries, index, "end", end));
+	if (bpf_obj_pin(library->end, end) < 0)
+		return;
+	if (bpf_obj_pin(library->begin, begin) < 0) {
+		unlink(end);
+		return;
+	}
+	state->libraries[index].device = id->device;
+	state->libraries[index].inode = id->inode;
+}
+
+/* Processes */
+
+static uint64_t *looked_at(struct ebpf_libraries *libraries, uint64_t key)
+{
+	return &libraries->looked[key % LOOKED_COUNT];
+}
+
+/* By program and mount namespace. */
+static uint64_t key_of(const struct ebpf_libraries *libraries, const struct event_process *event)
+{
+	uint64_t path =
+		hash_octets(&libraries->hash_key, (const char *)(event + 1), event->path_length);
+	const uint64_t parts[] = {path, event->mntns};
+
+	return hash_octets(&libraries->hash_key, parts, sizeof(parts)) | 1; /* 0: none */
+}
+
+void ebpf_libraries_note(
+	struct ebpf_libraries *libraries, const struct event_process *event, size_t size)
+{
+	uint64_t key;
+
+	if (event->flags & EVENT_PROCESS_KTHREAD || libraries->noted_count == NOTED_MAX ||
+		event->path_length > size - sizeof(*event))
+		return;
+	key = key_of(libraries, event);
+	if (*looked_at(libraries, key) == key)
+		return;
+	*looked_at(libraries, key) = key;
+	libraries->noted[libraries->noted_count++] =
+		(struct noted){.key = key, .pid = event->ref.pid};
+}
+
+/* Returns 0 if all about the program is known now. */
+static int look(struct ebpf_libraries *libraries, uint32_t pid, const struct source_sink *sink)
+{
+	struct libc_file_id id;
+	struct proc_stat stat;
+	int file, error;
+
+	if (proc_read_stat("/proc", pid, &stat) < 0)
+		return -ESRCH;
+	error = libc_file_of(pid, &id, &file);
+	if (error)
+		return error;
+	if (!find(libraries, &id))
+		add(libraries, &id, file, &stat.ref, sink);
+	close(file);
+	return 0;
+}
+
+/* It may have to be looked at again: one that is gone, another of its kind; one that has only just
+ * begun, itself. */
+static void look_at(struct ebpf_libraries *libraries, struct noted noted, int64_t now_ns,
+	const struct source_sink *sink)
+{
+	int error = look(libraries, noted.pid, sink);
+
+	if (error == -ESRCH)
+		*looked_at(libraries, noted.key) = 0;
+	if ((error != -ENOENT && error != -EAGAIN) || ++noted.looks == LOOKS_MAX)
+		return;
+	noted.due_ns = now_ns + LOOK_AGAIN_NS;
+	libraries->noted[libraries->noted_count++] = noted;
+}
+
+/* The first of them that is due. */
+static bool take_noted(struct ebpf_libraries *libraries, int64_t now_ns, struct noted *ret_noted)
+{
+	for (size_t i = 0; i < libraries->noted_count; i++) {
+		if (libraries->noted[i].due_ns > now_ns)
+			continue;
+		*ret_noted = libraries->noted[i];
+		libraries->noted_count--;
+		memmove(&libraries->noted[i], &libraries->noted[i + 1],
+			(libraries->noted_count - i) * sizeof(*ret_noted));
+		return true;
+	}
+	return false;
+}
+
+void ebpf_libraries_look(
+	struct ebpf_libraries *libraries, int64_t now_ns, const struct source_sink *sink)
+{
+	struct noted noted;
+
+	for (int i = 0; i < LOOKS_AT_A_TIME && take_noted(libraries, now_ns, &noted); i++)
+		look_at(libraries, noted, now_ns, sink);
+}
+
+/* Sweeps */
+
+static void look_at_usual(
+	struct ebpf_libraries *libraries, size_t index, const struct source_sink *sink)
+{
+	struct libc_file_id id = {0};
+	int file;
+
+	if (libc_file_usual(index, &id, NULL) < 0 || libc_file_same(&id, &libraries->usual[index]))
+		return;
+	if (libc_file_usual(index, &id, &file) < 0)
+		return;
+	libraries->usual[index] = id;
+	if (!find(libraries, &id) && !adopt(libraries, index, &id)) {
+		add(libraries, &id, file, NULL, sink);
+		leave(libraries, index, &id);
+	}
+	close(file);
+}
+
+static bool is_usual(const struct ebpf_libraries *libraries, const struct library *library)
+{
+	for (size_t i = 0; i < LIBC_FILE_USUAL_MAX; i++)
+		if (libc_file_same(&libraries->usual[i], &library->id))
+			return true;
+	return false;
+}
+
+static bool is_alive(const struct process_ref *witness)
+{
+	struct proc_stat stat;
+
+	return process_ref_known(witness) && proc_read_stat("/proc", witness->pid, &stat) == 0 &&
+	       process_ref_equal(&stat.ref, witness);
+}
+
+/* Forgets the witnesses that are gone. Are there libraries without one? */
+static bool need_witnesses(struct ebpf_libraries *libraries)
+{
+	bool need = false;
+
+	for (size_t i = 0; i < EBPF_LIBRARIES_MAX; i++) {
+		struct library *library = &libraries->at[i];
+
+		if (!library->id.inode || is_usual(libraries, library) ||
+			is_alive(&library->witness))
+			continue;
+		library->witness = (struct process_ref){0};
+		need = true;
+	}
+	return need;
+}
+
+static void find_witnesses(struct ebpf_libraries *libraries, const struct proc_list *processes)
+{
+	for (size_t i = 0; i < processes->count; i++) {
+		const struct proc_stat *process = &processes->at[i];
+		struct libc_file_id id;
+		struct library *library;
+
+		if (process->kernel_thread || libc_file_of(process->ref.pid, &id, NULL) < 0)
+			continue;
+		library = find(libraries, &id);
+		if (library && !process_ref_known(&library->witness))
+			library->witness = process->ref;
+	}
+}
+
+static void let_go_unused(struct ebpf_libraries *libraries)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < EBPF_LIBRARIES_MAX; i++) {
+		struct library *library = &libraries->at[i];
+
+		if (!library->id.inode || is_usual(libraries, library) ||
+			process_ref_known(&library->witness))
+			continue;
+		let_go(library);
+		any = true;
+	}
+	if (any)
+		memset(libraries->looked, 0, sizeof(libraries->looked));
+}
+
+void ebpf_libraries_sweep(struct ebpf_libraries *libraries, const struct source_sink *sink)
+{
+	struct proc_list processes;
+
+	for (size_t i = 0; i < LIBC_FILE_USUAL_MAX; i++)
+		look_at_usual(libraries, i, sink);
+	if (!need_witnesses(libraries) || proc_list_read("/proc", &processes) < 0)
+		return;
+	find_witnesses(libraries, &processes);
+	proc_list_done(&processes);
+	let_go_unused(libraries);
+}

@@ -1,0 +1,22 @@
+/* Probes at functions of programs and libraries (uprobes), set by hand: libbpf wants the object of
+ * the program, which is closed by the time that a file is found to set one in. */
+#ifndef LASTCONN_SOURCE_EBPF_UPROBE_H
+#define LASTCONN_SOURCE_EBPF_UPROBE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Runs the program whenever the function at this offset of the open file begins, or returns, in any
+ * process. Returns a descriptor whose close(2) ends that, unless it is pinned; or negative errno.
+ * Needs CAP_PERFMON. */
+int ebpf_uprobe_attach(int program_fd, int file_fd, uint64_t offset, bool at_return);
+
+/* Where in our own executable lies a function that does nothing, to try probes on. 0 or -ENOENT. */
+int ebpf_uprobe_own_offset(uint64_t *ret_offset);
+
+/* With probes at that function: can a process return from it whose system calls are restricted?
+ * Returns 0; -ENOTRECOVERABLE: that kills it (Linux 6.11 to 6.13, where a probed function returns
+ * by a system call of its own, before seccomp let that pass); or negative errno. */
+int ebpf_uprobe_try(void);
+
+#endif
