@@ -150,6 +150,24 @@ class Names(QueryCase):
         self.assertEqual((row["exe"], row["flows"]), ("/usr/bin/curl", 2))
         self.assertEqual(len(self.answer("flows", "--host", "hostile.test")), 2)
 
+    def test_what_a_process_got_from_its_c_library_finds_nobody_else(self):
+        history = self.history()
+        curl = history.process(200, "/usr/bin/curl")
+        wget = history.process(300, "/usr/bin/wget")
+        history.evidence("own.test", SHARED, T0 + HOUR, source="getaddrinfo", process=curl, ttl=0)
+        history.flow(curl, SHARED, T0 + HOUR, T0 + HOUR + 5, name="own.test",
+                     name_source="getaddrinfo")
+        history.flow(wget, SHARED, T0 + HOUR, T0 + HOUR + 5)
+        history.close()
+        row = harness.one(self, self.answer("who", "own.test"))
+        self.assertEqual((row["exe"], row["flows"], row["names"]),
+                         ("/usr/bin/curl", 1, ["own.test (getaddrinfo)"]))
+        for report in ("flows", "top"):
+            self.assertEqual(len(self.answer(report, "--host", "own.test")), 1, report)
+        row = harness.one(self, self.answer("names", "own.test"))
+        self.assertEqual((row["source"], row["ttl_s"], row["program"]),
+                         ("getaddrinfo", None, "/usr/bin/curl"))
+
     def test_open_flows_and_those_not_counted_yet_are_found(self):
         history = self.shared(pending=True)
         history.open_flow(self.ssh, SHARED, T0 + HOUR, T0 + DAY, name=None)

@@ -31,6 +31,7 @@ def library(machine, elf_class=2, address=0x3004, index=1, name=NAME):
 
 def main():
     folder = sys.argv[1]
+    # The files named by a hash are what libFuzzer found beside them, as in corpus_make.py.
     seeds = {"x86_64": library(X86_64), "aarch64": library(AARCH64),
              "32bit": library(X86_64, elf_class=1), "wanted": library(X86_64, index=0),
              "outside": library(X86_64, address=0x4000),
