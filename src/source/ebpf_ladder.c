@@ -258,19 +258,7 @@ static struct bpf_link *attach_iterator(
 	return bpf_program__attach_iter(program, &options);
 }
 
-/* To a function of our own: whether the kernel grants probes. The files to watch are found later.
- */
-static struct bpf_link *attach_uprobe(const struct bpf_program *program)
-{
-	bool at_return = strcmp(bpf_program__section_name(program), "uretprobe") == 0;
-	uint64_t offset;
-	int error = ebpf_uprobe_own_offset(&offset);
-
-	errno = -error;
-	return error ? NULL
-		     : bpf_program__attach_uprobe(program, at_return, -1, "/proc/self/exe", offset);
-}
-
+/* Then its programs are attached to files that are found later: see ebpf_libraries.h. */
 static bool is_uprobe(const struct ebpf_rung *rung)
 {
 	return strcmp(rung->name, "uprobe") == 0;
@@ -283,8 +271,6 @@ static struct bpf_link *attach_program(
 
 	if (strncmp(section, "iter/", strlen("iter/")) == 0)
 		return attach_iterator(ladder, program);
-	if (strcmp(section, "uprobe") == 0 || strcmp(section, "uretprobe") == 0)
-		return attach_uprobe(program);
 	if (strncmp(section, "cgroup", strlen("cgroup")) != 0)
 		return bpf_program__attach(program);
 	if (ladder->cgroup_fd >= 0)
@@ -309,9 +295,9 @@ static int attach_rung(const struct ebpf_ladder *ladder, const struct ebpf_rung 
 		const struct bpf_program *program =
 			bpf_object__find_program_by_name(object->obj, ebpf_slots_program(rung, i));
 
-		if (bpf_program__autoload(program))
+		if (bpf_program__autoload(program) && !is_uprobe(rung))
 			attached[i].link = attach_program(ladder, program);
-		if (attached[i].link)
+		if (attached[i].link || is_uprobe(rung))
 			attached[i].program = fcntl(bpf_program__fd(program), F_DUPFD_CLOEXEC, 1);
 		else if (!ebpf_slots_is_optional(rung, i))
 			return -errno;
@@ -330,13 +316,16 @@ static int load_rung(const struct ebpf_ladder *ladder, const struct ebpf_rung *r
 
 		bpf_program__set_autoload(
 			program, !ebpf_slots_is_optional(rung, i) || has_target(program));
+		if (is_uprobe(rung))
+			bpf_program__set_expected_attach_type(
+				program, (enum bpf_attach_type)EBPF_UPROBE_ATTACH_TYPE);
 	}
 	if (!error)
 		error = flow_bpf__load(object);
 	if (!error)
 		error = attach_rung(ladder, rung, object, attached);
 	if (!error && is_uprobe(rung))
-		error = ebpf_uprobe_try();
+		error = ebpf_uprobe_try(attached[0].program, attached[1].program);
 	if (error)
 		detach(attached);
 	return error;
@@ -422,12 +411,13 @@ static void adopt_program(const struct ebpf_pin *pin, const char *name, struct a
 static bool adopt_links(
 	const struct ebpf_ladder *ladder, const struct ebpf_rung *rung, struct attached *attached)
 {
-	bool any = false, all = true;
+	bool any = false, all = true, found;
 
 	for (size_t i = 0; i < EBPF_RUNG_PROGRAMS_MAX && rung->programs[i]; i++) {
 		adopt_program(ladder->pin, ebpf_slots_program(rung, i), &attached[i]);
-		any = any || attached[i].link;
-		all = all && (attached[i].link || ebpf_slots_is_optional(rung, i));
+		found = attached[i].link || (is_uprobe(rung) && attached[i].program > 0);
+		any = any || found;
+		all = all && (found || ebpf_slots_is_optional(rung, i));
 	}
 	if (any && all)
 		return true;
@@ -463,11 +453,11 @@ static int pin_program(
 	const struct ebpf_pin *pin, const char *name, const struct attached *attached)
 {
 	char path[EBPF_PIN_PATH_MAX];
-	int error;
+	int error = 0;
 
-	if (!attached->link)
-		return 0;
-	error = bpf_link__pin(attached->link, ebpf_pin_path(pin, EBPF_PIN_LINK, name, path));
+	if (attached->link)
+		error = bpf_link__pin(
+			attached->link, ebpf_pin_path(pin, EBPF_PIN_LINK, name, path));
 	if (!error && attached->program > 0)
 		error = bpf_obj_pin(
 			attached->program, ebpf_pin_path(pin, EBPF_PIN_PROGRAM, name, path));

@@ -1,10 +1,12 @@
-/* Perf events of the kernel's "uprobe" PMU. Such an event runs its BPF program on every processor,
- * though it counts on one only. Since Linux 5.15 there are links between the two, which hold both
- * and can be pinned; before, the event holds the program. */
+/* A link to the function, which Linux has since 6.6 and some kernels grant where they want
+ * CAP_SYS_ADMIN for what follows. Else perf events of the kernel's "uprobe" PMU. Such an event runs
+ * its BPF program on every processor, though it counts on one only. Since Linux 5.15 there are
+ * links between the two, which hold both and can be pinned; before, the event holds the program. */
 #include "source/ebpf_uprobe.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/perf_event.h>
 #include <linux/seccomp.h>
 #include <link.h>
@@ -50,7 +52,26 @@ static int open_event(int file_fd, uint64_t offset, bool at_return)
 	return fd < 0 ? -errno : fd;
 }
 
-int ebpf_uprobe_attach(int program_fd, int file_fd, uint64_t offset, bool at_return)
+/* The part of union bpf_attr that BPF_LINK_CREATE wants; younger than the headers may be. */
+static int link_function(int program_fd, int file_fd, uint64_t offset, bool at_return)
+{
+	char path[64];
+	struct {
+		uint32_t program, target, attach_type, flags;
+		uint64_t path, offsets, counters, cookies;
+		uint32_t count, probe_flags, pid, zero;
+	} wanted = {.program = (uint32_t)program_fd,
+		.attach_type = EBPF_UPROBE_ATTACH_TYPE,
+		.path = (uint64_t)(uintptr_t)path,
+		.offsets = (uint64_t)(uintptr_t)&offset,
+		.count = 1,
+		.probe_flags = at_return}; /* BPF_F_UPROBE_MULTI_RETURN */
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file_fd);
+	return (int)syscall(SYS_bpf, BPF_LINK_CREATE, &wanted, sizeof(wanted));
+}
+
+static int link_event(int program_fd, int file_fd, uint64_t offset, bool at_return)
 {
 	int event = open_event(file_fd, offset, at_return), link, error = 0;
 
@@ -66,6 +87,13 @@ int ebpf_uprobe_attach(int program_fd, int file_fd, uint64_t offset, bool at_ret
 	if (error && link >= 0)
 		close(link);
 	return error ? error : link;
+}
+
+int ebpf_uprobe_attach(int program_fd, int file_fd, uint64_t offset, bool at_return)
+{
+	int link = link_function(program_fd, file_fd, offset, at_return);
+
+	return link >= 0 ? link : link_event(program_fd, file_fd, offset, at_return);
 }
 
 /* Has a frame of its own, and is neither inlined nor merged with another. */
@@ -98,7 +126,7 @@ static int find_segment(struct dl_phdr_info *object, size_t size, void *ctx)
 	return 1; /* the executable comes first */
 }
 
-int ebpf_uprobe_own_offset(uint64_t *ret_offset)
+static int own_offset(uint64_t *ret_offset)
 {
 	struct place place = {.address = (uintptr_t)own_function};
 
@@ -118,7 +146,7 @@ static void run_restricted(void)
 	syscall(SYS_exit, 0);
 }
 
-int ebpf_uprobe_try(void)
+static int return_restricted(void)
 {
 	pid_t child = fork();
 	int status;
@@ -131,4 +159,23 @@ int ebpf_uprobe_try(void)
 		if (errno != EINTR)
 			return -errno;
 	return WIFEXITED(status) ? 0 : -ENOTRECOVERABLE;
+}
+
+int ebpf_uprobe_try(int begin_fd, int end_fd)
+{
+	int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), begin, end, error;
+	uint64_t offset;
+
+	if (file < 0)
+		return -errno;
+	error = own_offset(&offset);
+	begin = error ? error : ebpf_uprobe_attach(begin_fd, file, offset, false);
+	end = begin < 0 ? begin : ebpf_uprobe_attach(end_fd, file, offset, true);
+	error = end < 0 ? end : return_restricted();
+	if (begin >= 0)
+		close(begin);
+	if (end >= 0)
+		close(end);
+	close(file);
+	return error;
 }

@@ -6,17 +6,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* BPF_TRACE_UPROBE_MULTI, which the programs are to be loaded with; kernels that do not know it do
+ * not mind. */
+enum { EBPF_UPROBE_ATTACH_TYPE = 48 };
+
 /* Runs the program whenever the function at this offset of the open file begins, or returns, in any
  * process. Returns a descriptor whose close(2) ends that, unless it is pinned; or negative errno.
  * Needs CAP_PERFMON. */
 int ebpf_uprobe_attach(int program_fd, int file_fd, uint64_t offset, bool at_return);
 
-/* Where in our own executable lies a function that does nothing, to try probes on. 0 or -ENOENT. */
-int ebpf_uprobe_own_offset(uint64_t *ret_offset);
-
-/* With probes at that function: can a process return from it whose system calls are restricted?
- * Returns 0; -ENOTRECOVERABLE: that kills it (Linux 6.11 to 6.13, where a probed function returns
- * by a system call of its own, before seccomp let that pass); or negative errno. */
-int ebpf_uprobe_try(void);
+/* Tries the programs on a function of our own: are probes granted, and can a process return from a
+ * probed function whose system calls are restricted? Returns 0; -ENOTRECOVERABLE: that kills it
+ * (Linux 6.11 to 6.13, where a probed function returns by a system call of its own, before seccomp
+ * let that pass); or negative errno. */
+int ebpf_uprobe_try(int begin_fd, int end_fd);
 
 #endif
