@@ -35,4 +35,5 @@ endif()
 pkg_check_modules(SYSTEMD QUIET IMPORTED_TARGET GLOBAL libsystemd) # optional: sd_notify
 if(LASTCONN_TESTS)
 	lastconn_find(CMOCKA cmocka libcmocka-dev)
+	lastconn_find(CONNTRACK libnetfilter_conntrack libnetfilter-conntrack-dev) # makes messages
 endif()

@@ -9,6 +9,7 @@
 
 #include "flow/coverage.h"
 #include "flow/name_evidence.h"
+#include "flow/nat_mapping.h"
 #include "flow/observation.h"
 #include "process/listener.h"
 #include "process/process.h"
@@ -29,6 +30,9 @@ struct source_sink {
 	/* A process got the address of a name, at time_ns of the source's clock; the receiver sets
 	 * evidence's wall clock time. NULL as above. */
 	void (*asked)(void *ctx, const struct name_evidence *evidence, int64_t time_ns);
+	/* NAT changes the ends of a connection (gone false), at time_ns of the source's clock or
+	 * later, or does so no more, since time_ns or earlier. NULL: nobody wants to know. */
+	void (*nat)(void *ctx, const struct nat_mapping *mapping, int64_t time_ns, bool gone);
 	/* Of a source that keeps what it tells until it is stored: all that follows has this
 	 * position or a later one, which never is 0. */
 	void (*position)(void *ctx, uint64_t position);

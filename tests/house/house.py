@@ -36,7 +36,7 @@ LAYERS = {
 LIBRARIES = {
     r"bpf/|linux/bpf|.*\.skel\.h$|libelf\.h$|gelf\.h$": ("source",),
     r"pcap(/|\.h$)|pcap-": ("source",),
-    r"linux/(netlink|inet_diag|sock_diag)": ("source",),
+    r"linux/(netlink|inet_diag|sock_diag|netfilter)": ("source",),
     r"sqlite3": ("store",),
     r"uv(/|\.h$)": ("daemon",),
     r"ini\.h$": ("daemon",),
