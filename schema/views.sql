@@ -58,7 +58,14 @@ SELECT
 	u.pod AS pod,                   -- Kubernetes pod uid, podman pod id
 	p.inner_pid AS inner_pid,       -- in its own pid namespace
 	k.error AS error,               -- errno of the socket at its end, 0 none
-	nullif(l.interface, '') AS tunnel -- that a captured flow was in: vxlan:NETWORK gre:KEY ipip 6in4 ...
+	nullif(l.interface, '') AS tunnel, -- that a captured flow was in: vxlan:NETWORK gre:KEY ipip 6in4 ...
+	-- The ends beyond this machine's NAT. Who began: what left it (IPFIX postNATSourceIPv4Address,
+	-- postNAPTSourceTransportPort, postNATDestinationIPv4Address, postNAPTDestinationTransportPort).
+	-- Who answers: what came to it. NULL: that end is as it was, or there is no NAT.
+	nullif(tl.ip, '') AS translated_local_ip,
+	t.local_port AS translated_local_port,
+	nullif(tr.ip, '') AS translated_remote_ip,
+	t.remote_port AS translated_remote_port
 FROM flow AS f
 LEFT JOIN kind AS k ON k.id = f.kind
 LEFT JOIN local AS l ON l.id = f.local
@@ -72,6 +79,9 @@ LEFT JOIN process AS p ON p.id = f.process
 LEFT JOIN process AS op ON op.id = f.opener
 LEFT JOIN actor AS oa ON oa.id = op.actor
 LEFT JOIN executable AS oe ON oe.id = oa.executable
+LEFT JOIN flow_nat AS t ON t.end_us = f.end_us
+LEFT JOIN local AS tl ON tl.id = t.local
+LEFT JOIN remote AS tr ON tr.id = t.remote
 UNION ALL
 SELECT
 	CAST(-f.serial AS INTEGER),
@@ -119,7 +129,11 @@ SELECT
 	u.pod,
 	p.inner_pid,
 	k.error,
-	nullif(l.interface, '')
+	nullif(l.interface, ''),
+	nullif(tl.ip, ''),
+	f.nat_local_port,
+	nullif(tr.ip, ''),
+	f.nat_remote_port
 FROM open_flow AS f
 LEFT JOIN kind AS k ON k.id = f.kind
 LEFT JOIN local AS l ON l.id = f.local
@@ -132,7 +146,9 @@ LEFT JOIN unit AS u ON u.id = a.unit
 LEFT JOIN process AS p ON p.id = f.process
 LEFT JOIN process AS op ON op.id = f.opener
 LEFT JOIN actor AS oa ON oa.id = op.actor
-LEFT JOIN executable AS oe ON oe.id = oa.executable;
+LEFT JOIN executable AS oe ON oe.id = oa.executable
+LEFT JOIN local AS tl ON tl.id = f.nat_local
+LEFT JOIN remote AS tr ON tr.id = f.nat_remote;
 
 DROP VIEW IF EXISTS processes;
 CREATE VIEW processes AS

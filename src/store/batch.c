@@ -30,9 +30,10 @@ struct name_offsets {
 	size_t name, owner;
 };
 
-/* A flow's flow_name. */
-struct flow_name_offset {
+/* A flow's flow_name, and its nat_ends. */
+struct flow_more {
 	uint32_t text; /* 1 more than the offset into the arena; 0: none */
+	uint32_t nat;  /* 1 more than the index; 0: none */
 	uint8_t source, asker;
 };
 
@@ -40,7 +41,8 @@ struct batch {
 	struct array processes; /* struct process_info; its strings set by batch_process */
 	struct array texts;     /* struct text_offsets, of the process of the same index */
 	struct array flows;
-	struct array flow_names; /* struct flow_name_offset, of the flow of the same index */
+	struct array flow_more;  /* struct flow_more, of the flow of the same index */
+	struct array nat;        /* struct nat_ends */
 	struct array names;      /* struct name_record; its strings set by batch_name */
 	struct array name_texts; /* struct name_offsets, of the name of the same index */
 	struct array listeners;
@@ -104,7 +106,8 @@ int batch_new(size_t max_records, struct batch **ret_batch)
 	batch->processes.item_size = sizeof(struct process_info);
 	batch->texts.item_size = sizeof(struct text_offsets);
 	batch->flows.item_size = sizeof(struct flow_record);
-	batch->flow_names.item_size = sizeof(struct flow_name_offset);
+	batch->flow_more.item_size = sizeof(struct flow_more);
+	batch->nat.item_size = sizeof(struct nat_ends);
 	batch->names.item_size = sizeof(struct name_record);
 	batch->name_texts.item_size = sizeof(struct name_offsets);
 	batch->listeners.item_size = sizeof(struct listener_record);
@@ -121,7 +124,8 @@ void batch_free(struct batch *batch)
 	free(batch->processes.items);
 	free(batch->texts.items);
 	free(batch->flows.items);
-	free(batch->flow_names.items);
+	free(batch->flow_more.items);
+	free(batch->nat.items);
 	free(batch->names.items);
 	free(batch->name_texts.items);
 	free(batch->listeners.items);
@@ -135,7 +139,8 @@ void batch_clear(struct batch *batch)
 	array_clear(&batch->processes);
 	array_clear(&batch->texts);
 	array_clear(&batch->flows);
-	array_clear(&batch->flow_names);
+	array_clear(&batch->flow_more);
+	array_clear(&batch->nat);
 	array_clear(&batch->names);
 	array_clear(&batch->name_texts);
 	array_clear(&batch->listeners);
@@ -176,9 +181,9 @@ int batch_add_flow(struct batch *batch, const struct flow_record *record)
 {
 	if (batch_count(batch) >= batch->max_records)
 		return -ENOSPC;
-	if (array_reserve(&batch->flow_names, 1) < 0 || array_append(&batch->flows, record) < 0)
+	if (array_reserve(&batch->flow_more, 1) < 0 || array_append(&batch->flows, record) < 0)
 		return -ENOMEM;
-	array_append(&batch->flow_names, &(struct flow_name_offset){0});
+	array_append(&batch->flow_more, &(struct flow_more){0});
 	batch->ended += record->kind == FLOW_RECORD_END;
 	return 0;
 }
@@ -214,16 +219,24 @@ int batch_add_name(struct batch *batch, const struct name_record *record)
 
 int batch_name_flow(struct batch *batch, size_t index, const struct flow_name *name)
 {
-	struct flow_name_offset *offset = array_at(&batch->flow_names, index);
+	struct flow_more *more = array_at(&batch->flow_more, index);
 	size_t size = strlen(name->text) + 1;
 
 	if (batch->arena.count >= UINT32_MAX || array_reserve(&batch->arena, size) < 0)
 		return -ENOMEM;
-	*offset = (struct flow_name_offset){
-		.text = (uint32_t)arena_put(&batch->arena, name->text, size) + 1,
-		.source = (uint8_t)name->source,
-		.asker = (uint8_t)name->asker,
-	};
+	more->text = (uint32_t)arena_put(&batch->arena, name->text, size) + 1;
+	more->source = (uint8_t)name->source;
+	more->asker = (uint8_t)name->asker;
+	return 0;
+}
+
+int batch_translate_flow(struct batch *batch, size_t index, const struct nat_ends *ends)
+{
+	struct flow_more *more = array_at(&batch->flow_more, index);
+
+	if (array_append(&batch->nat, ends) < 0)
+		return -ENOMEM;
+	more->nat = (uint32_t)batch->nat.count;
 	return 0;
 }
 
@@ -251,10 +264,10 @@ static size_t array_octets(const struct array *array)
 size_t batch_octets(const struct batch *batch)
 {
 	return sizeof(*batch) + array_octets(&batch->processes) + array_octets(&batch->texts) +
-	       array_octets(&batch->flows) + array_octets(&batch->flow_names) +
-	       array_octets(&batch->names) + array_octets(&batch->name_texts) +
-	       array_octets(&batch->listeners) + array_octets(&batch->coverage) +
-	       array_octets(&batch->arena);
+	       array_octets(&batch->flows) + array_octets(&batch->flow_more) +
+	       array_octets(&batch->nat) + array_octets(&batch->names) +
+	       array_octets(&batch->name_texts) + array_octets(&batch->listeners) +
+	       array_octets(&batch->coverage) + array_octets(&batch->arena);
 }
 
 size_t batch_flows(const struct batch *batch)
@@ -310,13 +323,20 @@ const struct name_record *batch_name(const struct batch *batch, size_t index)
 
 struct flow_name batch_flow_name(const struct batch *batch, size_t index)
 {
-	const struct flow_name_offset *offset = array_at(&batch->flow_names, index);
+	const struct flow_more *more = array_at(&batch->flow_more, index);
 
-	if (!offset || !offset->text)
+	if (!more || !more->text)
 		return (struct flow_name){0};
 	return (struct flow_name){
-		.text = batch->arena.items + offset->text - 1,
-		.source = (enum name_source)offset->source,
-		.asker = (enum name_asker)offset->asker,
+		.text = batch->arena.items + more->text - 1,
+		.source = (enum name_source)more->source,
+		.asker = (enum name_asker)more->asker,
 	};
+}
+
+const struct nat_ends *batch_flow_nat(const struct batch *batch, size_t index)
+{
+	const struct flow_more *more = array_at(&batch->flow_more, index);
+
+	return more && more->nat ? array_at(&batch->nat, more->nat - 1) : NULL;
 }

@@ -9,6 +9,7 @@
 #include "flow/coverage.h"
 #include "flow/flow_name.h"
 #include "flow/flow_record.h"
+#include "flow/nat_mapping.h"
 #include "process/listener.h"
 #include "process/name_record.h"
 #include "process/process.h"
@@ -29,6 +30,9 @@ int batch_add_name(struct batch *batch, const struct name_record *record);
 /* Names the flow of that index. Returns 0 or -ENOMEM. */
 int batch_name_flow(struct batch *batch, size_t index, const struct flow_name *name);
 
+/* Tells what the ends of the flow of that index are beyond a NAT. Returns 0 or -ENOMEM. */
+int batch_translate_flow(struct batch *batch, size_t index, const struct nat_ends *ends);
+
 /* What the source had told before this position of its own is in this batch or an earlier one; 0
  * after batch_new and batch_clear. */
 void batch_set_position(struct batch *batch, uint64_t position);
@@ -48,5 +52,8 @@ const struct name_record *batch_name(const struct batch *batch, size_t index);
 
 /* The name of the flow of that index; its text is NULL if it has none. */
 struct flow_name batch_flow_name(const struct batch *batch, size_t index);
+
+/* The ends of the flow of that index beyond a NAT; NULL if no NAT is known. */
+const struct nat_ends *batch_flow_nat(const struct batch *batch, size_t index);
 
 #endif

@@ -4,7 +4,7 @@
  * exact: what the end gained the duration gains too.
  *
  * The name of an open flow stays, unless the flow itself says a better one: what is known of an
- * address may be forgotten before a long flow ends. */
+ * address may be forgotten before a long flow ends. So do its ends beyond a NAT. */
 #include "store/flow_writer.h"
 
 #include <errno.h>
@@ -19,6 +19,10 @@ static const char add_flow_text[] =
 	" retransmits, rtt_us)"
 	" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
 
+static const char add_nat_text[] =
+	"INSERT INTO flow_nat (end_us, local, local_port, remote, remote_port)"
+	" VALUES (?1, ?2, ?3, ?4, ?5)";
+
 static const char scan_flow_text[] = "SELECT end_us FROM flow WHERE end_us >= ?1 ORDER BY end_us";
 
 /* Of the name that an open flow has: 0 none, 1 that of an answer, 2 the flow's own. */
@@ -29,16 +33,22 @@ static const char scan_flow_text[] = "SELECT end_us FROM flow WHERE end_us >= ?1
 static const char put_open_text[] =
 	"INSERT INTO open_flow (run, serial, start_us, seen_us, actor, process, opener, remote,"
 	" local, remote_port, local_port, kind, octets_out, octets_in, packets_out, packets_in,"
-	" retransmits, rtt_us, socket)"
+	" retransmits, rtt_us, socket, nat_local, nat_local_port, nat_remote, nat_remote_port)"
 	" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,"
-	" ?19)"
+	" ?19, ?21, ?22, ?23, ?24)"
 	" ON CONFLICT DO UPDATE SET seen_us = ?4, actor = ?5, process = ?6, opener = ?7,"
 	" kind = ?12, octets_out = ?13, octets_in = ?14, packets_out = ?15, packets_in = ?16,"
-	" retransmits = ?17, rtt_us = ?18, remote = iif(?20 > " NAME_RANK ", ?8, remote)";
+	" retransmits = ?17, rtt_us = ?18, remote = iif(?20 > " NAME_RANK ", ?8, remote),"
+	" nat_local = coalesce(?21, nat_local), nat_local_port = coalesce(?22, nat_local_port),"
+	" nat_remote = coalesce(?23, nat_remote),"
+	" nat_remote_port = coalesce(?24, nat_remote_port)";
 
-/* Gives back the remote, if it has a name that is worth as much as ?3 or more. */
-static const char remove_open_text[] = "DELETE FROM open_flow WHERE run = ?1 AND serial = ?2"
-				       " RETURNING iif(" NAME_RANK " >= max(?3, 1), remote, 0)";
+/* Gives back the remote, if it has a name that is worth as much as ?3 or more, and struct flow_nat.
+ */
+static const char remove_open_text[] =
+	"DELETE FROM open_flow WHERE run = ?1 AND serial = ?2"
+	" RETURNING iif(" NAME_RANK
+	" >= max(?3, 1), remote, 0), nat_local, nat_local_port, nat_remote, nat_remote_port";
 
 int flow_writer_init(
 	struct flow_writer *writer, sqlite3 *db, struct dictionary *dictionary, int64_t run)
@@ -48,6 +58,7 @@ int flow_writer_init(
 	if (sql_integer(db, "SELECT coalesce(max(end_us), 0) FROM flow", &writer->latest_us) < 0 ||
 		rollup_init(&writer->rollup, db) < 0 ||
 		sql_prepare(db, add_flow_text, &writer->add_flow) < 0 ||
+		sql_prepare(db, add_nat_text, &writer->add_nat) < 0 ||
 		sql_prepare(db, scan_flow_text, &writer->scan_flow) < 0 ||
 		sql_prepare(db, put_open_text, &writer->put_open) < 0)
 		return -1;
@@ -58,6 +69,7 @@ void flow_writer_done(struct flow_writer *writer)
 {
 	rollup_done(&writer->rollup);
 	sqlite3_finalize(writer->add_flow);
+	sqlite3_finalize(writer->add_nat);
 	sqlite3_finalize(writer->scan_flow);
 	sqlite3_finalize(writer->put_open);
 	sqlite3_finalize(writer->remove_open);
@@ -159,6 +171,22 @@ static bool is_failure(enum flow_outcome outcome)
 	       outcome == FLOW_OUTCOME_UNREACHABLE;
 }
 
+static bool is_none(const struct flow_nat *nat)
+{
+	return nat->local == SQL_NULL && nat->remote == SQL_NULL;
+}
+
+static int insert_nat(struct flow_writer *writer, const struct flow_nat *nat, int64_t key)
+{
+	int64_t values[1 + FLOW_NAT_VALUES] = {
+		key, nat->local, nat->local_port, nat->remote, nat->remote_port};
+
+	if (is_none(nat))
+		return 0;
+	sql_bind_integers(writer->add_nat, 1, values, 1 + FLOW_NAT_VALUES);
+	return sql_run(writer->add_nat);
+}
+
 int flow_writer_add(struct flow_writer *writer, const struct flow_row *row)
 {
 	struct rollup_entry entry = {
@@ -177,7 +205,8 @@ int flow_writer_add(struct flow_writer *writer, const struct flow_row *row)
 		.direction = (uint8_t)row->direction,
 	};
 
-	if (insert_flow(writer, row, &entry.last_us) < 0)
+	if (insert_flow(writer, row, &entry.last_us) < 0 ||
+		insert_nat(writer, &row->nat, entry.last_us) < 0)
 		return -1;
 	if (entry.first_us > entry.last_us)
 		entry.first_us = entry.last_us;
@@ -206,8 +235,27 @@ static int resolve_processes(
 	return 0;
 }
 
+static int resolve_nat(struct flow_writer *writer, const struct flow_key *key,
+	const struct nat_ends *ends, struct flow_nat *nat)
+{
+	const struct flow_key beyond = {.local = ends->local};
+
+	if (!addr_equal(&ends->local, &key->local) || ends->local_port != key->local_port) {
+		if (dictionary_local(writer->dictionary, &beyond, &nat->local) < 0)
+			return -1;
+		nat->local_port = ends->local_port;
+	}
+	if (!addr_equal(&ends->remote, &key->remote) || ends->remote_port != key->remote_port) {
+		if (dictionary_remote(writer->dictionary, &ends->remote, &(struct flow_name){0},
+			    &nat->remote) < 0)
+			return -1;
+		nat->remote_port = ends->remote_port;
+	}
+	return 0;
+}
+
 static int resolve(struct flow_writer *writer, const struct flow_record *record,
-	const struct flow_name *name, struct flow_row *row)
+	const struct flow_name *name, const struct nat_ends *nat, struct flow_row *row)
 {
 	const struct flow_key *key = &record->key;
 
@@ -215,6 +263,9 @@ static int resolve(struct flow_writer *writer, const struct flow_record *record,
 		dictionary_remote(writer->dictionary, &key->remote, name, &row->remote) < 0 ||
 		dictionary_local(writer->dictionary, key, &row->local) < 0 ||
 		dictionary_kind(writer->dictionary, record, &row->kind) < 0)
+		return -1;
+	row->nat = (struct flow_nat){SQL_NULL, SQL_NULL, SQL_NULL, SQL_NULL};
+	if (nat && resolve_nat(writer, key, nat, &row->nat) < 0)
 		return -1;
 	row->start_us = record->start_us;
 	row->end_us = record->end_us;
@@ -239,21 +290,22 @@ static int64_t name_rank(const struct flow_name *name)
 	return name->text ? 1 + name_source_is_own(name->source) : 0;
 }
 
-static int put_open(
-	struct flow_writer *writer, const struct flow_record *record, const struct flow_name *name)
+static int put_open(struct flow_writer *writer, const struct flow_record *record,
+	const struct flow_name *name, const struct nat_ends *nat)
 {
 	struct flow_row row;
 
-	if (resolve(writer, record, name, &row) < 0)
+	if (resolve(writer, record, name, nat, &row) < 0)
 		return -1;
 
-	int64_t values[20] = {writer->run, (int64_t)record->serial, row.start_us, row.end_us,
+	int64_t values[24] = {writer->run, (int64_t)record->serial, row.start_us, row.end_us,
 		row.actor, row.process, row.opener, row.remote, row.local, row.remote_port,
 		row.local_port, row.kind, row.octets_out, row.octets_in, row.packets_out,
 		row.packets_in, row.retransmits, row.rtt_us, (int64_t)record->key.socket_cookie,
-		name_rank(name)};
+		name_rank(name), row.nat.local, row.nat.local_port, row.nat.remote,
+		row.nat.remote_port};
 
-	sql_bind_integers(writer->put_open, 1, values, 20);
+	sql_bind_integers(writer->put_open, 1, values, 24);
 	return sql_run(writer->put_open);
 }
 
@@ -261,8 +313,16 @@ static int remove_open(struct flow_writer *writer, struct ended_flow *ended)
 {
 	int64_t key[3] = {writer->run, (int64_t)ended->record->serial, name_rank(&ended->name)};
 
+	int64_t open[1 + FLOW_NAT_VALUES];
+	int found;
+
 	sql_bind_integers(writer->remove_open, 1, key, 3);
-	return sql_row(writer->remove_open, &ended->remote, 1) < 0 ? -1 : 0;
+	found = sql_row(writer->remove_open, open, 1 + FLOW_NAT_VALUES);
+	if (found <= 0)
+		return found;
+	ended->remote = open[0];
+	ended->open_nat = (struct flow_nat){open[1], open[2], open[3], open[4]};
+	return 0;
 }
 
 static int compare_end(const void *left, const void *right)
@@ -280,10 +340,15 @@ static int write_open(struct flow_writer *writer, const struct batch *batch, siz
 	size_t ended = 0;
 
 	for (size_t i = 0; (record = batch_flow(batch, i)) != NULL; i++) {
-		struct ended_flow flow = {record, batch_flow_name(batch, i), 0};
+		struct ended_flow flow = {
+			.record = record,
+			.name = batch_flow_name(batch, i),
+			.nat = batch_flow_nat(batch, i),
+			.open_nat = {SQL_NULL, SQL_NULL, SQL_NULL, SQL_NULL},
+		};
 
 		if (record->kind != FLOW_RECORD_END) {
-			if (put_open(writer, record, &flow.name) < 0)
+			if (put_open(writer, record, &flow.name, flow.nat) < 0)
 				return -1;
 			continue;
 		}
@@ -299,8 +364,10 @@ static int write_ended(struct flow_writer *writer, const struct ended_flow *ende
 {
 	struct flow_row row;
 
-	if (resolve(writer, ended->record, &ended->name, &row) < 0)
+	if (resolve(writer, ended->record, &ended->name, ended->nat, &row) < 0)
 		return -1;
+	if (is_none(&row.nat))
+		row.nat = ended->open_nat;
 	if (ended->remote)
 		row.remote = ended->remote;
 	return flow_writer_add(writer, &row);

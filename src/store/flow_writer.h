@@ -17,6 +17,13 @@ struct key_run {
 	int64_t from, next;
 };
 
+enum { FLOW_NAT_VALUES = 4 };
+
+/* Ids and ports of the ends beyond a NAT; SQL_NULL of an end that it leaves as it is. */
+struct flow_nat {
+	int64_t local, local_port, remote, remote_port;
+};
+
 /* A flow with its ids: a row of open_flow, or of flow before it has its key. */
 struct flow_row {
 	int64_t start_us, end_us;
@@ -26,6 +33,7 @@ struct flow_row {
 	int64_t remote_port, local_port;
 	int64_t kind;
 	int64_t octets_out, octets_in, packets_out, packets_in, retransmits, rtt_us;
+	struct flow_nat nat;
 	uint16_t service_port;
 	uint8_t protocol;
 	enum flow_direction direction;
@@ -33,18 +41,20 @@ struct flow_row {
 	enum flow_method method;
 };
 
-/* A record of kind END, with what else is known of its remote end. */
+/* A record of kind END, with what else is known of its ends. */
 struct ended_flow {
 	const struct flow_record *record;
 	struct flow_name name;
-	int64_t remote; /* of the flow while it was open, if that is to stay; 0 none */
+	const struct nat_ends *nat; /* NULL none */
+	int64_t remote;             /* of the flow while it was open, if that is to stay; 0 none */
+	struct flow_nat open_nat;   /* of the flow while it was open */
 };
 
 struct flow_writer {
 	struct dictionary *dictionary;
 	struct rollup rollup;
 	int64_t run;
-	sqlite3_stmt *add_flow, *scan_flow, *put_open, *remove_open;
+	sqlite3_stmt *add_flow, *add_nat, *scan_flow, *put_open, *remove_open;
 	int64_t latest_us;                     /* the greatest key, or more */
 	struct key_run last;                   /* of the flow before */
 	struct key_run runs[FLOW_WRITER_RUNS]; /* by hash of from */

@@ -6,7 +6,7 @@
 #include "store/sql.h"
 #include "store/store_internal.h"
 
-enum { OPEN_COLUMNS = 16 };
+enum { OPEN_COLUMNS = 20 };
 
 /* Sockets of another boot, or of none (capture files), are gone; those of this one may live on. ?1:
  * this boot, ?2: this run. */
@@ -18,8 +18,9 @@ enum { OPEN_COLUMNS = 16 };
 static const char open_flows_text[] =
 	"SELECT o.start_us, o.seen_us, o.actor, a.executable, o.process, o.opener, o.remote,"
 	" o.local, o.remote_port, o.local_port, o.octets_out, o.octets_in, o.packets_out,"
-	" o.packets_in, o.retransmits, o.rtt_us, k.direction, k.method, k.source, k.protocol_id,"
-	" k.error FROM open_flow AS o JOIN actor AS a ON a.id = o.actor"
+	" o.packets_in, o.retransmits, o.rtt_us, o.nat_local, o.nat_local_port, o.nat_remote,"
+	" o.nat_remote_port, k.direction, k.method, k.source, k.protocol_id, k.error FROM "
+	"open_flow AS o JOIN actor AS a ON a.id = o.actor"
 	" JOIN kind AS k ON k.id = o.kind WHERE " IS_OVER " ORDER BY o.seen_us";
 
 /* The last sign of life of a run: its end, its heartbeat, or what it wrote last. */
@@ -99,7 +100,8 @@ static void read_open_row(sqlite3_stmt *stmt, struct flow_row *row)
 	int64_t *const fields[OPEN_COLUMNS] = {&row->start_us, &row->end_us, &row->actor,
 		&row->executable, &row->process, &row->opener, &row->remote, &row->local,
 		&row->remote_port, &row->local_port, &row->octets_out, &row->octets_in,
-		&row->packets_out, &row->packets_in, &row->retransmits, &row->rtt_us};
+		&row->packets_out, &row->packets_in, &row->retransmits, &row->rtt_us,
+		&row->nat.local, &row->nat.local_port, &row->nat.remote, &row->nat.remote_port};
 
 	for (int i = 0; i < OPEN_COLUMNS; i++)
 		*fields[i] = sqlite3_column_type(stmt, i) == SQLITE_NULL

@@ -47,6 +47,35 @@ static void records_come_out_in_the_order_they_went_in(void **state)
 	batch_free(batch);
 }
 
+static void some_flows_have_ends_beyond_a_nat(void **state)
+{
+	struct flow_record flow = {.serial = 1};
+	struct batch *batch;
+
+	(void)state;
+	assert_int_equal(batch_new(4000, &batch), 0);
+	for (size_t i = 0; i < 1000; i++) {
+		struct nat_ends ends = {.local_port = (uint16_t)i};
+
+		assert_int_equal(batch_add_flow(batch, &flow), 0);
+		if (i % 3 == 0)
+			assert_int_equal(batch_translate_flow(batch, i, &ends), 0);
+	}
+	for (size_t i = 0; i < 1000; i++) {
+		const struct nat_ends *ends = batch_flow_nat(batch, i);
+
+		if (i % 3 == 0)
+			assert_int_equal(ends->local_port, i);
+		else
+			assert_null(ends);
+	}
+	assert_null(batch_flow_nat(batch, 1000));
+	batch_clear(batch);
+	assert_int_equal(batch_add_flow(batch, &flow), 0);
+	assert_null(batch_flow_nat(batch, 0));
+	batch_free(batch);
+}
+
 static void a_full_batch_refuses_every_kind_of_record(void **state)
 {
 	struct process_info info = {.comm = "", .exe = "", .cmdline = "", .cgroup = ""};
@@ -103,6 +132,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(records_come_out_in_the_order_they_went_in),
+		cmocka_unit_test(some_flows_have_ends_beyond_a_nat),
 		cmocka_unit_test(a_full_batch_refuses_every_kind_of_record),
 		cmocka_unit_test(clearing_gives_back_what_grew_far_beyond_use),
 		cmocka_unit_test(freeing_nothing_is_fine),

@@ -52,7 +52,7 @@ static void a_flow_shows_all_that_is_known_of_it(void **state)
 		"2023-11-14T22:15:00.000000Z|1000000|0|tcp|out|closed|192.0.2.1|40000|2001:db8::1|"
 		"443|-|-|100|2000|5|6|3|300|10|1700000010000000|comm|/usr/bin/curl|"
 		"curl http://example.com|1000|1001|9|/bin/bash|test.service|-|7|9|/bin/bash|exact|"
-		"ebpf|-|-|-|10|0|-");
+		"ebpf|-|-|-|10|0|-|-|-|-|-");
 	assert_string_equal(
 		store_fixture_sql(fixture, "SELECT c.pid, c.exe, c.parent_exe, c.ppid, p.exe,"
 					   " c.start_time, c.netns, c.inner_pid, c.cgroup"
