@@ -2,8 +2,9 @@
  *
  *   events, every 200 ms            source's consume
  *   sweep-interval                  source's sweep: counters of open flows, losses
- *   1 s                             clocks, flow expiry, watchdog
+ *   1 s                             clocks, flow expiry, watchdog, whether there is NAT
  *   reconcile-interval              a sweep, and flows compared with the kernel's own counters
+ *   every 200 ms, before a batch    what conntrack tells of NAT
  *   flush-interval                  the batch goes to the writer; before that nothing is consumed
  *                                   for as long as the source takes to name what is in it
  *   HUP, USR1, TERM, INT            reload, counters, end
@@ -24,6 +25,7 @@
 #include "daemon/notify.h"
 #include "daemon/recorder.h"
 #include "daemon/status.h"
+#include "source/nat_conntrack.h"
 #include "source/source_ebpf.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -48,6 +50,7 @@ struct live {
 	struct recorder recorder;
 	struct coverage_watch watch;
 	struct source *source;
+	struct nat_conntrack *nat;
 	uv_loop_t loop;
 	uv_poll_t poll;
 	uv_timer_t consume_timer, sweep_timer, second_timer, flush_timer, settle_timer;
@@ -86,6 +89,26 @@ static void sweep(struct live *live)
 			    "nothing that is not found is evidence",
 			strerror(-error));
 	live->swept_badly = error < 0;
+}
+
+/* Before each batch, too. */
+static void read_nat(void *ctx)
+{
+	struct live *live = ctx;
+
+	nat_conntrack_consume(live->nat, clock_boottime_ns());
+}
+
+static void look_for_nat(struct live *live)
+{
+	int result = nat_conntrack_begin(live->nat, clock_boottime_ns());
+
+	if (result > 0)
+		log_info("NAT: conntrack tells the translated ends of flows");
+	else if (result < 0)
+		log_warning("conntrack cannot be asked for NAT (%s): translated ends of flows will "
+			    "be missing; that needs CAP_NET_ADMIN",
+			strerror(-result));
 }
 
 static void log_missing(const struct live *live)
@@ -144,6 +167,7 @@ static void on_consume(uv_timer_t *timer)
 
 	if (!live->settling)
 		live->source->ops->consume(live->source);
+	read_nat(live);
 	if (live->source->ops->stored)
 		live->source->ops->stored(live->source, pipeline_stored(live->recorder.pipeline));
 }
@@ -174,6 +198,7 @@ static void on_second(uv_timer_t *timer)
 		sweep(live);
 		coverage_watch_compare(&live->watch);
 	}
+	look_for_nat(live);
 	watch_dog(live, now_ns);
 }
 
@@ -421,6 +446,10 @@ static int start(struct live *live)
 		return -1;
 	}
 	live->begin_us = clock_realtime_us();
+	if (nat_conntrack_new(pipeline_sink(live->recorder.pipeline), &live->nat)) {
+		log_error("no memory to hear of NAT");
+		return -1;
+	}
 	if (open_source(live))
 		return -1;
 	live->second_ns = clock_boottime_ns();
@@ -431,6 +460,8 @@ static int start(struct live *live)
 		log_error("%s", error.text);
 		return -1;
 	}
+	pipeline_ask_before(live->recorder.pipeline, read_nat, live);
+	look_for_nat(live);
 	if (kept.adopted)
 		go_on(live);
 	snapshot = live->source->ops->snapshot(live->source);
@@ -508,6 +539,7 @@ int live_run(struct config *config, int argc, char *const argv[])
 	close_handles(&live);
 	if (live.source)
 		live.source->ops->free(live.source);
+	nat_conntrack_free(live.nat);
 	uv_loop_close(&live.loop);
 	return status;
 }

@@ -6,8 +6,9 @@
  * counted, its coverage records go back to the list, and the processes in it are handed over again
  * with the next flow that names them.
  *
- * Flows are named when their batch is handed over: what a flow says, or who asked for its name, may
- * be seen a little later than the flow. */
+ * Flows are named, and joined to the mapping of NAT that changes them, when their batch is handed
+ * over: what a flow says, who asked for its name, or what became of its ends on the way, may be
+ * seen a little later than the flow. */
 #include "daemon/pipeline.h"
 
 #include <assert.h>
@@ -24,6 +25,8 @@ enum {
 	PENDING_MAX = 64, /* intervals of different kinds; past it the last ones grow together */
 	ATTRIBUTION_RECORDS_MAX = 2 * PROCESS_ANCESTORS_MAX + 1, /* of one flow */
 };
+#define NAT_KEEP_US INT64_C(60000000) /* that a record may come after its time */
+
 static_assert((int)ATTRIBUTION_RECORDS_MAX < (int)WRITER_BATCH_RECORDS, "a flow fits a batch");
 
 struct pipeline {
@@ -34,9 +37,12 @@ struct pipeline {
 	struct process_table *processes;
 	struct listener_table *listeners;
 	struct name_table *names;
+	struct nat_table *nat;
+	void (*ask)(void *ctx); /* may be NULL */
+	void *ask_ctx;
 	struct writer *writer;
 	struct batch *batch; /* being filled; NULL when there is no memory for one */
-	size_t named;        /* of the flows in it the name was sought */
+	size_t described;    /* of the flows in it name and NAT were sought */
 	int64_t now_ns, wall_offset_ns;
 	int64_t losses_read_us; /* up to then all that was seen or lost is told */
 	int64_t batch_from_us;  /* what the batch tells of happened since, or is open in others */
@@ -47,7 +53,7 @@ struct pipeline {
 	size_t pending_count;
 	struct pipeline_counters counters;
 	/* As last told. */
-	uint64_t flows_evicted, processes_evicted, listeners_refused;
+	uint64_t flows_evicted, processes_evicted, listeners_refused, nat_evicted;
 	uint64_t no_room; /* records dropped since the last batch that found room */
 };
 
@@ -117,22 +123,34 @@ static void drop_batch(struct pipeline *pipeline)
 		keep_coverage(pipeline, record);
 	pipeline->no_room += batch_count(pipeline->batch) - covered;
 	batch_clear(pipeline->batch);
-	pipeline->named = 0;
+	pipeline->described = 0;
 	process_table_forget_stored(pipeline->processes);
 }
 
+static void describe_flow(struct pipeline *pipeline, size_t index, const struct flow_record *record)
+{
+	struct flow_name name;
+	struct nat_ends ends;
+
+	if (name_table_flow(pipeline->names, record, &name) &&
+		batch_name_flow(pipeline->batch, index, &name))
+		pipeline->counters.nameless++;
+	if (nat_table_flow(pipeline->nat, record, &ends) &&
+		batch_translate_flow(pipeline->batch, index, &ends))
+		pipeline->counters.nameless++;
+}
+
 /* Those that were added since the last time. */
-static void name_flows(struct pipeline *pipeline)
+static void describe_flows(struct pipeline *pipeline)
 {
 	const struct flow_record *record;
-	struct flow_name name;
 
 	if (!pipeline->batch)
 		return;
-	for (; (record = batch_flow(pipeline->batch, pipeline->named)); pipeline->named++)
-		if (name_table_flow(pipeline->names, record, &name) &&
-			batch_name_flow(pipeline->batch, pipeline->named, &name))
-			pipeline->counters.nameless++;
+	if (pipeline->ask)
+		pipeline->ask(pipeline->ask_ctx);
+	for (; (record = batch_flow(pipeline->batch, pipeline->described)); pipeline->described++)
+		describe_flow(pipeline, pipeline->described, record);
 }
 
 /* Gives the batch to the writer and takes an empty one. Returns 0, or the writer's refusal. */
@@ -140,7 +158,7 @@ static int hand_over(struct pipeline *pipeline, int (*put)(struct writer *, stru
 {
 	int error;
 
-	name_flows(pipeline);
+	describe_flows(pipeline);
 	batch_set_position(pipeline->batch, pipeline->position);
 	error = put(pipeline->writer, pipeline->batch);
 	if (error)
@@ -148,7 +166,7 @@ static int hand_over(struct pipeline *pipeline, int (*put)(struct writer *, stru
 	pipeline->batch_from_us = pipeline->losses_read_us;
 	pipeline->put = pipeline->position;
 	pipeline->batch = NULL;
-	pipeline->named = 0;
+	pipeline->described = 0;
 	writer_take(pipeline->writer, &pipeline->batch); /* if not now, then with the next record */
 	return 0;
 }
@@ -291,6 +309,17 @@ static void take_asked(void *ctx, const struct name_evidence *evidence, int64_t 
 	name_table_put(pipeline->names, &timed);
 }
 
+static void take_nat(void *ctx, const struct nat_mapping *mapping, int64_t time_ns, bool gone)
+{
+	struct pipeline *pipeline = ctx;
+	int64_t time_us = (time_ns + pipeline->wall_offset_ns) / NS_PER_US;
+
+	if (gone)
+		nat_table_gone(pipeline->nat, mapping, time_us);
+	else
+		nat_table_put(pipeline->nat, mapping, time_us);
+}
+
 static void take_loss(void *ctx, enum coverage_what what, uint64_t count, const char *detail)
 {
 	struct pipeline *pipeline = ctx;
@@ -336,13 +365,20 @@ static int make_tables(struct pipeline *pipeline)
 		.tell = on_name,
 		.ctx = pipeline,
 	};
+	struct nat_table_options nat_options = {
+		.max_mappings = options->max_nat,
+		.keep_us = NAT_KEEP_US +
+			   (options->active_timeout_ns + options->idle_timeout_ns) / NS_PER_US,
+		.hash_key = hash_key_random(),
+	};
 
 	if (flow_table_new(&flow_options, &pipeline->flows) ||
 		process_table_new(
 			options->max_processes, hash_key_random(), &pipeline->processes) ||
 		listener_table_new(
 			options->max_listeners, hash_key_random(), &pipeline->listeners) ||
-		name_table_new(&name_options, &pipeline->names))
+		name_table_new(&name_options, &pipeline->names) ||
+		nat_table_new(&nat_options, &pipeline->nat))
 		return -ENOMEM;
 	return 0;
 }
@@ -363,6 +399,7 @@ int pipeline_new(const struct pipeline_options *options, struct pipeline **ret_p
 		.listener = take_listener,
 		.name = take_name,
 		.asked = take_asked,
+		.nat = take_nat,
 		.loss = take_loss,
 		.position = take_position,
 	};
@@ -389,6 +426,7 @@ void pipeline_free(struct pipeline *pipeline)
 	process_table_free(pipeline->processes);
 	listener_table_free(pipeline->listeners);
 	name_table_free(pipeline->names);
+	nat_table_free(pipeline->nat);
 	batch_free(pipeline->batch);
 	free(pipeline);
 }
@@ -401,6 +439,12 @@ void pipeline_set_source(struct pipeline *pipeline, enum flow_source source)
 void pipeline_raise_lost_timeout(struct pipeline *pipeline, int64_t timeout_ns)
 {
 	flow_table_raise_lost_timeout(pipeline->flows, timeout_ns);
+}
+
+void pipeline_ask_before(struct pipeline *pipeline, void (*ask)(void *ctx), void *ctx)
+{
+	pipeline->ask = ask;
+	pipeline->ask_ctx = ctx;
 }
 
 const struct source_sink *pipeline_sink(const struct pipeline *pipeline)
@@ -457,12 +501,18 @@ static void tell_full_tables(struct pipeline *pipeline)
 		"processes forgotten, their table was full: raise max-processes");
 	tell_growth(pipeline, now.listeners_refused, &pipeline->listeners_refused,
 		"listeners not remembered, their table was full: raise max-listeners");
+	if (now.nat.evicted > pipeline->nat_evicted)
+		lose(pipeline, COVERAGE_OWNERS_UNSURE, pipeline->losses_read_us,
+			now.nat.evicted - pipeline->nat_evicted,
+			"nat: the table of connections was full: translated ends may be missing");
+	pipeline->nat_evicted = now.nat.evicted;
 }
 
 void pipeline_expire(struct pipeline *pipeline)
 {
 	flow_table_expire(pipeline->flows, pipeline->now_ns);
 	name_table_tell(pipeline->names, wall_us(pipeline));
+	nat_table_expire(pipeline->nat, wall_us(pipeline));
 	tell_full_tables(pipeline);
 }
 
@@ -563,7 +613,7 @@ void pipeline_end_flows(struct pipeline *pipeline)
 uint64_t pipeline_end(struct pipeline *pipeline)
 {
 	flow_table_end_all(pipeline->flows);
-	name_flows(pipeline);
+	describe_flows(pipeline);
 	name_table_tell_all(pipeline->names);
 	tell_full_tables(pipeline);
 	flush(pipeline, writer_put_last);
@@ -576,6 +626,7 @@ void pipeline_counters(const struct pipeline *pipeline, struct pipeline_counters
 	flow_table_counters(pipeline->flows, &ret_counters->flows);
 	process_table_counters(pipeline->processes, &ret_counters->processes);
 	name_table_counters(pipeline->names, &ret_counters->names);
+	nat_table_counters(pipeline->nat, &ret_counters->nat);
 	ret_counters->listeners = listener_table_count(pipeline->listeners);
 	ret_counters->listeners_refused = listener_table_refused(pipeline->listeners);
 }

@@ -9,6 +9,7 @@
 
 #include "daemon/writer.h"
 #include "flow/flow_table.h"
+#include "flow/nat_table.h"
 #include "process/name_table.h"
 #include "process/process_table.h"
 #include "source/source.h"
@@ -20,6 +21,7 @@ struct pipeline_options {
 	size_t max_processes;
 	size_t max_listeners;
 	size_t max_names;
+	size_t max_nat; /* mappings */
 	int64_t active_timeout_ns;
 	int64_t idle_timeout_ns;
 	int64_t lost_timeout_ns;
@@ -33,13 +35,14 @@ struct pipeline_counters {
 	struct flow_table_counters flows;
 	struct process_table_counters processes;
 	struct name_table_counters names;
+	struct nat_table_counters nat;
 	size_t listeners;
 	uint64_t listeners_refused;
 	uint64_t process_events; /* exec, fork, exit and first socket acts */
 	uint64_t listener_events;
 	uint64_t lost[COVERAGE_COUNT]; /* by what was lost */
 	uint64_t snapshot_flows;       /* open flows that only the snapshot knew */
-	uint64_t nameless;             /* flows whose name found no memory */
+	uint64_t nameless;             /* flows whose name or translated ends found no memory */
 };
 
 /* Returns 0 or -ENOMEM. Events may come only after pipeline_connect. */
@@ -50,6 +53,10 @@ void pipeline_free(struct pipeline *pipeline); /* forgets what was not flushed *
 void pipeline_set_source(struct pipeline *pipeline, enum flow_source source);
 /* Of a source whose sweeps do not show every open flow. */
 void pipeline_raise_lost_timeout(struct pipeline *pipeline, int64_t timeout_ns);
+
+/* Called before flows are handed over, so that what others than their source know of them is asked
+ * for in time. It may push names, mappings of NAT and losses only. */
+void pipeline_ask_before(struct pipeline *pipeline, void (*ask)(void *ctx), void *ctx);
 
 /* Where sources push; valid as long as the pipeline. */
 const struct source_sink *pipeline_sink(const struct pipeline *pipeline);

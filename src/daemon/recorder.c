@@ -18,6 +18,7 @@ enum {
 	LOST_AFTER_S = 60,
 	FILE_QUEUE_OCTETS =
 		8 << 20, /* some batches: the reader waits for room, so more buys nothing */
+	MAX_NAT = 65536,
 };
 
 /* The inode number of our network namespace; 0 if it cannot be told. */
@@ -35,6 +36,7 @@ int recorder_init(struct recorder *recorder, const struct config *config, enum f
 		.max_processes = config->max_processes,
 		.max_listeners = config->max_listeners,
 		.max_names = config->max_names,
+		.max_nat = MAX_NAT,
 		.active_timeout_ns = config->active_timeout_ns,
 		.idle_timeout_ns = config->idle_timeout_ns,
 		.lost_timeout_ns = LOST_AFTER_SWEEPS * config->sweep_interval_ns +

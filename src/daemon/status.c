@@ -47,6 +47,16 @@ static void log_names(const struct pipeline_counters *counters)
 		(unsigned long long)named, (unsigned long long)counters->nameless);
 }
 
+static void log_nat(const struct pipeline_counters *counters)
+{
+	const struct nat_table_counters *nat = &counters->nat;
+
+	log_info("nat: %llu connections seen, %zu known, %llu forgotten early; records of flows: "
+		 "%llu joined, %llu ambiguous",
+		(unsigned long long)nat->added, nat->count, (unsigned long long)nat->evicted,
+		(unsigned long long)nat->joined, (unsigned long long)nat->ambiguous);
+}
+
 static void log_writer(
 	const struct writer_counters *writer, const struct pipeline_counters *counters)
 {
@@ -82,6 +92,7 @@ void status_log(const struct recorder *recorder)
 	log_source(&counters);
 	log_tables(&counters);
 	log_names(&counters);
+	log_nat(&counters);
 	log_writer(&writer, &counters);
 	log_store(&writer.store);
 }

@@ -37,6 +37,7 @@ static void start(struct fixture *fixture, uint64_t queue_octets)
 		.max_processes = 64,
 		.max_listeners = 16,
 		.max_names = 64,
+		.max_nat = 4,
 		.active_timeout_ns = (int64_t)60 * NS_PER_S,
 		.idle_timeout_ns = (int64_t)120 * NS_PER_S,
 		.lost_timeout_ns = (int64_t)90 * NS_PER_S,
@@ -269,6 +270,59 @@ static void flows_are_named_by_what_was_seen_before_their_batch_went(void **stat
 	history_temp_remove(&fixture.history);
 }
 
+/* The connection of make_observation, which leaves from this port of 203.0.113.5. */
+static void tell_nat(struct fixture *fixture, uint16_t port, int64_t time_ns)
+{
+	struct flow_key key = make_observation(fixture, OBSERVATION_END).key;
+	struct nat_mapping mapping = {
+		.original = key,
+		.reply.local = key.remote,
+		.reply.local_port = key.remote_port,
+		.reply.remote = addr_from_v4("\xcb\x00\x71\x05"),
+		.reply.remote_port = port,
+		.reply.protocol = key.protocol,
+	};
+
+	fixture->sink->nat(fixture->sink->ctx, &mapping, time_ns, false);
+}
+
+static void tell_late(void *ctx)
+{
+	tell_nat(ctx, 50000, START_NS);
+}
+
+static void what_others_know_of_flows_is_asked_before_their_batch_goes(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	start(&fixture, QUEUE_OCTETS);
+	pipeline_ask_before(fixture.pipeline, tell_late, &fixture);
+	tell_end(&fixture);
+	stop(&fixture);
+	assert_int_equal(number(&fixture, "SELECT count(*) FROM flows WHERE translated_local_ip ="
+					  " '203.0.113.5' AND translated_local_port = 50000"),
+		1);
+	history_temp_remove(&fixture.history);
+}
+
+static void a_full_table_of_nat_is_told(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	start(&fixture, QUEUE_OCTETS);
+	for (uint16_t port = 0; port < 4 + 3; port++)
+		tell_nat(&fixture, port, START_NS);
+	pipeline_expire(fixture.pipeline);
+	pipeline_expire(fixture.pipeline);
+	stop(&fixture);
+	assert_int_equal(number(&fixture, "SELECT sum(count) FROM coverage_interval WHERE what ="
+					  " 'owners unsure' AND detail LIKE 'nat: %'"),
+		3);
+	history_temp_remove(&fixture.history);
+}
+
 static void losses_become_intervals_since_the_last_reading(void **state)
 {
 	struct fixture fixture;
@@ -364,6 +418,8 @@ int main(void)
 		cmocka_unit_test(listeners_tell_the_direction_and_are_stored),
 		cmocka_unit_test(open_flows_are_reported_and_stay_open_when_the_source_is_over),
 		cmocka_unit_test(flows_are_named_by_what_was_seen_before_their_batch_went),
+		cmocka_unit_test(what_others_know_of_flows_is_asked_before_their_batch_goes),
+		cmocka_unit_test(a_full_table_of_nat_is_told),
 		cmocka_unit_test(losses_become_intervals_since_the_last_reading),
 		cmocka_unit_test(full_tables_are_told),
 		cmocka_unit_test(a_full_queue_loses_records_but_not_silently),
