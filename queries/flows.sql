@@ -3,7 +3,7 @@
 -- 'until'. Flows are read from the newest hour backwards; what is known of a host or a program
 -- (contact_day; rollup_state says what it does not count yet) names the hours worth reading.
 --
--- param host: remote address, network, name or *.example.com [host]
+-- param host: remote address, before or beyond NAT, network, name or *.example.com [host]
 -- param since: alive at or after this time [time]
 -- param until: begun before this time [time]
 -- param exe: program, path or file name, may hold * and ? [text]
@@ -23,9 +23,9 @@
 -- column duration_us: from begin to end [duration_us]
 -- column proto: protocol, and the tunnel that a captured flow was in [narrow]
 -- column protocol: tcp, udp, icmp, ... [wide]
--- column way "dir": who began; for in, the local port [narrow]
+-- column way "dir": who began; for in, the local port; as, at: the local end beyond NAT [narrow]
 -- column direction: who began: out, in, forwarded, unknown [wide]
--- column remote: remote address and port [narrow]
+-- column remote: remote address and port; to, from: beyond NAT [narrow]
 -- column remote_ip: remote address [wide]
 -- column remote_port: remote port [integer wide]
 -- column name: name of the remote host, and how it is known: see lastconn(1) [long narrow]
@@ -64,6 +64,10 @@
 -- column method: how the process was found [wide]
 -- column source: what saw the flow [wide]
 -- column tunnel: that a captured flow was in: vxlan:NETWORK, gre:KEY, ipip, 6in4, ... [wide]
+-- column translated_local_ip: local address beyond NAT, if it is another one [wide]
+-- column translated_local_port: its port [integer wide]
+-- column translated_remote_ip: remote address beyond NAT, if it is another one [wide]
+-- column translated_remote_port: its port [integer wide]
 
 WITH RECURSIVE
 --:host_name,host_suffix {
@@ -99,6 +103,12 @@ remotes (id) AS MATERIALIZED (
 --:host_name,host_suffix	UNION SELECT remote FROM loose
 --:host_ips	UNION SELECT id FROM remote WHERE ip IN (SELECT value FROM json_each(:host_ips))
 ),
+--:host_first {
+-- Flows whose remote end is the host only beyond NAT.
+beyond (end_us) AS MATERIALIZED (
+	SELECT t.end_us FROM remotes AS r CROSS JOIN flow_nat AS t ON t.remote = r.id
+),
+--}
 actors (id) AS MATERIALIZED (
 	SELECT a.id
 	FROM actor AS a
@@ -166,8 +176,11 @@ ended AS MATERIALIZED (
 --:until	AND h.hour * 3600000000 - h.max_duration_us < :until
 --:until	AND f.end_us - f.duration_us < :until
 --:host,exe,user,unit,container,pid	AND (+h.hour IN (SELECT hour FROM hours)
+--:host_first		OR +h.hour IN (SELECT end_us / 3600000000 FROM beyond)
 --:host,exe,user,unit,container,pid		OR h.hour >= (SELECT settled_us / 3600000000 FROM rollup_state))
---:host	AND f.remote IN (SELECT id FROM remotes)
+--:host	AND (f.remote IN (SELECT id FROM remotes)
+--:host_first		OR +f.end_us IN (SELECT end_us FROM beyond)
+--:host	)
 --:host_name,host_suffix	AND (f.remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
 --:host_name,host_suffix		FROM loose AS w WHERE w.remote = f.remote
 --:host_name,host_suffix		AND f.end_us - f.duration_us BETWEEN w.from_us AND w.until_us))
@@ -185,7 +198,9 @@ opened AS MATERIALIZED (
 	WHERE TRUE
 --:since	AND f.seen_us >= :since
 --:until	AND f.start_us < :until
---:host	AND f.remote IN (SELECT id FROM remotes)
+--:host	AND (f.remote IN (SELECT id FROM remotes)
+--:host_first		OR f.nat_remote IN (SELECT id FROM remotes)
+--:host	)
 --:host_name,host_suffix	AND (f.remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
 --:host_name,host_suffix		FROM loose AS w WHERE w.remote = f.remote
 --:host_name,host_suffix		AND f.start_us BETWEEN w.from_us AND w.until_us))
@@ -199,12 +214,13 @@ opened AS MATERIALIZED (
 found AS MATERIALIZED (
 	SELECT end_us AS flow_id, end_us, duration_us, actor, process, opener, remote, local,
 		remote_port, local_port, kind, octets_out, octets_in, packets_out, packets_in,
-		retransmits, rtt_us
+		retransmits, rtt_us, NULL AS nat_local, NULL AS nat_local_port, NULL AS nat_remote,
+		NULL AS nat_remote_port
 	FROM ended
 	UNION ALL
 	SELECT NULL, seen_us, seen_us - start_us, actor, process, opener, remote, local,
 		remote_port, local_port, kind, octets_out, octets_in, packets_out, packets_in,
-		retransmits, rtt_us
+		retransmits, rtt_us, nat_local, nat_local_port, nat_remote, nat_remote_port
 	FROM opened
 	ORDER BY end_us DESC
 	LIMIT :limit
@@ -217,9 +233,15 @@ SELECT
 	k.protocol || coalesce(' in ' || nullif(l.interface, ''), '') AS proto,
 	k.protocol,
 	k.direction || CASE k.direction WHEN 'in' THEN ' :' || f.local_port
-		WHEN 'forwarded' THEN ' from ' || l.ip ELSE '' END AS way,
+		WHEN 'forwarded' THEN ' from ' || l.ip ELSE '' END
+		|| coalesce(iif(k.direction = 'in', ' at ', ' as ')
+			|| iif(instr(tl.ip, ':'), '[' || tl.ip || ']', tl.ip)
+			|| ':' || coalesce(f.nat_local_port, t.local_port), '') AS way,
 	k.direction,
-	iif(instr(r.ip, ':'), '[' || r.ip || ']', r.ip) || ':' || f.remote_port AS remote,
+	iif(instr(r.ip, ':'), '[' || r.ip || ']', r.ip) || ':' || f.remote_port
+		|| coalesce(iif(k.direction = 'in', ' (from ', ' (to ')
+			|| iif(instr(tr.ip, ':'), '[' || tr.ip || ']', tr.ip)
+			|| ':' || coalesce(f.nat_remote_port, t.remote_port) || ')', '') AS remote,
 	r.ip AS remote_ip,
 	f.remote_port,
 --!host_name,host_suffix	n.name || ' (' || nullif(r.name_source, '') || ')' AS name,
@@ -264,8 +286,15 @@ SELECT
 	nullif(oe.path, '') AS opener_exe,
 	k.method,
 	k.source,
-	nullif(l.interface, '') AS tunnel
+	nullif(l.interface, '') AS tunnel,
+	tl.ip AS translated_local_ip,
+	coalesce(f.nat_local_port, t.local_port) AS translated_local_port,
+	tr.ip AS translated_remote_ip,
+	coalesce(f.nat_remote_port, t.remote_port) AS translated_remote_port
 FROM found AS f
+LEFT JOIN flow_nat AS t ON t.end_us = f.flow_id
+LEFT JOIN local AS tl ON tl.id = coalesce(f.nat_local, t.local)
+LEFT JOIN remote AS tr ON tr.id = coalesce(f.nat_remote, t.remote)
 LEFT JOIN kind AS k ON k.id = f.kind
 LEFT JOIN local AS l ON l.id = f.local
 LEFT JOIN remote AS r ON r.id = f.remote

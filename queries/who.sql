@@ -4,7 +4,7 @@
 -- roll-up contact_day (and contact_tail, what it does not count yet); only where the window cuts a
 -- row of it, or a pid is asked for, the flows of that row are read, in the hours that it names.
 --
--- param host: remote address, network, name or *.example.com [host required]
+-- param host: remote address, before or beyond NAT, network, name or *.example.com [host required]
 -- param since: alive at or after this time [time]
 -- param until: begun before this time [time]
 -- param exe: program, path or file name, may hold * and ? [text]
@@ -29,7 +29,7 @@
 -- column last_time "last": end or last sighting of the last one [time_us]
 -- column services: direction, protocol and port of the service, the busiest first [list]
 -- column hosts: different remote addresses [integer]
--- column names: names of the hosts, the newest first, and how they are known: see lastconn(1) [long_list]
+-- column names: names of the hosts, the newest first, and how they are known: see lastconn(1); nat: the address that NAT changed into the host [long_list]
 -- column parents: programs that started it [long_list]
 -- column units: systemd units, those of users as user@UID.service/UNIT [list wide]
 -- column containers: their ids or names [list wide]
@@ -153,7 +153,9 @@ singles (remote, actor, protocol_id, port, direction, flows, failed, open, octet
 	CROSS JOIN kind AS k ON k.id = f.kind
 	CROSS JOIN methods AS m ON m.name = k.method
 	CROSS JOIN directions AS s ON s.name = k.direction
-	WHERE f.remote IN (SELECT id FROM remotes)
+	WHERE (f.remote IN (SELECT id FROM remotes)
+--:host_first		OR f.nat_remote IN (SELECT id FROM remotes)
+		)
 --:host_name,host_suffix	AND (f.remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
 --:host_name,host_suffix		FROM loose AS w WHERE w.remote = f.remote
 --:host_name,host_suffix		AND f.start_us BETWEEN w.from_us AND w.until_us))
@@ -164,6 +166,31 @@ singles (remote, actor, protocol_id, port, direction, flows, failed, open, octet
 --:proto	AND k.protocol_id = :proto
 --:port	AND service_port = :port
 --:direction	AND k.direction = :direction
+--:host_first {
+	-- whose remote end is the host only beyond NAT
+	UNION ALL
+	SELECT f.remote, f.actor, k.protocol_id,
+		CASE k.direction WHEN 'out' THEN f.remote_port WHEN 'in' THEN f.local_port
+			WHEN 'forwarded' THEN f.remote_port
+			ELSE coalesce(min(nullif(f.remote_port, 0), nullif(f.local_port, 0)),
+				max(f.remote_port, f.local_port)) END AS service_port,
+		s.id, 1, k.outcome IN ('refused', 'timeout', 'unreachable'), 0,
+		f.octets_out, f.octets_in, f.end_us - f.duration_us, f.end_us, m.bit
+	FROM remotes AS r
+	CROSS JOIN flow_nat AS t ON t.remote = r.id
+	CROSS JOIN flow AS f ON f.end_us = t.end_us
+	CROSS JOIN kind AS k ON k.id = f.kind
+	CROSS JOIN methods AS m ON m.name = k.method
+	CROSS JOIN directions AS s ON s.name = k.direction
+	WHERE f.remote NOT IN (SELECT id FROM remotes)
+--:since	AND f.end_us >= :since
+--:until	AND f.end_us - f.duration_us < :until
+--:exe,user,unit,container,pid	AND f.actor IN (SELECT id FROM actors)
+--:pid	AND f.process IN (SELECT id FROM processes)
+--:proto	AND k.protocol_id = :proto
+--:port	AND service_port = :port
+--:direction	AND k.direction = :direction
+--}
 --:since,until,pid,host_name,host_suffix {
 	UNION ALL
 	SELECT f.remote, f.actor, k.protocol_id,
@@ -298,6 +325,10 @@ labels (remote, text) AS MATERIALIZED (
 	CROSS JOIN name AS n ON n.id = r.name
 	WHERE r.name <> 0
 --:host_name,host_suffix	UNION SELECT remote, name || ' (address)' FROM loose
+--:host_first	UNION SELECT r.id, r.ip || ' (nat)'
+--:host_first	FROM (SELECT DISTINCT remote FROM sums) AS s
+--:host_first	CROSS JOIN remote AS r ON r.id = s.remote
+--:host_first	WHERE s.remote NOT IN (SELECT id FROM remotes)
 ),
 called (exe, texts) AS (
 	SELECT exe, json_group_array(iif(place <= 8, text, (places - 8) || ' more'))
