@@ -268,6 +268,18 @@ class Vm(harness.Case):
     def test_newest(self):
         self.check_kernel("newest")
 
+    def test_nat(self):
+        """Where conntrack is a module: it comes with the rules, and lastconnd need not wait."""
+        kernel = self.need_vm("6.1")
+        command = shlex.join((
+            "env", f"LASTCONN_BUILD={BUILD}", "LASTCONN_EXPECT_EBPF=1", "LASTCONN_SLOW=4",
+            "/usr/bin/python3", os.path.join(run_vm.HERE, "..", "e2e", "test_nat.py"),
+            "Nat.test_a_published_port_and_who_came_to_it"))
+        status, results = run_vm.run(kernel, command, BOOT_SECONDS + 2 * RUN_SECONDS, "",
+                                     sys.stdout.buffer)
+        with results.fileobj, results:
+            self.assertEqual(status, 0)
+
 
 if __name__ == "__main__":
     harness.main()
