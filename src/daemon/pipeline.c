@@ -57,9 +57,14 @@ struct pipeline {
 	uint64_t no_room; /* records dropped since the last batch that found room */
 };
 
+static int64_t wall_of(const struct pipeline *pipeline, int64_t time_ns)
+{
+	return (time_ns + pipeline->wall_offset_ns) / NS_PER_US;
+}
+
 static int64_t wall_us(const struct pipeline *pipeline)
 {
-	return (pipeline->now_ns + pipeline->wall_offset_ns) / NS_PER_US;
+	return wall_of(pipeline, pipeline->now_ns);
 }
 
 /* Coverage. */
@@ -281,7 +286,7 @@ static void take_listener(
 {
 	struct pipeline *pipeline = ctx;
 	struct listener_record timed = *record;
-	int64_t time_us = (time_ns + pipeline->wall_offset_ns) / NS_PER_US;
+	int64_t time_us = wall_of(pipeline, time_ns);
 
 	pipeline->counters.listener_events++;
 	timed.from_us = time_us;
@@ -312,12 +317,22 @@ static void take_asked(void *ctx, const struct name_evidence *evidence, int64_t 
 static void take_nat(void *ctx, const struct nat_mapping *mapping, int64_t time_ns, bool gone)
 {
 	struct pipeline *pipeline = ctx;
-	int64_t time_us = (time_ns + pipeline->wall_offset_ns) / NS_PER_US;
+	int64_t time_us = wall_of(pipeline, time_ns);
 
 	if (gone)
 		nat_table_gone(pipeline->nat, mapping, time_us);
 	else
 		nat_table_put(pipeline->nat, mapping, time_us);
+}
+
+static void take_nat_all(void *ctx, int64_t time_ns, bool complete)
+{
+	struct pipeline *pipeline = ctx;
+
+	if (complete)
+		nat_table_end_all(pipeline->nat, wall_of(pipeline, time_ns));
+	else
+		nat_table_begin_all(pipeline->nat);
 }
 
 static void take_loss(void *ctx, enum coverage_what what, uint64_t count, const char *detail)
@@ -400,6 +415,7 @@ int pipeline_new(const struct pipeline_options *options, struct pipeline **ret_p
 		.name = take_name,
 		.asked = take_asked,
 		.nat = take_nat,
+		.nat_all = take_nat_all,
 		.loss = take_loss,
 		.position = take_position,
 	};

@@ -19,7 +19,7 @@ struct nat_mapping {
 struct nat_ends {
 	struct addr local;
 	struct addr remote;
-	uint16_t local_port; /* host order; 0 where the protocol has none */
+	uint16_t local_port; /* host order; the flow's own where the protocol has none */
 	uint16_t remote_port;
 };
 

@@ -10,6 +10,10 @@
 
 #include "util/list.h"
 
+/* With the same ends at one side: whoever takes one port again and again, at any pace, makes no
+ * chain that is long. */
+enum { SAME_MAX = 16 };
+
 struct entry;
 
 /* A connection as one of its ends sees it. */
@@ -26,6 +30,7 @@ struct entry {
 	struct list recent;   /* in live by from_us, in gone by until_us, or free */
 	int64_t from_us;
 	int64_t until_us; /* 0: still there */
+	uint64_t told;    /* in this round, or an earlier one */
 };
 
 struct nat_table {
@@ -35,7 +40,8 @@ struct nat_table {
 	struct side **chains;
 	struct list live, gone, free;
 	size_t unused;
-	uint64_t mask; /* number of chains less one */
+	uint64_t round; /* of telling all that is there */
+	uint64_t mask;  /* number of chains less one */
 };
 
 int nat_table_new(const struct nat_table_options *options, struct nat_table **ret_table)
@@ -139,16 +145,35 @@ static struct entry *oldest(struct list *list)
 }
 
 /* The flow of a mapping that is older than keep_us has been stored with it. */
-static void make_room(struct nat_table *table, int64_t now_us)
+static void evict(struct nat_table *table, struct entry *entry, int64_t now_us)
 {
-	struct entry *entry;
-
-	if (!list_empty(&table->free) || table->unused < table->options.max_mappings)
-		return;
-	entry = oldest(list_empty(&table->gone) ? &table->live : &table->gone);
 	if (entry->until_us == 0 && now_us - entry->from_us < table->options.keep_us)
 		table->counters.evicted++;
 	forget(table, entry);
+}
+
+/* Forgets the oldest one with this key if there are too many. */
+static void thin(struct nat_table *table, const struct flow_key *key, int64_t now_us)
+{
+	struct flow_key ends = ends_of(key);
+	struct side *last = NULL, *side;
+	uint64_t hash;
+	int count = 0;
+
+	for (side = first_match(table, &ends, &hash); side;
+		side = next_match(side->chain, &ends, hash)) {
+		last = side;
+		count++;
+	}
+	if (count >= SAME_MAX)
+		evict(table, last->entry, now_us);
+}
+
+static void make_room(struct nat_table *table, int64_t now_us)
+{
+	if (list_empty(&table->free) && table->unused == table->options.max_mappings)
+		evict(table, oldest(list_empty(&table->gone) ? &table->live : &table->gone),
+			now_us);
 }
 
 static struct entry *take_free(struct nat_table *table, int64_t now_us)
@@ -185,9 +210,14 @@ void nat_table_put(struct nat_table *table, const struct nat_mapping *mapping, i
 {
 	struct entry *entry = find_live(table, mapping);
 
-	if (entry)
+	if (entry) {
+		entry->told = table->round;
 		return;
+	}
+	thin(table, &mapping->original, from_us);
+	thin(table, &mapping->reply, from_us);
 	entry = take_free(table, from_us);
+	entry->told = table->round;
 	entry->from_us = from_us;
 	entry->until_us = 0;
 	link_side(table, &entry->sides[0], &mapping->original);
@@ -197,15 +227,37 @@ void nat_table_put(struct nat_table *table, const struct nat_mapping *mapping, i
 	table->counters.count++;
 }
 
+static void end(struct nat_table *table, struct entry *entry, int64_t until_us)
+{
+	entry->until_us = until_us > 0 ? until_us : 1;
+	list_remove(&entry->recent);
+	list_append(&table->gone, &entry->recent);
+}
+
 void nat_table_gone(struct nat_table *table, const struct nat_mapping *mapping, int64_t until_us)
 {
 	struct entry *entry = find_live(table, mapping);
 
-	if (!entry)
-		return;
-	entry->until_us = until_us > 0 ? until_us : 1;
-	list_remove(&entry->recent);
-	list_append(&table->gone, &entry->recent);
+	if (entry)
+		end(table, entry, until_us);
+}
+
+void nat_table_begin_all(struct nat_table *table)
+{
+	table->round++;
+}
+
+void nat_table_end_all(struct nat_table *table, int64_t until_us)
+{
+	struct list *node = table->live.next, *next;
+
+	for (; node != &table->live; node = next) {
+		struct entry *entry = list_entry(node, struct entry, recent);
+
+		next = node->next;
+		if (entry->told != table->round)
+			end(table, entry, until_us);
+	}
 }
 
 static bool overlaps(const struct entry *entry, const struct flow_record *record)
@@ -276,6 +328,7 @@ bool nat_table_flow(
 	struct nat_table *table, const struct flow_record *record, struct nat_ends *ret_ends)
 {
 	struct flow_key key = ends_of(&record->key), beyond;
+	bool ports = has_ports(key.protocol);
 
 	if (table->counters.count == 0 || record->key.tunnel != FLOW_TUNNEL_NONE ||
 		!find_beyond(table, &key, record, &beyond))
@@ -283,8 +336,8 @@ bool nat_table_flow(
 	*ret_ends = (struct nat_ends){
 		.local = beyond.local,
 		.remote = beyond.remote,
-		.local_port = beyond.local_port,
-		.remote_port = beyond.remote_port,
+		.local_port = ports ? beyond.local_port : record->key.local_port,
+		.remote_port = ports ? beyond.remote_port : record->key.remote_port,
 	};
 	table->counters.joined++;
 	return true;

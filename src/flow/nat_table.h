@@ -8,9 +8,10 @@
  * namespaces with sockets that have the same ends at that time, the one that was heard of first
  * gets the mapping and the other one none. What comes in a tunnel is never joined.
  *
- * Limits: max_mappings. At the limit that goes which is gone for longest, else the oldest. What is
- * gone is kept for keep_us, which is how late a flow may be told; a mapping that had to go before
- * it is as old is counted in evicted, for its flow may lack the translated ends. */
+ * Limits: max_mappings, and few of them with the same ends at one side. At the limit that goes
+ * which is gone for longest, else the oldest. What is gone is kept for keep_us, which is how late a
+ * flow may be told. A mapping that had to go while it was there, and was not as old, is counted in
+ * evicted, for its flow may lack the translated ends. */
 #ifndef LASTCONN_FLOW_NAT_TABLE_H
 #define LASTCONN_FLOW_NAT_TABLE_H
 
@@ -49,6 +50,10 @@ void nat_table_put(struct nat_table *table, const struct nat_mapping *mapping, i
 
 /* It is gone since until_us or earlier. One that is not known is none. */
 void nat_table_gone(struct nat_table *table, const struct nat_mapping *mapping, int64_t until_us);
+
+/* Between the two all that is there is put; what is not is gone since until_us or earlier. */
+void nat_table_begin_all(struct nat_table *table);
+void nat_table_end_all(struct nat_table *table, int64_t until_us);
 
 /* The ends of a flow beyond the NAT. Returns false if no NAT is known to change it. */
 bool nat_table_flow(

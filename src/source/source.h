@@ -31,8 +31,11 @@ struct source_sink {
 	 * evidence's wall clock time. NULL as above. */
 	void (*asked)(void *ctx, const struct name_evidence *evidence, int64_t time_ns);
 	/* NAT changes the ends of a connection (gone false), at time_ns of the source's clock or
-	 * later, or does so no more, since time_ns or earlier. NULL: nobody wants to know. */
+	 * later, or does so no more, since time_ns or earlier. */
 	void (*nat)(void *ctx, const struct nat_mapping *mapping, int64_t time_ns, bool gone);
+	/* All connections that NAT changes are told between a call with complete false and one with
+	 * complete true: others are gone since time_ns or earlier. */
+	void (*nat_all)(void *ctx, int64_t time_ns, bool complete);
 	/* Of a source that keeps what it tells until it is stored: all that follows has this
 	 * position or a later one, which never is 0. */
 	void (*position)(void *ctx, uint64_t position);

@@ -205,7 +205,64 @@ static void icmp_is_known_by_addresses(void **state)
 
 	(void)state;
 	nat_table_put(table, &mapping, AT(0));
-	expect_ends(&flow, "192.0.2.1", 0, "203.0.113.9", 0);
+	expect_ends(&flow, "192.0.2.1", 8, "203.0.113.9", 0); /* type and code are no ports */
+}
+
+static void what_is_not_told_with_all_others_is_gone(void **state)
+{
+	(void)state;
+	put(5000, AT(0));
+	put(5001, AT(0));
+	put(5002, AT(0));
+	nat_table_begin_all(table);
+	put(5001, AT(10));
+	put(5003, AT(10));
+	nat_table_end_all(table, AT(20));
+	for (uint16_t port = 5000; port <= 5002; port += 2) {
+		struct flow_record flow = flow_of(port, AT(1), AT(2));
+
+		expect_none(flow_of(port, AT(30), AT(31)));
+		expect_ends(&flow, "192.0.2.1", (uint16_t)(port + 1000), "203.0.113.9", 443);
+	}
+	for (uint16_t port = 5001; port <= 5003; port += 2) {
+		struct flow_record flow = flow_of(port, AT(30), AT(31));
+
+		expect_ends(&flow, "192.0.2.1", (uint16_t)(port + 1000), "203.0.113.9", 443);
+	}
+	nat_table_begin_all(table); /* which was never ended: nothing is known of the others */
+	expect_ends(
+		&(struct flow_record){
+			.key = flow_of(5001, 0, 0).key, .start_us = AT(30), .end_us = AT(31)},
+		"192.0.2.1", 6001, "203.0.113.9", 443);
+}
+
+/* One port that is taken again and again, with other ends beyond NAT each time. */
+static void of_the_same_ends_few_are_kept(void **state)
+{
+	const struct nat_table_options options = {
+		.max_mappings = 1000, .keep_us = KEEP_S * US_PER_S, .hash_key = {1, 2}};
+	struct nat_table_counters counters;
+	struct nat_mapping mapping = masqueraded(5000);
+	struct flow_record flow = flow_of(5000, AT(5), AT(6));
+
+	(void)state;
+	nat_table_free(table);
+	assert_int_equal(nat_table_new(&options, &table), 0);
+	for (int side = 0; side < 2; side++) {
+		for (uint16_t i = 1; i <= 200; i++) {
+			*(side ? &mapping.original.local_port : &mapping.reply.remote_port) = i;
+			nat_table_put(table, &mapping, AT(0));
+			nat_table_gone(table, &mapping, AT(5));
+		}
+		mapping.reply.remote_port = 300;
+	}
+	nat_table_counters(table, &counters);
+	assert_int_equal(counters.added, 400);
+	assert_int_equal(counters.count, 32);
+	assert_int_equal(counters.evicted, 0);
+	expect_ends(&flow, "192.0.2.1", 200, "203.0.113.9", 443);
+	flow.key.local_port = 200;
+	expect_ends(&flow, "192.0.2.1", 300, "203.0.113.9", 443);
 }
 
 static void gone_ones_are_kept_for_a_while(void **state)
@@ -263,6 +320,8 @@ int main(void)
 		TEST(what_is_known_is_not_known_twice),
 		TEST(the_same_ends_in_two_namespaces_are_not_mixed_up),
 		TEST(icmp_is_known_by_addresses),
+		TEST(what_is_not_told_with_all_others_is_gone),
+		TEST(of_the_same_ends_few_are_kept),
 		TEST(gone_ones_are_kept_for_a_while),
 		TEST(a_full_table_forgets_gone_ones_then_old_ones),
 	};

@@ -306,6 +306,24 @@ static void what_others_know_of_flows_is_asked_before_their_batch_goes(void **st
 	history_temp_remove(&fixture.history);
 }
 
+static void what_conntrack_does_not_tell_any_more_is_gone(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	start(&fixture, QUEUE_OCTETS);
+	tell_nat(&fixture, 50000, 0);
+	fixture.sink->nat_all(fixture.sink->ctx, START_NS / 2, false);
+	tell_nat(&fixture, 50001, 0);
+	fixture.sink->nat_all(fixture.sink->ctx, START_NS / 2, true);
+	tell_end(&fixture);
+	stop(&fixture);
+	assert_int_equal(
+		number(&fixture, "SELECT count(*) FROM flows WHERE translated_local_port = 50001"),
+		1);
+	history_temp_remove(&fixture.history);
+}
+
 static void a_full_table_of_nat_is_told(void **state)
 {
 	struct fixture fixture;
@@ -419,6 +437,7 @@ int main(void)
 		cmocka_unit_test(open_flows_are_reported_and_stay_open_when_the_source_is_over),
 		cmocka_unit_test(flows_are_named_by_what_was_seen_before_their_batch_went),
 		cmocka_unit_test(what_others_know_of_flows_is_asked_before_their_batch_goes),
+		cmocka_unit_test(what_conntrack_does_not_tell_any_more_is_gone),
 		cmocka_unit_test(a_full_table_of_nat_is_told),
 		cmocka_unit_test(losses_become_intervals_since_the_last_reading),
 		cmocka_unit_test(full_tables_are_told),
