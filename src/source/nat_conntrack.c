@@ -4,7 +4,9 @@
  * The kernel says when a connection began only if sysctl nf_conntrack_timestamp is set, so that a
  * mapping is there since the socket was last empty, and gone by now: both too wide rather than too
  * narrow. Connections from before the start are there since the boot; the kernel may not tell of
- * their end (those that it made without a listener, Linux 5.19).
+ * their end (those that it made without a listener, Linux 5.19). So all that is there is asked for
+ * again from time to time, and what is not is gone: else a later connection of this very machine
+ * could be taken for one of them.
  *
  * Limits: the socket's buffer; when it overflows that is coverage, and all that is there is asked
  * for again at once, unless that took more than its share of the time since. As conntrack keeps a
@@ -31,7 +33,9 @@ enum {
 	EVENTS_OCTETS = 8 << 20, /* waiting words of connections: some 8,000 */
 	EVENTS_AT_ONCE = 65536,  /* they may come as fast as they are read */
 	DUMP_PATIENCE_S = 5,
-	DUMP_SHARE = 20, /* of the time one part in so many may go into dumps */
+	DUMP_SHARE = 20, /* of the time one part in so many may go into dumps after a loss */
+	AGAIN_EVERY_S = 120,
+	AGAIN_SHARE = 1000, /* and into those without */
 	LOOK_EVERY_S = 30,
 };
 
@@ -50,7 +54,7 @@ struct nat_conntrack {
 	int64_t looked_ns;  /* whether there is NAT */
 	int64_t emptied_ns; /* what was told until then is read */
 	int64_t dumped_ns, dump_took_ns;
-	int64_t lost_ns; /* nothing was lost until then */
+	int64_t whole_ns; /* nothing was lost until then */
 	_Alignas(struct nlmsghdr) char buffer[BUFFER_SIZE];
 };
 
@@ -82,12 +86,18 @@ int nat_conntrack_new(const struct source_sink *sink, struct nat_conntrack **ret
 	return 0;
 }
 
+static void unsubscribe(struct nat_conntrack *nat)
+{
+	if (nat->fd >= 0)
+		close(nat->fd);
+	nat->fd = -1;
+}
+
 void nat_conntrack_free(struct nat_conntrack *nat)
 {
 	if (!nat)
 		return;
-	if (nat->fd >= 0)
-		close(nat->fd);
+	unsubscribe(nat);
 	free(nat);
 }
 
@@ -193,7 +203,8 @@ static int receive(struct nat_conntrack *nat, int fd, int64_t from_ns, int64_t u
 		return -errno;
 	if (from.nl_pid != 0)
 		return 0;
-	for (unsigned left = (unsigned)got; result == 0 && NLMSG_OK(header, left);
+	/* aligned, as NLMSG_NEXT() steps: else it would step below zero */
+	for (unsigned left = NLMSG_ALIGN((unsigned)got); result == 0 && NLMSG_OK(header, left);
 		header = NLMSG_NEXT(header, left))
 		result = take_message(nat, header, from_ns, until_ns);
 	return result;
@@ -216,26 +227,45 @@ static int ask_for_all(int fd)
 	return send(fd, &request, sizeof(request), 0) < 0 ? -errno : 0;
 }
 
-/* All that is there. Returns 0 or negative errno. */
-static int dump(struct nat_conntrack *nat, int64_t from_ns, int64_t now_ns)
+/* All that is there; what is new is so since nothing was lost. Returns 0 or negative errno. */
+static int dump(struct nat_conntrack *nat, int64_t now_ns)
 {
 	int64_t begin_ns = clock_boottime_ns();
 	int fd = open_socket(0), result;
 
 	if (fd < 0)
 		return fd;
+	nat->sink->nat_all(nat->sink->ctx, now_ns, false);
 	result = ask_for_all(fd);
 	while (result == 0)
-		result = receive(nat, fd, from_ns, now_ns);
+		result = receive(nat, fd, nat->whole_ns, now_ns);
 	close(fd);
 	nat->dumped_ns = clock_boottime_ns();
 	nat->dump_took_ns = nat->dumped_ns - begin_ns;
-	return result < 0 ? result : 0;
+	if (result < 0)
+		return result;
+	nat->sink->nat_all(nat->sink->ctx, now_ns, true);
+	nat->whole_ns = now_ns;
+	nat->must_dump = false;
+	return 0;
+}
+
+/* Of a machine that is short of something just now. */
+static bool passes(int error)
+{
+	return error == -EAGAIN || error == -ENOBUFS || error == -ENOMEM || error == -EMFILE ||
+	       error == -ENFILE;
+}
+
+static void tell_loss(struct nat_conntrack *nat)
+{
+	nat->sink->loss(nat->sink->ctx, COVERAGE_OWNERS_UNSURE, 1,
+		"nat: words of conntrack were lost: translated ends may be missing");
 }
 
 int nat_conntrack_begin(struct nat_conntrack *nat, int64_t now_ns)
 {
-	int error = 0;
+	int error;
 
 	if (nat->fd >= 0 || nat->refused ||
 		(nat->looked && now_ns - nat->looked_ns < LOOK_EVERY_S * (int64_t)NS_PER_S))
@@ -245,27 +275,27 @@ int nat_conntrack_begin(struct nat_conntrack *nat, int64_t now_ns)
 	if (!is_there())
 		return 0;
 	nat->fd = subscribe();
-	if (nat->fd < 0)
-		error = nat->fd;
-	else
-		error = dump(nat, 0, now_ns);
+	error = nat->fd < 0 ? nat->fd : dump(nat, now_ns);
 	nat->emptied_ns = now_ns;
 	if (!error)
 		return 1;
+	unsubscribe(nat);
+	if (passes(error)) {
+		tell_loss(nat);
+		return 0;
+	}
 	nat->refused = true;
-	if (nat->fd >= 0)
-		close(nat->fd);
-	nat->fd = -1;
 	return error;
 }
 
-static void tell_loss(struct nat_conntrack *nat)
+static bool may_dump(const struct nat_conntrack *nat, int64_t now_ns)
 {
-	if (!nat->must_dump)
-		nat->lost_ns = nat->emptied_ns;
-	nat->must_dump = true;
-	nat->sink->loss(nat->sink->ctx, COVERAGE_OWNERS_UNSURE, 1,
-		"nat: words of conntrack were lost: translated ends may be missing");
+	int64_t since_ns = now_ns - nat->dumped_ns;
+
+	if (nat->must_dump)
+		return since_ns >= DUMP_SHARE * nat->dump_took_ns;
+	return since_ns >= AGAIN_EVERY_S * (int64_t)NS_PER_S &&
+	       since_ns >= AGAIN_SHARE * nat->dump_took_ns;
 }
 
 void nat_conntrack_consume(struct nat_conntrack *nat, int64_t now_ns)
@@ -276,12 +306,54 @@ void nat_conntrack_consume(struct nat_conntrack *nat, int64_t now_ns)
 		return;
 	for (int i = 0; i < EVENTS_AT_ONCE && (result >= 0 || result == -ENOBUFS); i++) {
 		result = receive(nat, nat->fd, nat->emptied_ns, now_ns);
-		if (result == -ENOBUFS)
-			tell_loss(nat);
+		if (result != -ENOBUFS)
+			continue;
+		tell_loss(nat);
+		nat->must_dump = true;
 	}
-	if (nat->must_dump && now_ns - nat->dumped_ns >= DUMP_SHARE * nat->dump_took_ns &&
-		dump(nat, nat->lost_ns, now_ns) == 0)
-		nat->must_dump = false;
 	if (result < 0)
 		nat->emptied_ns = now_ns;
+	if (!nat->must_dump)
+		nat->whole_ns = nat->emptied_ns;
+	if (may_dump(nat, now_ns))
+		dump(nat, now_ns);
+}
+
+/* Those who only want to know whether it works. */
+
+static void ignore_nat(void *ctx, const struct nat_mapping *mapping, int64_t time_ns, bool gone)
+{
+	(void)ctx;
+	(void)mapping;
+	(void)time_ns;
+	(void)gone;
+}
+
+static void ignore_nat_all(void *ctx, int64_t time_ns, bool complete)
+{
+	(void)ctx;
+	(void)time_ns;
+	(void)complete;
+}
+
+static void ignore_loss(void *ctx, enum coverage_what what, uint64_t count, const char *detail)
+{
+	(void)ctx;
+	(void)what;
+	(void)count;
+	(void)detail;
+}
+
+int nat_conntrack_probe(void)
+{
+	static const struct source_sink nobody = {
+		.nat = ignore_nat, .nat_all = ignore_nat_all, .loss = ignore_loss};
+	struct nat_conntrack *nat;
+	int result = nat_conntrack_new(&nobody, &nat);
+
+	if (result)
+		return result;
+	result = nat_conntrack_begin(nat, 0);
+	nat_conntrack_free(nat);
+	return result;
 }

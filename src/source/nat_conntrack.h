@@ -20,10 +20,15 @@ void nat_conntrack_free(struct nat_conntrack *nat); /* NULL is fine */
 
 /* Looks whether there is NAT by now, unless it is asked already or that was looked at less than
  * half a minute ago; begins with what is there. Returns 1 if it has begun just now; 0; or negative
- * errno if the kernel refuses, once: it is not tried again. */
+ * errno if the kernel refuses, once: it is not tried again. What passes, as want of memory, is a
+ * loss, and tried again. */
 int nat_conntrack_begin(struct nat_conntrack *nat, int64_t now_ns);
 
-/* Tells the sink what has come to pass. Does not wait. */
+/* Tells the sink what has come to pass. Waits only where all that is there is asked for again:
+ * every two minutes or more rarely, and after a loss. */
 void nat_conntrack_consume(struct nat_conntrack *nat, int64_t now_ns);
+
+/* Whether it works here. Returns 1; 0 without NAT; or negative errno if the kernel refuses. */
+int nat_conntrack_probe(void);
 
 #endif
