@@ -1,6 +1,7 @@
 /* Every file may be missing: then that is the fact. */
 #include "daemon/check_facts.h"
 
+#include <errno.h>
 #include <mntent.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #include "daemon/privilege.h"
+#include "source/nat_conntrack.h"
 
 #define BPF_FS   "/sys/fs/bpf"
 #define BTF_FILE "/sys/kernel/btf/vmlinux"
@@ -111,10 +113,28 @@ static void fact_jit(struct check_fact *fact)
 		set(fact, "bpf compiler", *line ? "on" : "unknown", NULL);
 }
 
+static void fact_nat(struct check_fact *fact)
+{
+	char value[CHECK_VALUE_SIZE];
+	int result = nat_conntrack_probe();
+
+	if (result >= 0) {
+		set(fact, "nat",
+			result ? "conntrack tells the translated ends of flows" : "none here",
+			NULL);
+		return;
+	}
+	snprintf(value, sizeof(value), "conntrack cannot be asked for translated ends: %s",
+		strerror(-result));
+	set(fact, "nat", value,
+		result == -EPERM ? "give it CAP_NET_ADMIN"
+				 : "use a kernel with CONFIG_NF_CT_NETLINK");
+}
+
 size_t check_facts(struct check_fact facts[static CHECK_FACTS_MAX])
 {
-	static void (*const all[])(struct check_fact *) = {
-		fact_privileges, fact_btf, fact_cgroup, fact_bpf_fs, fact_lockdown, fact_jit};
+	static void (*const all[])(struct check_fact *) = {fact_privileges, fact_btf, fact_cgroup,
+		fact_bpf_fs, fact_lockdown, fact_jit, fact_nat};
 	size_t count = sizeof(all) / sizeof(all[0]);
 
 	_Static_assert(sizeof(all) / sizeof(all[0]) <= CHECK_FACTS_MAX, "room for all");

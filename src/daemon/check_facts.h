@@ -1,4 +1,5 @@
-/* What of this system decides how much lastconnd can see: asked of /proc and /sys. */
+/* What of this system decides how much lastconnd can see: asked of /proc and /sys, and of
+ * conntrack. */
 #ifndef LASTCONN_DAEMON_CHECK_FACTS_H
 #define LASTCONN_DAEMON_CHECK_FACTS_H
 

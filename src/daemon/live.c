@@ -63,6 +63,7 @@ struct live {
 	bool settling;       /* the batch waits for names; nothing is added to it */
 	bool sweep_waits;    /* for that */
 	bool swept_badly;
+	bool hears_nat;
 	bool counts;      /* every octet: polling cannot */
 	bool interrupted; /* by Ctrl-C: leaves nothing behind */
 	bool sweeps;      /* without sweeps nothing shows that a flow is still there */
@@ -99,16 +100,34 @@ static void read_nat(void *ctx)
 	nat_conntrack_consume(live->nat, clock_boottime_ns());
 }
 
+/* until_us: 0 as long as this run. */
+static void cover_nat(struct live *live, int64_t from_us, int64_t until_us, const char *detail)
+{
+	struct coverage_record record = {
+		.from_us = from_us,
+		.until_us = until_us,
+		.what = COVERAGE_OWNERS_UNSURE,
+		.source = live->source->ops->source,
+	};
+
+	snprintf(record.detail, sizeof(record.detail), "nat: %s", detail);
+	pipeline_cover(live->recorder.pipeline, &record);
+}
+
 static void look_for_nat(struct live *live)
 {
 	int result = nat_conntrack_begin(live->nat, clock_boottime_ns());
+	char why[TEXT_SIZE];
 
-	if (result > 0)
+	if (result > 0) {
+		live->hears_nat = true;
 		log_info("NAT: conntrack tells the translated ends of flows");
-	else if (result < 0)
-		log_warning("conntrack cannot be asked for NAT (%s): translated ends of flows will "
-			    "be missing; that needs CAP_NET_ADMIN",
+	} else if (result < 0) {
+		snprintf(why, sizeof(why), "conntrack cannot be asked for translated ends: %s",
 			strerror(-result));
+		cover_nat(live, clock_realtime_us(), 0, why);
+		log_warning("%s%s", why, result == -EPERM ? "; that needs CAP_NET_ADMIN" : "");
+	}
 }
 
 static void log_missing(const struct live *live)
@@ -415,6 +434,9 @@ static void go_on(struct live *live)
 		pipeline_losses_since(live->recorder.pipeline, before->last_us);
 		coverage_watch_reattached(
 			live->recorder.pipeline, live->source, before->last_us, live->begin_us);
+		if (live->hears_nat)
+			cover_nat(live, before->last_us, live->begin_us,
+				"nobody asked conntrack: translated ends may be missing");
 	}
 	log_info("goes on with the programs of the last run");
 }

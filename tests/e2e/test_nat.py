@@ -248,7 +248,8 @@ class Nat(harness.Case):
         self.run_program(*self.client, PYTHON, "-c", PING, "192.0.2.80")
         flow = harness.wait_until("the echo request", lambda: daemon.rows(
             "SELECT * FROM flows WHERE protocol = 'icmp' AND local_ip = '10.9.0.2' AND open = 0"))
-        self.check(harness.one(self, flow), local=("192.0.2.1", 0))
+        flow = harness.one(self, flow)
+        self.check(flow, local=("192.0.2.1", flow["local_port"]))
         daemon.stop()
 
     def test_connections_from_before_the_start(self):
@@ -261,6 +262,24 @@ class Nat(harness.Case):
         self.check(self.flow(daemon, asked["pid"], "tcp", "open = 1"), local=served["tcp"])
         release()
         self.check(self.flow(daemon, asked["pid"], "tcp"), local=served["tcp"])
+        daemon.stop()
+
+    def test_what_the_programs_saw_while_nobody_asked_conntrack_is_coverage(self):
+        bpffs = self.path("bpf")
+        os.mkdir(bpffs)
+        self.run_program("mount", "-t", "bpf", "bpf", bpffs)
+        self.addCleanup(subprocess.run, ["umount", bpffs], check=True)
+        pin = ("--pin", os.path.join(bpffs, "lastconn"))
+        self.start_daemon_here(*pin).stop()
+        served, asked, release = self.talk(self.server, self.client, "192.0.2.80")
+        release()
+        daemon = self.start_daemon_here(*pin)
+        self.assertIn("goes on with the programs", daemon.log())
+        # conntrack still has what closed just now
+        self.check(self.flow(daemon, asked["pid"], "tcp"), local=served["tcp"])
+        gap = harness.wait_until("the gap", lambda: daemon.rows(
+            "SELECT * FROM coverage WHERE detail LIKE 'nat: nobody asked%'"))
+        self.assertEqual(harness.one(self, gap)["what"], "owners unsure")
         daemon.stop()
 
     def test_a_capture_of_both_sides_ties_them(self):
@@ -302,8 +321,26 @@ class Without(harness.Case):
         setpriv = self.need_program("setpriv")
         daemon = self.start_daemon("--source", "procfs", kernel=False,
                                    prefix=(setpriv, "--bounding-set", "-net_admin"))
-        self.assertIn("conntrack cannot be asked for NAT", daemon.log())
+        words = "conntrack cannot be asked for translated ends: Operation not permitted"
+        self.assertIn(words + "; that needs CAP_NET_ADMIN", daemon.log())
         daemon.stop()
+        row = harness.one(self, daemon.rows("SELECT * FROM coverage WHERE detail LIKE 'nat:%'"))
+        self.assertEqual((row["what"], row["detail"]), ("owners unsure", "nat: " + words))
+        self.assertEqual(self.nat_fact(setpriv, "--bounding-set", "-net_admin")["advice"],
+                         "give it CAP_NET_ADMIN")
+
+    def nat_fact(self, *prefix):
+        done = self.run_daemon("--check", "--json", "--source", "procfs", prefix=prefix)
+        return harness.one(self, [fact for fact in json.loads(done.stdout)["system"]
+                                  if fact["name"] == "nat"])
+
+    def test_check_says_whether_there_is_nat(self):
+        self.need_root()
+        value = self.nat_fact()["value"]
+        if os.path.exists("/proc/sys/net/netfilter/nf_conntrack_count"):
+            self.assertRegex(value, "conntrack tells|none here")
+        else:
+            self.assertEqual(value, "none here")
 
 
 if __name__ == "__main__":
