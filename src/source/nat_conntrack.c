@@ -315,8 +315,12 @@ void nat_conntrack_consume(struct nat_conntrack *nat, int64_t now_ns)
 		nat->emptied_ns = now_ns;
 	if (!nat->must_dump)
 		nat->whole_ns = nat->emptied_ns;
-	if (may_dump(nat, now_ns))
+	if (!may_dump(nat, now_ns))
+		return;
+	if (is_there())
 		dump(nat, now_ns);
+	else
+		unsubscribe(nat); /* to ask would load the modules that somebody removed */
 }
 
 /* Those who only want to know whether it works. */
