@@ -117,9 +117,9 @@ static void say_nothing_found(const struct report_args *args, const struct cover
 	if (args->named_host)
 		message(args->resolve ? "names are searched as recorded, addresses as the resolver "
 					"knows them now; they may have been others then"
-				      : "names are searched as recorded, and not every connection "
-					"has one; --resolve asks the resolver now and searches its "
-					"addresses too");
+				      : "names are searched as recorded, those below one as "
+					"'*.NAME', and not every connection has one; --resolve "
+					"asks the resolver now and searches its addresses too");
 }
 
 int report_run(const struct options *options, const struct report *report, struct report_args *args)
