@@ -312,7 +312,8 @@ static struct event_resolve resolve_event(const char *name)
 		.netns = 6,
 		.addresses = {{[10] = 0xff, 0xff, 192, 0, 2, 1}, {0x20, 0x01, [15] = 1}}};
 
-	strncpy(event.name, name, sizeof(event.name));
+	assert_true(event.name_length <= sizeof(event.name));
+	memcpy(event.name, name, event.name_length);
 	return event;
 }
 
