@@ -10,7 +10,8 @@
     ratio of the two is taken; medians of the rounds. CPU is of all processes of the workload,
     with what the kernel did on their time (softirq and BPF programs among it).
     The same for long conversations, where each packet could cost: one octet there and back (rr),
-    bulk data, and a flood of datagrams (udp).
+    bulk data, and a flood of datagrams (udp); and for names (lookup): getaddrinfo of localhost,
+    which answers without a packet.
 (b) CPU of lastconnd for a flow, user and system, from its start-up being over to all flows being
     committed; the storm makes two flows a connection (client and server).
 (c) resident memory of lastconnd with 10,000 open flows.
@@ -30,6 +31,7 @@ import tempfile
 import time
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
+LOOKUP = "import socket, sys\nfor _ in range(int(sys.argv[1])): socket.getaddrinfo('localhost', 1)"
 TICKS = os.sysconf("SC_CLK_TCK")
 PARALLEL = 4
 
@@ -107,22 +109,30 @@ class Bench:
 
     # -- workloads: each returns CPU and wall seconds
 
-    def measured(self, server_command, client_command):
-        server = subprocess.Popen(server_command, stdout=subprocess.PIPE, text=True)
-        port = server.stdout.readline().strip()
+    @staticmethod
+    def measured(work):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         start = time.monotonic()
-        subprocess.run([port if word == "PORT" else word for word in client_command], check=True)
-        if server.wait(60):
-            sys.exit("the server failed")
+        work()
         wall = time.monotonic() - start
-        server.stdout.close()
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         return cpu, wall
 
+    def talk(self, server_command, client_command):
+        server = subprocess.Popen(server_command, stdout=subprocess.PIPE, text=True)
+        port = server.stdout.readline().strip()
+
+        def work():
+            subprocess.run([port if word == "PORT" else word for word in client_command],
+                           check=True)
+            if server.wait(60):
+                sys.exit("the server failed")
+        with server.stdout:
+            return self.measured(work)
+
     def run_storm(self, count):
-        return self.measured(
+        return self.talk(
             [self.storm, "serve", str(count), "-"],
             [self.storm, "spawn", "tcp", "127.0.0.1", "PORT", str(count), str(PARALLEL), "-",
              self.client])
@@ -132,17 +142,21 @@ class Bench:
         free, the scheduler puts them now on one and now on two, which alone changes the CPU of a
         connection by more than a factor of two."""
         pinned = ["taskset", "-c", str(max(os.sched_getaffinity(0)))]
-        return self.measured(pinned + [self.storm, "serve", str(count), "-"],
-                             pinned + [self.storm, "loop", "127.0.0.1", "PORT", str(count)])
+        return self.talk(pinned + [self.storm, "serve", str(count), "-"],
+                         pinned + [self.storm, "loop", "127.0.0.1", "PORT", str(count)])
 
     def run_free_loop(self, count):
-        return self.measured([self.storm, "serve", str(count), "-"],
-                             [self.storm, "loop", "127.0.0.1", "PORT", str(count)])
+        return self.talk([self.storm, "serve", str(count), "-"],
+                         [self.storm, "loop", "127.0.0.1", "PORT", str(count)])
 
     def run_exchange(self, mode):
-        return lambda count: self.measured(
+        return lambda count: self.talk(
             [self.exchange, "serve", mode, str(count)],
             [self.exchange, "talk", mode, "PORT", str(count)])
+
+    def run_lookup(self, count):
+        return self.measured(lambda: subprocess.run([sys.executable, "-c", LOOKUP, str(count)],
+                                                    check=True))
 
     # -- figures
 
@@ -168,7 +182,7 @@ class Bench:
         for turn in range(self.arguments.rounds):
             without = workload(count) if turn % 2 else None
             with_it, per_flow, flows = self.one_with(f"{name}-{turn}", workload, count,
-                                                      expected or 2 * count)
+                                                      2 * count if expected is None else expected)
             without = without or workload(count)
             cpu.append(with_it[0] / without[0])
             wall.append(with_it[1] / without[1])
@@ -182,7 +196,7 @@ class Bench:
               f" x{middle(cpu):.3f} ({spread[0]:.3f} to {spread[-1]:.3f}), wall x{middle(wall):.3f};"
               f" without: {middle(p[0] for p in plain) * 1e6 / count:.1f} us CPU"
               f" and {middle(p[1] for p in plain) * 1e6 / count:.1f} us wall a {unit}")
-        if not expected:
+        if expected is None:
             print(f"{name}: lastconnd {middle(o[0] for o in own):.1f} us CPU a flow (user"
                   f" {middle(o[1] for o in own):.1f}, system {middle(o[2] for o in own):.1f})")
 
@@ -217,7 +231,8 @@ def main():
     parser.add_argument("--loop", type=int, default=20000)
     parser.add_argument("--option", action="append", default=[], help="one more for lastconnd")
     parser.add_argument("only", nargs="*", metavar="WORKLOAD",
-                        help="storm, loop (on one processor), free-loop, rr, bulk, udp, memory")
+                        help="storm, loop (on one processor), free-loop, rr, bulk, udp, lookup, "
+                             "memory")
     bench = Bench(parser.parse_args())
     storm, loop = bench.arguments.storm, bench.arguments.loop
     figures = {
@@ -227,6 +242,7 @@ def main():
         "rr": lambda: bench.slow_down("rr", bench.run_exchange("rr"), 100000, 2, "round trip"),
         "bulk": lambda: bench.slow_down("bulk", bench.run_exchange("bulk"), 4096, 2, "MiB"),
         "udp": lambda: bench.slow_down("udp", bench.run_exchange("udp"), 500032, 2, "datagram"),
+        "lookup": lambda: bench.slow_down("lookup", bench.run_lookup, 20000, 0, "call"),
         "memory": bench.memory,
     }
     try:
