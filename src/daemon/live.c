@@ -117,7 +117,7 @@ static void cover_nat(struct live *live, int64_t from_us, int64_t until_us, cons
 static void look_for_nat(struct live *live)
 {
 	int result = nat_conntrack_begin(live->nat, clock_boottime_ns());
-	char why[TEXT_SIZE];
+	char why[128];
 
 	if (result > 0) {
 		live->hears_nat = true;
