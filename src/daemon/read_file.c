@@ -41,6 +41,7 @@ struct reading {
 	struct read_span *spans; /* of the files that had packets */
 	size_t span_count;
 	size_t at;                       /* index of the file */
+	bool begun;                      /* it had a packet: the last span is its */
 	bool opened;                     /* the database is */
 	bool failed;                     /* a file was damaged or could not be read */
 	bool cut;                        /* by Ctrl-C */
@@ -87,6 +88,7 @@ static void file_begins(void *ctx, int64_t first_ns)
 	struct read_span *span = &reading->spans[reading->span_count];
 
 	*span = (struct read_span){first_ns, first_ns, reading->config->read_paths[reading->at]};
+	reading->begun = true;
 	if (reading->span_count++ > 0)
 		check_order(reading, span - 1, span);
 }
@@ -111,7 +113,8 @@ static void after_slice(struct reading *reading)
 	source_pcap_counters(reading->source, &counters);
 	if (counters.packets == 0)
 		return;
-	reading->spans[reading->span_count - 1].until_ns = counters.clock_ns;
+	if (reading->begun)
+		reading->spans[reading->span_count - 1].until_ns = counters.clock_ns;
 	pipeline_set_clock(reading->recorder.pipeline, counters.clock_ns, 0);
 	pipeline_expire(reading->recorder.pipeline);
 	reading->recorder.file_from_us = counters.first_ns / NS_PER_US;
@@ -207,6 +210,7 @@ static int read_one(struct reading *reading)
 	const char *path = reading->config->read_paths[reading->at];
 	size_t span_count = reading->span_count;
 
+	reading->begun = false;
 	if (source_pcap_open_file(reading->source, path, &error)) {
 		reading->span_count = span_count;
 		reading->failed = true;

@@ -135,6 +135,16 @@ class Several(Files):
                 self.assertIn(f"lastconnd: {bad}: is no capture file", said)
                 self.assertEqual(harness.one(self, self.flows())["packets_out"], 6)
 
+    def test_a_file_without_packets_behind_one_that_cannot_be_read(self):
+        bad = self.write("bad", make.pcapng([147], datagrams(50, 3)))
+        empty, good = self.pcap("empty", []), self.pcap("good", datagrams(0, 3))
+        for number, order in enumerate(([bad, empty], [bad, empty, good], [good, bad, empty])):
+            with self.subTest(order):
+                self.database = self.path(f"{number}.db")
+                self.assertIn("link type", self.read("-r", *order, status=1))
+                self.assertEqual(len(self.flows()), int(good in order))
+                self.assertEqual(self.gaps("not in the file"), [])
+
     def test_a_missing_file_stops_before_anything_is_read(self):
         said = self.read("-r", self.pcap("a", datagrams(0, 1)), "tcp", status=1)
         self.assertIn("lastconnd: tcp: No such file", said)
