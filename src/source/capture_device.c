@@ -74,13 +74,24 @@ static int check_link_type(struct capture_device *device, char *ret_why)
 	return -EPROTONOSUPPORT;
 }
 
+/* Without a filter the kernel copies packets whole, whatever libpcap was asked to hand over. */
+static int cut_all(const struct capture_device *device)
+{
+	struct bpf_insn cut = BPF_STMT(BPF_RET | BPF_K, SNAPSHOT_OCTETS);
+	struct bpf_program program = {.bf_len = 1, .bf_insns = &cut};
+
+	return pcap_setfilter(device->pcap, &program);
+}
+
 /* What was let through before is harmless. */
 static int set_filter(const struct capture_device *device, int filter, char *ret_why)
 {
 	int error;
 
-	if (filter < 0 || setsockopt(pcap_fileno(device->pcap), SOL_SOCKET, SO_ATTACH_BPF, &filter,
-				  sizeof(filter)) == 0)
+	if (filter < 0)
+		return cut_all(device) < 0 ? refuse(device, PCAP_ERROR, ret_why) : 0;
+	if (setsockopt(pcap_fileno(device->pcap), SOL_SOCKET, SO_ATTACH_BPF, &filter,
+		    sizeof(filter)) == 0)
 		return 0;
 	error = -errno;
 	snprintf(ret_why, CAPTURE_DEVICE_TEXT_SIZE, "cannot filter packets on %s: %s", device->name,
