@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "process/elf_symbol.h"
@@ -90,27 +91,47 @@ static FILE *open_list(uint32_t pid, const char *name)
 	return fopen(path, "re");
 }
 
-/* Of the first C library that the process executes. */
-static int loaded_path(uint32_t pid, char ret_path[static LINE_SIZE])
+/* A file as a list of mapped ones tells it. */
+struct mapped {
+	char path[LINE_SIZE];
+	struct libc_file_id id; /* which stat(2) may tell otherwise: btrfs, overlayfs */
+	bool deleted;
+};
+
+/* "7f0000-7f8000 r-xp 00026000 08:01 1234 /lib/libc.so.6 (deleted)" */
+static bool read_mapped(char *line, struct mapped *ret_mapped)
+{
+	static const char deleted[] = " (deleted)";
+	const char *path = strchr(line, '/');
+	unsigned major, minor;
+	unsigned long long inode;
+	size_t length;
+
+	line[strcspn(line, "\n")] = '\0';
+	if (!path || !libc_file_is_name(path) ||
+		sscanf(line, "%*s r-x%*c %*s %x:%x %llu", &major, &minor, &inode) != 3)
+		return false;
+	length = strlen(path);
+	ret_mapped->deleted = length >= sizeof(deleted) &&
+			      strcmp(path + length - (sizeof(deleted) - 1), deleted) == 0;
+	ret_mapped->id = (struct libc_file_id){makedev(major, minor), (ino_t)inode};
+	memcpy(ret_mapped->path, path, length + 1);
+	return true;
+}
+
+/* The first C library that the process executes. */
+static int find_mapped(uint32_t pid, struct mapped *ret_mapped)
 {
 	FILE *list = open_list(pid, "maps");
 	char line[LINE_SIZE];
-	int error = -ENOENT;
+	bool found = false;
 
 	if (!list)
 		return errno == ENOENT ? -ESRCH : -errno;
-	for (int i = 0; error && i < LINES_MAX && fgets(line, sizeof(line), list); i++) {
-		const char *permissions = strchr(line, ' '), *path = strchr(line, '/');
-
-		line[strcspn(line, "\n")] = '\0';
-		if (!permissions || !path || strncmp(permissions, " r-x", 4) != 0 ||
-			!libc_file_is_name(path))
-			continue;
-		memcpy(ret_path, path, strlen(path) + 1);
-		error = 0;
-	}
+	for (int i = 0; !found && i < LINES_MAX && fgets(line, sizeof(line), list); i++)
+		found = read_mapped(line, ret_mapped);
 	fclose(list);
-	return error;
+	return found ? 0 : -ENOENT;
 }
 
 static int open_below(const char *root, const char *path)
@@ -131,19 +152,6 @@ static int open_below(const char *root, const char *path)
 	error = fd < 0 ? -errno : 0;
 	close(directory);
 	return error ? error : fd;
-}
-
-/* The path is that in the process's mount namespace; below its root, unless it called chroot(2). */
-static int open_path(uint32_t pid, const char *path)
-{
-	char root[64];
-	int fd;
-
-	snprintf(root, sizeof(root), "/proc/%u/root", pid);
-	fd = open_below(root, path);
-	if (fd >= 0 || access(root, F_OK) < 0)
-		return fd;
-	return open_below("/", path); /* what is not there may not be cached as that, either */
 }
 
 static long mount_of(int fd)
@@ -173,18 +181,20 @@ static bool is_served_by_others(const char *type)
 	return false;
 }
 
-/* By the process's list of mounts: asking the file system itself is what must not be done. */
+/* By the process's list of mounts: asking the file system itself is what must not be done. What
+ * does not fit into a line is a path that others chose, and tells nothing. */
 static bool is_safe_mount(uint32_t pid, long mount)
 {
 	FILE *list = open_list(pid, "mountinfo");
 	char line[LINE_SIZE];
-	bool safe = false;
+	bool safe = false, begins = true;
 
 	if (!list)
 		return false;
 	for (int i = 0; i < LINES_MAX && fgets(line, sizeof(line), list); i++) {
-		const char *type = strstr(line, " - ");
+		const char *type = begins ? strstr(line, " - ") : NULL;
 
+		begins = strchr(line, '\n');
 		if (type && strtol(line, NULL, 10) == mount) {
 			safe = !is_served_by_others(type + 3);
 			break;
@@ -194,15 +204,12 @@ static bool is_safe_mount(uint32_t pid, long mount)
 	return safe;
 }
 
-int libc_file_of(uint32_t pid, struct libc_file_id *ret_id, int *ret_fd)
+static int open_safely(
+	uint32_t pid, const char *root, const char *path, struct libc_file_id *ret_id, int *ret_fd)
 {
-	char path[LINE_SIZE];
-	int fd, error = loaded_path(pid, path);
+	int fd = open_below(root, path);
 	long mount;
 
-	if (error)
-		return error;
-	fd = open_path(pid, path);
 	if (fd < 0)
 		return fd;
 	mount = mount_of(fd);
@@ -210,6 +217,45 @@ int libc_file_of(uint32_t pid, struct libc_file_id *ret_id, int *ret_fd)
 		return open_regular(fd, ret_id, ret_fd);
 	close(fd);
 	return -EXDEV;
+}
+
+/* The path is that in the process's mount namespace, below its root; but of one that called
+ * chroot(2) perhaps below ours, if that shows the very file. */
+static int open_mapped(
+	uint32_t pid, const struct mapped *mapped, struct libc_file_id *ret_id, int *ret_fd)
+{
+	char root[64];
+	struct libc_file_id id;
+	int fd, error;
+
+	snprintf(root, sizeof(root), "/proc/%u/root", pid);
+	error = open_safely(pid, root, mapped->path, ret_id, ret_fd);
+	if (error == 0 || open_safely(pid, "/", mapped->path, &id, ret_fd ? &fd : NULL) < 0)
+		return error;
+	if (id.inode != mapped->id.inode) {
+		if (ret_fd)
+			close(fd);
+		return error;
+	}
+	*ret_id = id;
+	if (ret_fd)
+		*ret_fd = fd;
+	return 0;
+}
+
+int libc_file_of(uint32_t pid, struct libc_file_id *ret_id, int *ret_fd)
+{
+	struct mapped mapped;
+	int error = find_mapped(pid, &mapped);
+
+	if (error)
+		return error;
+	if (!mapped.deleted)
+		return open_mapped(pid, &mapped, ret_id, ret_fd);
+	if (ret_fd)
+		return -ESTALE;
+	*ret_id = mapped.id;
+	return 0;
 }
 
 /* Not mmap(2): who cuts the file would end us. */

@@ -21,7 +21,8 @@ bool libc_file_same(const struct libc_file_id *a, const struct libc_file_id *b);
 int libc_file_usual(size_t index, struct libc_file_id *ret_id, int *ret_fd);
 
 /* The one that the process has loaded. -ENOENT: none, or not yet; -ESRCH: the process is gone;
- * other errors: it cannot be opened without a risk. */
+ * -ESTALE: the file was deleted since and has no descriptor, so ask with ret_fd NULL; other errors:
+ * it cannot be opened without a risk. */
 int libc_file_of(uint32_t pid, struct libc_file_id *ret_id, int *ret_fd);
 
 /* Does the path that /proc/PID/maps tells look like one of a C library? */

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 import harness
 
@@ -234,6 +235,30 @@ class Resolve(harness.Case):
             self.path("work"), self.path("merged"), client="/client", hosts=False)
         json.loads(self.read_line(client))
         self.judge_contained(daemon, client)
+
+    def test_a_c_library_that_was_replaced_is_heard_while_it_is_loaded(self):
+        daemon = self.start_resolving("--sweep-interval", "1s")
+        root = self.make_root("root")
+        first, second = (self.start_client("one.test", "chroot", root, client="/client",
+                                           hosts=False) for _ in range(2))
+        self.ask_until_named(daemon, first)
+        self.ask(second)
+        with open(f"/proc/{second.pid}/maps", encoding="ascii") as file:
+            mapped = next(line.split() for line in file if "libc.so" in line)
+        library = mapped[5]
+        device = os.stat(library).st_dev
+        if mapped[3] != f"{os.major(device):02x}:{os.minor(device):02x}":
+            self.skipTest("this file system tells two numbers of its device")
+        shutil.copy(library, f"{library}.new")
+        os.rename(f"{library}.new", library)
+        probes = self.probes(daemon)
+        self.end(first)  # by which the library was known to be in use
+        time.sleep(4 * harness.SLOW)
+        self.assertEqual(self.probes(daemon), probes)
+        self.assertEqual(self.names(self.flows_from(daemon, self.ask(second))),
+                         [("127.0.0.1", "one.test", "getaddrinfo")])
+        self.end(second)
+        harness.wait_until("the end of the probes", lambda: self.probes(daemon) < probes)
 
     # -- without a daemon
 
