@@ -48,6 +48,7 @@ struct ebpf_libraries {
 	uint64_t looked[LOOKED_COUNT];
 	struct noted noted[NOTED_MAX]; /* oldest first */
 	size_t noted_count;
+	bool has_read; /* a file, which may be large */
 };
 
 int ebpf_libraries_new(
@@ -122,12 +123,13 @@ static void add(struct ebpf_libraries *libraries, const struct libc_file_id *id,
 	struct library *library = find(libraries, &none), added = {.id = *id};
 
 	if (!library) {
-		sink->loss(sink->ctx, COVERAGE_MAP_FULL, 1,
+		sink->loss(sink->ctx, COVERAGE_NAMES_UNSURE, 1,
 			"C libraries beyond 64: what is asked of them is not known");
 		return;
 	}
 	if (witness)
 		added.witness = *witness;
+	libraries->has_read = true;
 	if (attach(libraries, file, &added) == 0)
 		*library = added;
 }
@@ -276,7 +278,10 @@ void ebpf_libraries_look(
 {
 	struct noted noted;
 
-	for (int i = 0; i < LOOKS_AT_A_TIME && take_noted(libraries, now_ns, &noted); i++)
+	libraries->has_read = false;
+	for (int i = 0; i < LOOKS_AT_A_TIME && !libraries->has_read &&
+			take_noted(libraries, now_ns, &noted);
+		i++)
 		look_at(libraries, noted, now_ns, sink);
 }
 

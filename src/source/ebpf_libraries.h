@@ -41,7 +41,8 @@ void ebpf_libraries_forget_pin(struct ebpf_libraries *libraries);
 void ebpf_libraries_note(
 	struct ebpf_libraries *libraries, const struct event_process *event, size_t size);
 
-/* Looks at the processes that were noted, a few at a time. now_ns: any clock. */
+/* Looks at the processes that were noted, a few at a time, and reads one library at most: anybody
+ * can make large ones. now_ns: any clock. */
 void ebpf_libraries_look(
 	struct ebpf_libraries *libraries, int64_t now_ns, const struct source_sink *sink);
 
