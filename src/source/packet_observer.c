@@ -146,6 +146,13 @@ static struct observation observation_of(const struct packet_observer *observer,
 	};
 }
 
+/* Whether the packet comes from outside with an address of this machine: what it says is not ours,
+ * and it would give our flows a name. */
+static bool is_forged(const struct decode_packet *packet, struct orientation_verdict verdict)
+{
+	return packet->sender == DECODE_SENDER_REMOTE && verdict.by_address && verdict.from_local;
+}
+
 static void observe(struct packet_observer *observer, const struct decode_packet *packet,
 	const struct packet_observer_frame *frame)
 {
@@ -164,7 +171,7 @@ static void observe(struct packet_observer *observer, const struct decode_packet
 		turn(&other);
 		hand_over(observer, packet, other, verdict.by_address, frame);
 	}
-	if (observer->dissect)
+	if (observer->dissect && !is_forged(packet, verdict))
 		dissect_take(observer->dissect, packet, &observation);
 }
 

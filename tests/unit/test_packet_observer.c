@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-enum { LINK_RAW = 101, SEEN_MAX = 4 };
+enum { LINK_RAW = 101, LINK_SLL = 113, SEEN_MAX = 4 };
 
 static struct observation seen[SEEN_MAX];
 static size_t seen_count;
@@ -102,12 +102,60 @@ static void what_counts_at_another_device_is_counted_as_a_copy(void **state)
 	packet_observer_done(&observer);
 }
 
+static size_t name_count;
+
+static void count_name(void *ctx, const struct name_evidence *evidence)
+{
+	(void)ctx;
+	(void)evidence;
+	name_count++;
+}
+
+/* A request for "Host: a.test" from 192.0.2.1:40000 to 198.51.100.7:80, in a cooked frame. */
+static void take_request(struct packet_observer *observer, uint8_t packet_type)
+{
+	static const char request[] = "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n";
+	uint8_t octets[16 + 20 + 20 + sizeof(request) - 1] = {0, packet_type, 0, 1, 0, 6, [14] = 8,
+		0, 0x45, 0, 0, sizeof(octets) - 16, 0, 0, 0, 0, 64, 6, 0, 0, 192, 0, 2, 1, 198, 51,
+		100, 7, 0x9c, 0x40, 0, 80, 0, 0, 0, 1, 0, 0, 0, 1, 0x50, 0x18};
+	struct packet_observer_frame frame = {
+		.link_type = LINK_SLL,
+		.octets = octets,
+		.captured = sizeof(octets),
+		.wire = sizeof(octets),
+		.time_ns = 1000,
+	};
+
+	memcpy(octets + sizeof(octets) - (sizeof(request) - 1), request, sizeof(request) - 1);
+	packet_observer_take(observer, &frame);
+}
+
+static void what_comes_from_outside_with_an_own_address_names_nothing(void **state)
+{
+	static const struct source_sink names = {.observe = keep, .name = count_name};
+	struct source_pcap_range own = {0};
+	struct orientation_options options = {
+		.local = &own, .local_count = 1, .max_conversations = 8, .hash_key = {1, 2}};
+	struct packet_observer observer;
+
+	(void)state;
+	seen_count = name_count = 0;
+	assert_int_equal(addr_parse_range("192.0.2.1", &own.first, &own.last), 0);
+	assert_int_equal(packet_observer_init(&observer, &options, &names, FLOW_SOURCE_PCAP), 0);
+	take_request(&observer, 0);
+	assert_int_equal(name_count, 0);
+	take_request(&observer, 4);
+	assert_int_equal(name_count, 1);
+	packet_observer_done(&observer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_packet_between_local_ends_is_seen_from_both),
 		cmocka_unit_test(in_files_it_is_one_flow),
 		cmocka_unit_test(what_counts_at_another_device_is_counted_as_a_copy),
+		cmocka_unit_test(what_comes_from_outside_with_an_own_address_names_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
