@@ -109,10 +109,12 @@ void ebpf_ring_read(struct ebpf_ring *ring,
 	void (*handle)(void *ctx, const void *data, size_t size, uint64_t end), void *ctx)
 {
 	struct epoll_event woken;
+	uint64_t end;
 
 	if (ring->epoll_fd >= 0)
 		epoll_wait(ring->epoll_fd, &woken, 1, 0);
-	while (ring->position != __atomic_load_n(ring->producer, __ATOMIC_ACQUIRE)) {
+	end = __atomic_load_n(ring->producer, __ATOMIC_ACQUIRE);
+	while (ring->position != end) {
 		uint32_t word = header(ring, ring->position);
 		const uint8_t *data = at(ring, ring->position) + BPF_RINGBUF_HDR_SZ;
 
