@@ -161,6 +161,7 @@ enum loss_index {
 	LOSS_SCRATCH, /* too many process records in the making */
 	LOSS_SOCKET,  /* no memory for a socket's storage */
 	LOSS_PEER,    /* peers map full: datagrams not accounted */
+	LOSS_NAME,    /* too many answers of the C library in a second, or the ring is half full */
 	LOSS_COUNT,
 };
 

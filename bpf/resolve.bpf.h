@@ -5,6 +5,10 @@
  * its page, and what is not there cannot be read here. Processes of 32 bits have a C library of
  * their own, to which nothing is attached.
  *
+ * Anybody can call such a function as fast as he likes, and each answer becomes up to 16 rows: so a
+ * process is heard RESOLVE_RATE_MAX times a second, and none while the ring, which is there for
+ * flows, is half full.
+ *
  * A file may have the same probes twice (a C library that two mounts show): the first return takes
  * the call away. A call that never returns (the thread was killed) stays until its slot is needed.
  */
@@ -13,7 +17,12 @@
 
 #include "process.bpf.h"
 
-enum { RESOLVE_LIST_MAX = 48 }; /* entries of a list looked at: each address comes up to 3 times */
+enum {
+	RESOLVE_LIST_MAX = 48,  /* entries of a list looked at: each address comes up to 3 times */
+	RESOLVE_RATE_MAX = 200, /* answers of one process in a second */
+};
+
+#define RESOLVE_SECOND_NS 1000000000ULL
 
 /* Pointers of a call. */
 struct resolve_call {
@@ -27,6 +36,19 @@ struct {
 	__type(key, __u64); /* thread */
 	__type(value, struct resolve_call);
 } resolve_calls SEC(".maps");
+
+/* The answers of a process in its present second. Threads may miscount them a little. */
+struct resolve_rate {
+	__u64 begin_ns;
+	__u64 count;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u32); /* process */
+	__type(value, struct resolve_rate);
+} resolve_rates SEC(".maps");
 
 /* struct addrinfo of glibc and of musl, on every machine of 64 bits. Not the kernel's: nothing for
  * CO-RE. */
@@ -115,6 +137,24 @@ static __always_inline void fill_resolve(
 		read_list(event, list);
 }
 
+static __always_inline bool is_too_fast(void)
+{
+	__u32 process = bpf_get_current_pid_tgid() >> 32;
+	struct resolve_rate *rate = bpf_map_lookup_elem(&resolve_rates, &process);
+	__u64 now_ns = bpf_ktime_get_boot_ns();
+	struct resolve_rate first = {.begin_ns = now_ns, .count = 1};
+
+	if (rate && now_ns - rate->begin_ns < RESOLVE_SECOND_NS)
+		return ++rate->count > RESOLVE_RATE_MAX;
+	bpf_map_update_elem(&resolve_rates, &process, &first, BPF_ANY);
+	return false;
+}
+
+static __always_inline bool is_ring_for_others(void)
+{
+	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >= ring_wakeup_octets;
+}
+
 static __always_inline void resolve_ends(int result)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
@@ -128,6 +168,10 @@ static __always_inline void resolve_ends(int result)
 	bpf_map_delete_elem(&resolve_calls, &thread);
 	if (result)
 		return;
+	if (is_too_fast() || is_ring_for_others()) {
+		count_loss(LOSS_NAME);
+		return;
+	}
 	take_current(&asker);
 	event = bpf_ringbuf_reserve(&ring, sizeof(*event), 0);
 	if (!event) {

@@ -235,6 +235,8 @@ static int read_losses(struct source_ebpf *source)
 		[LOSS_SOCKET] = {COVERAGE_MAP_FULL, "sockets without memory for their owner"},
 		[LOSS_PEER] = {COVERAGE_MAP_FULL,
 			"datagrams of peers that found no room: raise max-peers"},
+		[LOSS_NAME] = {COVERAGE_NAMES_UNSURE,
+			"answers of the C library: too many of a process, or the ring half full"},
 	};
 	int fd = ebpf_ladder_map(source->ladder, "losses"), cpus = libbpf_num_possible_cpus();
 	uint64_t counts[CPUS_MAX];

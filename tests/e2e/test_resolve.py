@@ -15,6 +15,7 @@ import time
 import harness
 
 CONTAIN = os.path.join(harness.ROOT, "tests", "support", "contain.py")
+FLOOD = os.path.join(harness.ROOT, "tests", "support", "resolve_flood.c")
 SOURCE = os.path.join(harness.ROOT, "tests", "support", "resolve_client.c")
 CLIENT = os.path.realpath(os.path.join(harness.BUILD, "tests", "support", "resolve_client"))
 MACHINE = platform.machine()
@@ -259,6 +260,33 @@ class Resolve(harness.Case):
                          [("127.0.0.1", "one.test", "getaddrinfo")])
         self.end(second)
         harness.wait_until("the end of the probes", lambda: self.probes(daemon) < probes)
+
+    # -- of whom too much is heard
+
+    def test_who_asks_without_end_is_not_heard_without_end(self):
+        """And takes nothing from the flows of others."""
+        compiler = self.need_program("cc")
+        library, flood = self.path("libc.so.6"), self.path("flood")
+        self.run_program(compiler, "-O2", "-shared", "-fPIC", "-o", library, "-DLIBRARY", FLOOD)
+        self.run_program(compiler, "-O2", "-static", "-o", flood, FLOOD)
+        symbols = self.run_program("nm", "-D", library).stdout.splitlines()
+        offset = next(line.split()[0] for line in symbols if line.endswith(" getaddrinfo"))
+        daemon = self.start_resolving()
+        begin = time.monotonic()
+        self.start_program(flood, library, offset, str(self.port))
+        time.sleep(5)
+        client = self.start_client("one.test")
+        self.assertEqual(self.names(self.flows_from(daemon, self.ask(client))),
+                         [("127.0.0.1", "one.test", "getaddrinfo")])
+        self.end(client)
+        daemon.stop()
+        seconds = time.monotonic() - begin
+        heard = daemon.rows("SELECT count(*) AS n FROM names WHERE exe = ?", flood)[0]["n"]
+        self.assertGreater(heard, 0)
+        self.assertLess(heard, 200 * 16 * (seconds + 2))
+        gaps = daemon.rows("SELECT what, detail FROM coverage WHERE count > 0")
+        self.assertIn("too many of a process", str(gaps))
+        self.assertNotIn("ring full", str(gaps))
 
     # -- without a daemon
 
