@@ -173,27 +173,44 @@ static bool is_answered_to_group(const struct decode_packet *packet)
 	       !dissect_dns_wants_unicast(packet->payload.at, packet->payload.captured);
 }
 
+void dissect_note_question(
+	const struct dissect_packet *in, const uint8_t *message, size_t captured, bool to_group)
+{
+	if (captured >= DISSECT_DNS_HEADER && !dissect_dns_is_answer(message))
+		query_table_put(&in->dissect->queries, in->packet, dissect_dns_id(message),
+			to_group, in->observation->time_ns);
+}
+
 static void note_question(const struct dissect_packet *in)
 {
 	const struct decode_packet *packet = in->packet;
 	enum name_source source = source_of_port(packet->destination_port);
 
-	if (source == NAME_SOURCE_NONE || packet->payload.captured < DISSECT_DNS_HEADER ||
-		dissect_dns_is_answer(packet->payload.at) || is_answered_to_group(packet))
-		return;
-	query_table_put(&in->dissect->queries, packet, dissect_dns_id(packet->payload.at),
-		is_group(&packet->destination, source), in->observation->time_ns);
+	if (source != NAME_SOURCE_NONE && !is_answered_to_group(packet))
+		dissect_note_question(in, packet->payload.at, packet->payload.captured,
+			is_group(&packet->destination, source));
 }
 
-static bool is_asked(const struct dissect_packet *in, enum name_source source)
+static bool is_asked(
+	const struct dissect_packet *in, const uint8_t *message, enum name_source source)
 {
 	const struct decode_packet *packet = in->packet;
 
 	if (source == NAME_SOURCE_MDNS && packet->destination_port == DISSECT_PORT_MDNS &&
 		is_group(&packet->destination, source))
 		return true;
-	return query_table_asked(&in->dissect->queries, packet, dissect_dns_id(packet->payload.at),
-		in->observation->time_ns);
+	return query_table_asked(
+		&in->dissect->queries, packet, dissect_dns_id(message), in->observation->time_ns);
+}
+
+bool dissect_is_welcome(const struct dissect_packet *in, const uint8_t *message, size_t captured,
+	enum name_source source)
+{
+	if (captured < DISSECT_DNS_HEADER || !dissect_dns_is_answer(message) ||
+		is_asked(in, message, source))
+		return true;
+	in->dissect->counters.unasked++;
+	return false;
 }
 
 static enum dissect_result take_answer(const struct dissect_packet *in, enum name_source source)
@@ -201,11 +218,8 @@ static enum dissect_result take_answer(const struct dissect_packet *in, enum nam
 	const struct decode_packet *packet = in->packet;
 	const struct cursor *payload = &packet->payload;
 
-	if (payload->captured >= DISSECT_DNS_HEADER && dissect_dns_is_answer(payload->at) &&
-		!is_asked(in, source)) {
-		in->dissect->counters.unasked++;
+	if (!dissect_is_welcome(in, payload->at, payload->captured, source))
 		return DISSECT_OTHER;
-	}
 	return dissect_answers(in, payload->at, payload->captured,
 		packet->octets + dissect_is_cut(packet), source);
 }

@@ -6,10 +6,11 @@
  * seen that end counts as the client whose peer has the smaller port, and none that may be one of
  * many a client draws.
  *
- * An answer by UDP counts only if its question was seen, sent from the same port with the same
+ * An answer counts only if its question was seen, sent from the same port with the same
  * identification to the same server, or to the group of LLMNR or mDNS; of mDNS also what is sent to
- * its group, where nobody has to ask. So a stranger cannot name addresses unless he sees or guesses
- * what was asked. Where only answers are captured, there are no names of them.
+ * its group, where nobody has to ask. By TCP questions are read only on a connection whose SYN was
+ * seen. So a stranger cannot name addresses unless he sees or guesses what was asked. Where only
+ * answers are captured, there are no names of them.
  *
  * Each connection tells its name once, from its first octets (of QUIC again after a Retry); later
  * requests on it are not read. Where a slot was needed for others, a connection whose SYN was seen

@@ -46,6 +46,14 @@ bool dissect_from_client(const struct dissect_packet *in);
 void dissect_tell_host(const struct dissect_packet *in, enum name_source source, const char *name,
 	const struct addr *address, const struct dissect_tls_hello *hello);
 
+/* Remembers the question that a client puts, of a whole header or less. */
+void dissect_note_question(
+	const struct dissect_packet *in, const uint8_t *message, size_t captured, bool to_group);
+
+/* Whether the message may tell names: not an answer that nobody asked for, which is counted. */
+bool dissect_is_welcome(const struct dissect_packet *in, const uint8_t *message, size_t captured,
+	enum name_source source);
+
 enum dissect_result dissect_answers(const struct dissect_packet *in, const uint8_t *message,
 	size_t captured, size_t wire, enum name_source source);
 

@@ -1,8 +1,10 @@
-/* What goes by TCP: a client's first octets, and the messages of name servers.
+/* What goes by TCP: a client's first octets, and the messages of name servers and their clients.
  *
  * A connection whose SYN was seen has a slot from then on, so that segments may come in any order;
  * once the slot is lost it is read no more, for what it carries later may be for others (a proxy's
- * tunnel). One whose SYN nobody saw gets a slot when a segment begins like TLS or HTTP. */
+ * tunnel). One whose SYN nobody saw gets a slot when a segment begins like TLS or HTTP, or comes
+ * from a name server; questions to one are believed only behind a SYN, and answers only to those.
+ */
 #include <string.h>
 
 #include "decode/dissect_http.h"
@@ -146,27 +148,33 @@ static bool is_picked_up(const struct dissect_packet *in)
 	return in->observation->direction == FLOW_DIRECTION_UNKNOWN;
 }
 
-static void take_client_segment(const struct dissect_packet *in)
+static bool is_from_name_server(const struct decode_packet *packet)
 {
-	const struct decode_packet *packet = in->packet;
-	struct stream *stream = NULL;
+	return packet->source_port == DISSECT_PORT_DNS;
+}
 
-	if (packet->tcp_flags & OBSERVATION_TCP_SYN)
-		stream = begin_stream(in, sequence_of(packet));
-	if (packet->payload.captured > 0) {
-		if (!stream)
-			stream = stream_table_find(in->dissect->streams, packet);
-		if (stream ? stream->state != STREAM_DONE : is_picked_up(in))
-			take_request(in, stream);
+/* False if this is no DNS that we read. An answer that nobody asked for is passed over: its
+ * question may be missing in the capture. */
+static bool read_message(const struct dissect_packet *in, const uint8_t *message, size_t length)
+{
+	enum dissect_result result;
+
+	if (!is_from_name_server(in->packet)) {
+		dissect_note_question(in, message, length, false);
+		return length >= DISSECT_DNS_HEADER && !dissect_dns_is_answer(message);
 	}
-	end_stream(in);
+	if (!dissect_is_welcome(in, message, length, NAME_SOURCE_DNS))
+		return true;
+	result = dissect_answers(in, message, length, length, NAME_SOURCE_DNS);
+	if (result != DISSECT_OTHER)
+		in->dissect->counters.results[result]++;
+	return result != DISSECT_OTHER && result != DISSECT_MALFORMED;
 }
 
 /* Reads the whole messages that are ready; false if this is no DNS that we read. */
 static bool read_messages(const struct dissect_packet *in, struct stream *stream)
 {
 	const struct reassembly *octets = &stream->octets;
-	enum dissect_result result;
 	size_t at = 0;
 
 	while (octets->ready - at >= MESSAGE_LENGTH) {
@@ -179,10 +187,7 @@ static bool read_messages(const struct dissect_packet *in, struct stream *stream
 		if (octets->ready - at - MESSAGE_LENGTH < length)
 			break;
 		at += MESSAGE_LENGTH;
-		result = dissect_answers(in, octets->octets + at, length, length, NAME_SOURCE_DNS);
-		if (result != DISSECT_OTHER)
-			in->dissect->counters.results[result]++;
-		if (result == DISSECT_OTHER || result == DISSECT_MALFORMED)
+		if (!read_message(in, octets->octets + at, length))
 			return false;
 		at += length;
 	}
@@ -193,7 +198,7 @@ static bool read_messages(const struct dissect_packet *in, struct stream *stream
 
 /* Where octets are missing for good the next segment is taken for the start of a message. A
  * segment with more octets than there is room for is taken in turns. */
-static void take_answers(const struct dissect_packet *in, struct stream *stream)
+static void take_messages(const struct dissect_packet *in, struct stream *stream)
 {
 	const struct decode_packet *packet = in->packet;
 	enum stream_state state = STREAM_DONE;
@@ -218,28 +223,34 @@ static void take_answers(const struct dissect_packet *in, struct stream *stream)
 	}
 }
 
-static void take_server_segment(const struct dissect_packet *in)
+/* stream: the sender's slot, or NULL. */
+static void take_octets(const struct dissect_packet *in, struct stream *stream)
 {
 	const struct decode_packet *packet = in->packet;
-	struct stream *stream = NULL;
+	bool is_dns = is_from_name_server(packet) || packet->destination_port == DISSECT_PORT_DNS;
 
-	if (packet->tcp_flags & OBSERVATION_TCP_SYN)
+	if (!stream && is_from_name_server(packet))
 		stream = begin_stream(in, sequence_of(packet));
-	if (packet->payload.captured > 0) {
-		if (!stream)
-			stream = stream_table_find(in->dissect->streams, packet);
-		if (!stream)
-			stream = begin_stream(in, sequence_of(packet));
-		if (stream->state != STREAM_DONE)
-			take_answers(in, stream);
-	}
-	end_stream(in);
+	if (stream ? stream->state == STREAM_DONE : is_dns || !is_picked_up(in))
+		return;
+	if (is_dns)
+		take_messages(in, stream);
+	else
+		take_request(in, stream);
 }
 
 void dissect_segment(const struct dissect_packet *in)
 {
-	if (in->packet->source_port == DISSECT_PORT_DNS)
-		take_server_segment(in);
-	else if (dissect_from_client(in))
-		take_client_segment(in);
+	const struct decode_packet *packet = in->packet;
+	struct stream *stream = NULL;
+
+	if (!is_from_name_server(packet) && !dissect_from_client(in))
+		return;
+	if (packet->tcp_flags & OBSERVATION_TCP_SYN)
+		stream = begin_stream(in, sequence_of(packet));
+	else if (packet->payload.captured > 0)
+		stream = stream_table_find(in->dissect->streams, packet);
+	if (packet->payload.captured > 0)
+		take_octets(in, stream);
+	end_stream(in);
 }

@@ -23,6 +23,7 @@ void query_table_put(struct query_table *table, const struct decode_packet *quer
 		.server_port = query->destination_port,
 		.id = id,
 		.tunnel = (uint8_t)query->tunnel,
+		.protocol = query->protocol,
 	};
 
 	if (!to_group)
@@ -48,6 +49,7 @@ bool query_table_asked(const struct query_table *table, const struct decode_pack
 		.server_port = answer->source_port,
 		.id = id,
 		.tunnel = (uint8_t)answer->tunnel,
+		.protocol = answer->protocol,
 	};
 
 	if (has(table, &key, time_ns))

@@ -1,5 +1,5 @@
-/* The questions that clients put to name servers by UDP, so that answers count only where somebody
- * asked: who does not see the question has to guess its port and identification.
+/* The questions that clients put to name servers, so that answers count only where somebody asked:
+ * who does not see the question has to guess its port and identification.
  *
  * Limit: QUERY_TABLE_SLOTS questions; a newer one takes the slot of an older one, whose answer then
  * counts as unasked. A question is remembered for QUERY_TABLE_AGE_NS, also when it was answered,
@@ -22,10 +22,10 @@ struct query_key {
 	uint16_t client_port, server_port;
 	uint16_t id;
 	uint8_t tunnel;
-	uint8_t zero; /* keeps padding defined: hashed and compared as octets */
+	uint8_t protocol;
 };
 
-_Static_assert(sizeof(struct query_key) == 40, "query_key has no padding");
+_Static_assert(sizeof(struct query_key) == 40, "no padding: hashed and compared as octets");
 
 struct query_slot {
 	struct query_key key; /* server_port is 0 in a free one */

@@ -10,7 +10,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import name_make as make  # noqa: E402
 
 # as in fuzz_dissect.c
-CLIENT_SEGMENT, DNS_SEGMENT, DNS, MDNS, LLMNR, CLIENT_DATAGRAM, INITIAL = range(7)
+(CLIENT_SEGMENT, DNS_SEGMENT, DNS, MDNS, LLMNR, CLIENT_DATAGRAM, INITIAL,
+ DNS_QUESTION_SEGMENT) = range(8)
 SYN, FIN, RST, CUT, MIDSTREAM, OTHER_PORT, UNASKED = 1, 2, 4, 8, 16, 32, 128
 
 
@@ -54,7 +55,11 @@ def seeds():
                  OTHER_PORT | UNASKED)
     yield "answer_unasked", packet(DNS, answer, UNASKED)
     counted = struct.pack("!H", len(answer)) + answer
-    yield "answers_tcp", (packet(DNS_SEGMENT, b"", SYN) + packet(DNS_SEGMENT, (counted * 3)[:99])
+    question = make.counted(make.query("www.example.com"), 2)
+    yield "answers_tcp", (packet(DNS_QUESTION_SEGMENT, b"", SYN)
+                          + packet(DNS_QUESTION_SEGMENT, question[:9])
+                          + packet(DNS_QUESTION_SEGMENT, question[9:] * 2)
+                          + packet(DNS_SEGMENT, b"", SYN) + packet(DNS_SEGMENT, (counted * 3)[:99])
                           + packet(DNS_SEGMENT, (counted * 3)[99:], FIN))
     crypto = make.crypto(hello, 40, len(hello) - 40) + b"\1\2\0\0\0\0" + make.crypto(hello, 0, 40)
     yield "initial", packet(INITIAL, crypto)

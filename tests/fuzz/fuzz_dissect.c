@@ -19,7 +19,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { HEADER = 5, PAYLOAD_MAX = 1500, MAX_STREAMS = 4, DATAGRAM = 1200 };
 
-enum kind { CLIENT_SEGMENT, DNS_SEGMENT, DNS, MDNS, LLMNR, CLIENT_DATAGRAM, INITIAL, KINDS };
+enum kind {
+	CLIENT_SEGMENT,
+	DNS_SEGMENT,
+	DNS,
+	MDNS,
+	LLMNR,
+	CLIENT_DATAGRAM,
+	INITIAL,
+	DNS_QUESTION_SEGMENT,
+	KINDS
+};
 
 enum odd {
 	SYN = 1,
@@ -34,7 +44,7 @@ enum odd {
 
 struct run {
 	struct addr client;
-	uint32_t seq[2]; /* of the next segment of each kind */
+	uint32_t seq[3]; /* of the next segment: of clients, of name servers, to those */
 };
 
 static struct dissect *dissect;
@@ -66,6 +76,7 @@ static uint16_t port_of(enum kind kind)
 {
 	switch (kind) {
 	case DNS_SEGMENT:
+	case DNS_QUESTION_SEGMENT:
 	case DNS:
 		return 53;
 	case MDNS:
@@ -80,7 +91,7 @@ static uint16_t port_of(enum kind kind)
 static struct decode_packet packet_of(
 	const struct run *run, enum kind kind, uint8_t odd, uint32_t seq)
 {
-	bool tcp = kind == CLIENT_SEGMENT || kind == DNS_SEGMENT;
+	bool tcp = kind == CLIENT_SEGMENT || kind == DNS_SEGMENT || kind == DNS_QUESTION_SEGMENT;
 	bool by_server = kind != CLIENT_SEGMENT && kind < CLIENT_DATAGRAM;
 	uint16_t server = port_of(kind), other = kind == MDNS ? server : 4001;
 	uint16_t client = odd & OTHER_PORT ? other : 4000;
@@ -150,7 +161,7 @@ static void take_packets(struct run *run, const uint8_t *data, size_t size)
 	while (size >= HEADER) {
 		enum kind kind = data[0] % KINDS;
 		size_t length = cursor_be16(data + 3) % PAYLOAD_MAX;
-		uint32_t *seq = &run->seq[kind == DNS_SEGMENT];
+		uint32_t *seq = &run->seq[kind == DNS_QUESTION_SEGMENT ? 2 : kind == DNS_SEGMENT];
 		struct decode_packet packet;
 
 		if (length > size - HEADER)

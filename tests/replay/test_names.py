@@ -50,13 +50,25 @@ class Written(Names):
                          "dns www.example.com 203.0.113.1 query=cdn.example.net ttl=40 "
                          f"udp {CLIENT}:4000 {SERVER}:53")
 
+    def by_tcp(self, talk):
+        """The question in one segment, its answer in two."""
+        counted = names.counted(self.ANSWER, 2)
+        talk.segment("c", ACK, payload=names.counted(self.QUERY, 2))
+        return talk.segment("s", ACK, payload=counted[:50]).segment("s", ACK, payload=counted[50:])
+
     def test_answers_by_tcp_in_two_segments(self):
-        counted = struct.pack("!H", len(self.ANSWER)) + self.ANSWER
-        talk = Talk(sport=53).handshake()
-        talk.segment("s", ACK, payload=counted[:50]).segment("s", ACK, payload=counted[50:])
-        self.check_names(talk.packets,
+        self.check_names(self.by_tcp(Talk(sport=53).handshake()).packets,
                          "dns www.example.com 203.0.113.1 query=cdn.example.net ttl=40 "
                          f"tcp {CLIENT}:40000 {SERVER}:53")
+
+    def test_by_tcp_only_what_was_asked_behind_a_syn_counts(self):
+        whole = self.by_tcp(Talk(sport=53).handshake()).packets
+        for name, packets in (("no syn", whole[2:]), ("no question", whole[:3] + whole[4:]),
+                              ("another server", whole[:4] + self.by_tcp(
+                                  Talk(server="203.0.113.9", sport=53)).packets[1:])):
+            with self.subTest(name):
+                self.check_names(packets)
+                self.assertEqual(self.counters["unasked"], "1")
 
     def test_names_of_the_local_network_say_so(self):
         owner = names.record("Printer.local", 1, b"\xc0\0\2\x63", 120)

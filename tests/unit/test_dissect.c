@@ -140,18 +140,45 @@ static void answer(uint8_t protocol, uint8_t flags, uint32_t seq, const void *oc
 		octets, length);
 }
 
+static void query(uint8_t protocol, enum flow_direction direction, uint8_t flags, uint32_t seq,
+	const void *octets, size_t length)
+{
+	take(&(struct sent){.protocol = protocol,
+		     .flags = flags,
+		     .direction = direction,
+		     .client_port = 1,
+		     .server_port = 53,
+		     .seq = seq},
+		octets, length);
+}
+
+static void put_query(struct frame *frame, bool with_length)
+{
+	size_t start = with_length ? begin_vector(frame, 2) : 0;
+
+	put_dns_header(frame, 0x0100, 1, 0, 0);
+	put_dns_question(frame, "a.example", DNS_A);
+	if (with_length)
+		end_vector(frame, start, 2);
+}
+
 /* As answer(UDP, ...), of the identification that dns_make.h gives. */
 static void ask(void)
 {
 	struct frame frame = {0};
 
-	put_dns_header(&frame, 0x0100, 1, 0, 0);
-	put_dns_question(&frame, "a.example", DNS_A);
-	take(&(struct sent){.protocol = UDP,
-		     .direction = FLOW_DIRECTION_OUT,
-		     .client_port = 1,
-		     .server_port = 53},
-		frame.octets, frame.length);
+	put_query(&frame, false);
+	query(UDP, FLOW_DIRECTION_OUT, 0, 0, frame.octets, frame.length);
+}
+
+/* As answer(TCP, ...). */
+static void ask_by_tcp(void)
+{
+	struct frame frame = {0};
+
+	put_query(&frame, true);
+	query(TCP, FLOW_DIRECTION_OUT, SYN, 99, "", 0);
+	query(TCP, FLOW_DIRECTION_OUT, ACK, 100, frame.octets, frame.length);
 }
 
 static struct dissect_counters counters(void)
@@ -407,6 +434,7 @@ static void answers_by_tcp_may_be_many_cut_anywhere(void **state)
 	make_answer(&frame, "a.example", true);
 	make_answer(&frame, "b.example", true);
 	make_answer(&frame, "c.example", true);
+	ask_by_tcp();
 	for (size_t step = 1; step <= frame.length; step++) {
 		told[0] = '\0';
 		answer(TCP, SYN | ACK, 999, "", 0);
@@ -427,6 +455,7 @@ static void a_segment_larger_than_the_room_is_taken_in_turns(void **state)
 
 	(void)state;
 	make_answer(&frame, "a.example", true);
+	ask_by_tcp();
 	for (; length + frame.length <= sizeof(octets); length += frame.length, count++)
 		memcpy(octets + length, frame.octets, frame.length);
 	answer(TCP, ACK, 1000, octets, length);
@@ -441,11 +470,76 @@ static void after_a_hole_answers_go_on_with_the_next_segment(void **state)
 
 	(void)state;
 	make_answer(&frame, "a.example", true);
+	ask_by_tcp();
 	answer(TCP, SYN | ACK, 999, "", 0);
 	answer(TCP, ACK, 1001, octets, sizeof(octets));
 	answer(TCP, ACK, 40000, frame.octets, frame.length);
 	assert_string_equal(told, "1 a.example 203.0.113.1\n");
 	assert_int_equal(counters().results[DISSECT_TRUNCATED], 1);
+}
+
+static void a_question_by_tcp_may_be_cut_anywhere(void **state)
+{
+	struct frame asked = {0}, frame = {0};
+
+	(void)state;
+	put_query(&asked, true);
+	make_answer(&frame, "a.example", true);
+	for (size_t cut = 1; cut < asked.length; cut++) {
+		told[0] = '\0';
+		query(TCP, FLOW_DIRECTION_OUT, SYN, 99, "", 0);
+		query(TCP, FLOW_DIRECTION_OUT, ACK, 100 + (uint32_t)cut, asked.octets + cut,
+			asked.length - cut);
+		query(TCP, FLOW_DIRECTION_OUT, ACK, 100, asked.octets, cut);
+		answer(TCP, ACK, 1000, frame.octets, frame.length);
+		assert_string_equal(told, "1 a.example 203.0.113.1\n");
+		query(TCP, FLOW_DIRECTION_OUT, RST, 100 + (uint32_t)asked.length, "", 0);
+		answer(TCP, RST, 1000 + (uint32_t)frame.length, "", 0);
+	}
+}
+
+/* What a stranger can send who sees nothing: answers, questions, segments in mid-stream. */
+static void by_tcp_nothing_is_believed_without_syn_and_question(void **state)
+{
+	struct frame asked = {0}, frame = {0};
+
+	(void)state;
+	put_query(&asked, true);
+	make_answer(&frame, "a.example", true);
+	answer(TCP, ACK, 1000, frame.octets, frame.length);
+	query(TCP, FLOW_DIRECTION_UNKNOWN, ACK, 100, asked.octets, asked.length);
+	answer(TCP, ACK, 1000 + (uint32_t)frame.length, frame.octets, frame.length);
+	query(TCP, FLOW_DIRECTION_UNKNOWN, ACK, 100, "\26\3\1\0\7\1", 6);
+	query(TCP, FLOW_DIRECTION_UNKNOWN, ACK, 106, asked.octets, asked.length);
+	answer(TCP, ACK, 1000 + 2 * (uint32_t)frame.length, frame.octets, frame.length);
+	ask(); /* by UDP */
+	query(TCP, FLOW_DIRECTION_OUT, SYN, 99, "", 0);
+	answer(TCP, SYN | ACK, 999, frame.octets, frame.length);
+	assert_string_equal(told, "");
+	assert_int_equal(counters().unasked, 4);
+	query(TCP, FLOW_DIRECTION_OUT, ACK, 100, asked.octets, asked.length);
+	frame.octets[2] ^= 1; /* the identification */
+	answer(TCP, ACK, 1000 + (uint32_t)frame.length, frame.octets, frame.length);
+	assert_int_equal(counters().unasked, 5);
+	frame.octets[2] ^= 1;
+	answer(TCP, ACK, 1000 + 2 * (uint32_t)frame.length, frame.octets, frame.length);
+	assert_string_equal(told, "1 a.example 203.0.113.1\n");
+}
+
+static void what_a_client_says_that_is_no_question_ends_its_reading(void **state)
+{
+	struct frame asked = {0}, frame = {0};
+
+	(void)state;
+	put_query(&asked, true);
+	make_answer(&frame, "a.example", true);
+	query(TCP, FLOW_DIRECTION_OUT, SYN, 99, "", 0);
+	query(TCP, FLOW_DIRECTION_OUT, ACK, 100, frame.octets, frame.length);
+	query(TCP, FLOW_DIRECTION_OUT, ACK, 100 + (uint32_t)frame.length, asked.octets,
+		asked.length);
+	answer(TCP, ACK, 1000, frame.octets, frame.length);
+	assert_string_equal(told, "");
+	assert_int_equal(counters().unasked, 1);
 }
 
 static void make_quic_hello(struct frame *message, const char *name)
@@ -566,6 +660,9 @@ int main(void)
 		TEST(answers_by_udp_that_nobody_asked_for_are_counted),
 		TEST(answers_by_tcp_may_be_many_cut_anywhere),
 		TEST(a_segment_larger_than_the_room_is_taken_in_turns),
+		TEST(a_question_by_tcp_may_be_cut_anywhere),
+		TEST(by_tcp_nothing_is_believed_without_syn_and_question),
+		TEST(what_a_client_says_that_is_no_question_ends_its_reading),
 		TEST(after_a_hole_answers_go_on_with_the_next_segment),
 		TEST(a_hello_in_several_initial_packets_in_any_order),
 		TEST(after_the_servers_answer_the_old_keys_open_what_follows),

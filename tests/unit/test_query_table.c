@@ -64,6 +64,9 @@ static void an_answer_comes_from_whom_was_asked(void **state)
 	other = answer;
 	other.tunnel = FLOW_TUNNEL_GRE;
 	assert_false(query_table_asked(&table, &other, ID, 0));
+	other = answer;
+	other.protocol = 6;
+	assert_false(query_table_asked(&table, &other, ID, 0));
 }
 
 static void of_a_group_anybody_may_answer(void **state)
