@@ -2,7 +2,7 @@
  * the kernel source. Everything else is not even copied.
  *
  *   TCP   each connection's SYN and the first octets of who opened it: ClientHello, request head;
- *         whatever port 53 says
+ *         whatever goes to port 53 or comes from it: answers count only with their questions
  *   UDP   DNS, mDNS, LLMNR by their ports; the Initial packets of QUIC
  *
  * Who opened is remembered by the sequence number of the SYN, for a ClientHello comes in several
@@ -142,6 +142,9 @@ static __always_inline bool tcp_tells(struct __sk_buff *skb, struct packet *pack
 		return false;
 	__builtin_memcpy(&packet->ends.source_port, head, 2);
 	__builtin_memcpy(&packet->ends.destination_port, head + 2, 2);
+	if (packet->ends.source_port == bpf_htons(PORT_DNS) ||
+		packet->ends.destination_port == bpf_htons(PORT_DNS))
+		return true;
 	sequence = (__u32)head[4] << 24 | head[5] << 16 | head[6] << 8 | head[7];
 	if ((head[13] & (TCP_SYN | TCP_ACK)) == TCP_SYN) {
 		sequence++;
@@ -150,7 +153,7 @@ static __always_inline bool tcp_tells(struct __sk_buff *skb, struct packet *pack
 	}
 	if (packet->end && packet->transport + (head[12] >> 4) * 4 >= packet->end)
 		return false; /* no data */
-	return packet->ends.source_port == bpf_htons(PORT_DNS) || is_head(packet, sequence);
+	return is_head(packet, sequence);
 }
 
 static __always_inline bool find_transport(struct __sk_buff *skb, struct packet *packet)
