@@ -13,6 +13,7 @@
 
 #include "../support/dns_make.h"
 #include "../support/hello_make.h"
+#include "decode/reassembly.h"
 
 enum { SYN = 2, RST = 4, ACK = 16, FIN = 1, STREAMS = 4, TCP = 6, UDP = 17 };
 
@@ -498,6 +499,32 @@ static void a_question_by_tcp_may_be_cut_anywhere(void **state)
 	}
 }
 
+/* Before the answers, which come in another order; in all more octets than are kept. */
+static void questions_by_tcp_may_be_many_before_their_answers(void **state)
+{
+	enum { ROUNDS = 400, AT_ONCE = 3 };
+	struct frame asked = {0}, frame = {0};
+
+	(void)state;
+	for (uint8_t i = 0; i < AT_ONCE; i++) {
+		size_t question = asked.length, reply = frame.length;
+
+		put_query(&asked, true);
+		make_answer(&frame, "a.example", true);
+		asked.octets[question + 2] = i; /* the identification */
+		frame.octets[reply + 2] = (uint8_t)(AT_ONCE - 1 - i);
+	}
+	assert_true(ROUNDS * asked.length > REASSEMBLY_MAX);
+	query(TCP, FLOW_DIRECTION_OUT, SYN, 99, "", 0);
+	for (uint32_t i = 0; i < ROUNDS; i++) {
+		query(TCP, FLOW_DIRECTION_OUT, ACK, 100 + i * (uint32_t)asked.length, asked.octets,
+			asked.length);
+		answer(TCP, ACK, 1000 + i * (uint32_t)frame.length, frame.octets, frame.length);
+	}
+	assert_int_equal(counters().names, ROUNDS * AT_ONCE);
+	assert_int_equal(counters().unasked, 0);
+}
+
 /* What a stranger can send who sees nothing: answers, questions, segments in mid-stream. */
 static void by_tcp_nothing_is_believed_without_syn_and_question(void **state)
 {
@@ -661,6 +688,7 @@ int main(void)
 		TEST(answers_by_tcp_may_be_many_cut_anywhere),
 		TEST(a_segment_larger_than_the_room_is_taken_in_turns),
 		TEST(a_question_by_tcp_may_be_cut_anywhere),
+		TEST(questions_by_tcp_may_be_many_before_their_answers),
 		TEST(by_tcp_nothing_is_believed_without_syn_and_question),
 		TEST(what_a_client_says_that_is_no_question_ends_its_reading),
 		TEST(after_a_hole_answers_go_on_with_the_next_segment),
