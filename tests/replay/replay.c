@@ -1,6 +1,7 @@
 /* A capture file in, one line a flow out: source_pcap and the flow table alone, no database.
  *
- *     replay [--local ADDRESS|CIDR]... [--idle SECONDS] [--active SECONDS] [--owners|--names] FILE
+ *     replay [--local ADDRESS|CIDR]... [--idle SECONDS] [--active SECONDS]
+ *         [--owners|--names|--both] FILE...
  *
  * Lines are END records in the order of their ends; with --active OPEN and UPDATE records too:
  *     protocol[/tunnel] local arrow remote outcome out=OCTETS/PACKETS in=OCTETS/PACKETS rtx=N
@@ -9,8 +10,9 @@
  *     method pid exe [for OPENER-PID OPENER-EXE] [uid N] [by PARENT-PID PARENT-EXE] [in CGROUP]
  * [comm COMM] [runs COMMAND-LINE]. With --names lines of names instead, as they are told:
  *     source name address [query=OWNER] [ttl=S] [alpn=ALPN] [ech] protocol[/tunnel] local remote
- * TIME and in the last line the counters of names. A damaged file exits with 1 after what came
- * before the damage. */
+ * TIME and in the last line the counters of names; with --both lines of names among those of flows.
+ * A damaged file exits with 1 after what came before the damage. Of several files each is read
+ * anew, a line "file NAME" before it. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,8 +33,9 @@ struct replay {
 	long idle_s, active_s;
 	struct process_table *processes;
 	bool owners;
-	bool names;
-	const char *path;
+	bool names, flows; /* what is printed */
+	const char **paths;
+	int path_count;
 };
 
 static const char *format_protocol(const struct flow_key *key, char buf[static 64])
@@ -105,7 +108,7 @@ static void print_record(void *ctx, const struct flow_record *record)
 	char local[64], remote[64], protocol[64];
 	long long duration_us = record->end_us - record->start_us;
 
-	if (replay->names || (record->kind != FLOW_RECORD_END && !replay->active_s))
+	if (!replay->flows || (record->kind != FLOW_RECORD_END && !replay->active_s))
 		return;
 	printf("%s %s %s %s %s out=%llu/%llu in=%llu/%llu rtx=%u rtt=%u %lld.%06lld+%lld.%06lld",
 		format_protocol(key, protocol), format_end(&key->local, key->local_port, local),
@@ -156,9 +159,10 @@ static void observe(void *ctx, const struct observation *observation)
 	flow_table_observe(replay->table, observation);
 }
 
+/* Leaves the names of files at the front of argv. */
 static bool parse(struct replay *replay, int argc, char **argv)
 {
-	*replay = (struct replay){.idle_s = 120};
+	*replay = (struct replay){.idle_s = 120, .flows = true, .paths = (const char **)argv};
 	for (int i = 1; i < argc; i++) {
 		const char *value = i + 1 < argc ? argv[i + 1] : "";
 		struct source_pcap_range *range = &replay->local[replay->local_count];
@@ -179,11 +183,14 @@ static bool parse(struct replay *replay, int argc, char **argv)
 			replay->owners = true;
 		} else if (strcmp(argv[i], "--names") == 0) {
 			replay->names = true;
+			replay->flows = false;
+		} else if (strcmp(argv[i], "--both") == 0) {
+			replay->names = true;
 		} else {
-			replay->path = argv[i];
+			replay->paths[replay->path_count++] = argv[i];
 		}
 	}
-	return replay->path != NULL;
+	return replay->path_count > 0;
 }
 
 static void print_counters(const struct replay *replay, const struct source_pcap *source)
@@ -192,7 +199,7 @@ static void print_counters(const struct replay *replay, const struct source_pcap
 	const uint64_t *results = counters.names.results;
 
 	source_pcap_counters(source, &counters);
-	if (replay->names) {
+	if (!replay->flows) {
 		printf("names=%llu ok=%llu truncated=%llu malformed=%llu unsupported=%llu "
 		       "unasked=%llu evicted=%llu\n",
 			(unsigned long long)counters.names.names,
@@ -227,43 +234,52 @@ static int read_all(struct replay *replay, struct source_pcap *source)
 	return r < 0;
 }
 
-int main(int argc, char **argv)
+static int read_file(struct replay *replay, const char *path)
 {
-	struct replay replay;
-	struct source_sink sink = {.ctx = &replay, .observe = observe, .process = take_process};
-	struct source_pcap_error error;
-	struct source_pcap *source;
-	int status;
-
-	if (!parse(&replay, argc, argv))
-		return 2;
-	sink.name = replay.names ? print_name : NULL;
+	struct source_sink sink = {.ctx = replay,
+		.observe = observe,
+		.process = take_process,
+		.name = replay->names ? print_name : NULL};
 	struct source_pcap_options options = {
-		.local = replay.local, .local_count = replay.local_count};
+		.local = replay->local, .local_count = replay->local_count};
 	struct flow_table_options table_options = {
-		.max_flows = 65536,
-		.active_timeout_ns = (replay.active_s ? replay.active_s : 60) * (int64_t)NS_PER_S,
-		.idle_timeout_ns = replay.idle_s * (int64_t)NS_PER_S,
+		.max_flows = 8192,
+		.active_timeout_ns = (replay->active_s ? replay->active_s : 60) * (int64_t)NS_PER_S,
+		.idle_timeout_ns = replay->idle_s * (int64_t)NS_PER_S,
 		.lost_timeout_ns = 60 * (int64_t)NS_PER_S,
 		.hash_key = hash_key_random(),
 		.emit = print_record,
-		.ctx = &replay,
+		.ctx = replay,
 	};
-	if (process_table_new(1024, hash_key_random(), &replay.processes) < 0)
-		return 1;
-	if (flow_table_new(&table_options, &replay.table) < 0 ||
+	struct source_pcap *source;
+	struct source_pcap_error error;
+	int status = 1;
+
+	if (process_table_new(1024, hash_key_random(), &replay->processes) < 0 ||
+		flow_table_new(&table_options, &replay->table) < 0 ||
 		source_pcap_new(&options, &sink, &source) < 0)
 		return 1;
-	if (source_pcap_open_file(source, replay.path, &error) < 0) {
+	if (source_pcap_open_file(source, path, &error) < 0)
 		fprintf(stderr, "%s\n", error.text);
-		source_pcap_free(source);
-		flow_table_free(replay.table);
-		process_table_free(replay.processes);
-		return 1;
-	}
-	status = read_all(&replay, source);
+	else
+		status = read_all(replay, source);
 	source_pcap_free(source);
-	flow_table_free(replay.table);
-	process_table_free(replay.processes);
+	flow_table_free(replay->table);
+	process_table_free(replay->processes);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct replay replay;
+	int status = 0;
+
+	if (!parse(&replay, argc, argv))
+		return 2;
+	for (int i = 0; i < replay.path_count; i++) {
+		if (replay.path_count > 1)
+			printf("file %s\n", replay.paths[i]);
+		status |= read_file(&replay, replay.paths[i]);
+	}
 	return status;
 }

@@ -19,6 +19,8 @@ from test_replay import CLIENT, REPLAY, SERVER, Replay
 MDNS_GROUP = "224.0.0.251"
 LLMNR_GROUP = "224.0.0.252"
 IN_NAMESPACE = "LASTCONN_NAMES_NAMESPACE"
+# the files that talk_for_real() writes, and how tcpdump does
+CAPTURES = {"real.pcap": ("-i", "lo"), "any.pcap": ("-i", "any", "-s", "200")}
 TOOLS = ("unshare", "ip", "tcpdump", "dnsmasq", "dig", "curl", "openssl")
 
 
@@ -248,9 +250,11 @@ def talk_for_real(folder):
                for command in commands]
     for port in (53, 8443, 8080):
         wait_for_port(port)
-    capture = subprocess.Popen(["tcpdump", "-i", "lo", "-U", "--immediate-mode", "-Z", "root", "-w",
-                                path("real.pcap")], stderr=subprocess.PIPE)
-    capture.stderr.readline()  # "listening on lo"
+    captures = [subprocess.Popen(["tcpdump", "-U", "--immediate-mode", "-Z", "root", *options, "-w",
+                                  path(name)], stderr=subprocess.PIPE)
+                for name, options in CAPTURES.items()]
+    for capture in captures:
+        next((line for line in capture.stderr if b"listening on" in line), None)
     for arguments in (["WWW.example.com"], ["www.example.com", "AAAA"], ["blocked.example"],
                       ["+tcp", "+keepopen", "mid.example", "cdn.example.net", "AAAA"]):
         run("dig", "+tries=1", "@127.0.0.1", *arguments)
@@ -262,24 +266,31 @@ def talk_for_real(folder):
     run("openssl", "s_client", "-connect", "127.0.0.1:8443", "-noservername")
     run("curl", "-s", "-H", "Host: web.example.com:8080", "http://127.0.0.1:8080/")
     run("curl", "-s", "-x", "http://127.0.0.1:8080", "https://far.example.org/")
-    size = -1  # what tcpdump still has is written when its file grows no more
-    while size != os.path.getsize(path("real.pcap")):
-        size = os.path.getsize(path("real.pcap"))
+    sizes = None  # what tcpdump still has is written when its files grow no more
+    while sizes != [os.path.getsize(path(name)) for name in CAPTURES]:
+        sizes = [os.path.getsize(path(name)) for name in CAPTURES]
         time.sleep(0.3)
-    for process in (capture, *servers):
+    for process in (*captures, *servers):
         process.terminate()
-    for process in (capture, *servers):
+    for process in (*captures, *servers):
         process.wait(timeout=10)
 
 
-@unittest.skipUnless(os.geteuid() == 0 and all(map(shutil.which, TOOLS)),
-                     f"needs root and {', '.join(TOOLS)}")
+def talk_in_namespace(folder):
+    subprocess.run(["unshare", "-n", sys.executable, os.path.abspath(__file__), REPLAY, folder],
+                   env=os.environ | {IN_NAMESPACE: "1"}, timeout=120, check=True)
+
+
+need_tools = unittest.skipUnless(os.geteuid() == 0 and all(map(shutil.which, TOOLS)),
+                                 f"needs root and {', '.join(TOOLS)}")
+
+
+@need_tools
 class Real(Names):
 
     def test_real_programs(self):
         folder = os.path.dirname(self.path)
-        subprocess.run(["unshare", "-n", sys.executable, os.path.abspath(__file__), REPLAY, folder],
-                       env=os.environ | {IN_NAMESPACE: "1"}, timeout=120, check=True)
+        talk_in_namespace(folder)
         with open(os.path.join(folder, "real.pcap"), "rb") as file:
             lines = self.told(file.read())
         told = [line.split(" tcp ")[0].split(" udp ")[0] for line in lines]
