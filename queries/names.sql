@@ -16,7 +16,7 @@
 -- column times: how often [integer]
 -- column ttl_s "ttl": of the last answer, in seconds [integer]
 -- column flows: over, by address and name: rows of a pair repeat it; null: no address [integer]
--- column owner_name "answered as": owner of the address record, behind CNAMEs [long]
+-- column owner_name "answered as": owner of the address record, behind CNAMEs, or host of a service (mDNS) [long]
 -- column program "by": program that asked or said it; null: not known [long]
 -- column users: whose processes [users]
 -- column processes: how many [integer wide]

@@ -268,7 +268,8 @@ SELECT
 	n.reversed AS reversed_name,    -- com.example.www
 	nullif(e.ip, '') AS ip,         -- NULL: a flow was said to be for the name, not an address
 	e.source AS name_source,        -- dns mdns llmnr sni quic http getaddrinfo
-	nullif(o.name, '') AS owner_name, -- of the address record, behind CNAMEs; NULL: name itself
+	nullif(o.name, '') AS owner_name, -- of the address record, behind CNAMEs, or host of a service
+	                                -- (mDNS); NULL: name itself
 	e.first_us AS first_us,
 	e.last_us AS last_us,
 	e.until_us AS until_us,         -- until then the last answer may be kept (TTL)

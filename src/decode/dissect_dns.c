@@ -3,13 +3,14 @@
  * Told are A and AAAA records, and the address hints of HTTPS and SVCB records (RFC 9460), which
  * browsers follow. They must belong to the name in the question, by CNAME records that come before
  * them: the C library that asked follows no others. So a server cannot name what it was not asked
- * for. mDNS has no questions in its answers: there each address stands for its owner.
+ * for. mDNS has no questions in its answers: there each address stands for its owner, and for the
+ * instances of services that SRV records of the same message put there.
  *
  * Not told: addresses that are unspecified (0.0.0.0 means "blocked"), farewells of mDNS (TTL 0),
  * PTR records: who owns an address chooses freely what they say.
  *
- * Limit: RECORDS_MAX records a section. libresolv takes a message as a whole: of one that was cut
- * nothing is told. */
+ * Limits: RECORDS_MAX records a section, SERVICES_MAX services a message. libresolv takes a message
+ * as a whole: of one that was cut nothing is told. */
 #include "decode/dissect_dns.h"
 
 #include <arpa/nameser.h>
@@ -19,6 +20,8 @@
 
 enum {
 	RECORDS_MAX = 256,
+	SERVICES_MAX = 16,
+	SERVICE_TARGET = 6, /* in SRV behind priority, weight and port (RFC 2782) */
 	OPCODE_QUERY = 0,
 	CLASS_MASK = 0x7fff, /* the first bit is mDNS's cache-flush */
 	TYPE_SVCB = 64,
@@ -37,6 +40,7 @@ struct answers {
 	char question[NAME_MAX_OCTETS + 1];
 	char current[NAME_MAX_OCTETS + 1]; /* alias that the question leads to so far */
 	uint32_t ttl_s;                    /* smallest on the way to it */
+	int services;                      /* seen */
 };
 
 static uint32_t ttl_of(const ns_rr *record)
@@ -73,13 +77,17 @@ static enum dissect_result take_address(const struct answers *answers, const ns_
 	return DISSECT_OK;
 }
 
-static enum dissect_result take_alias(struct answers *answers, const ns_rr *record)
+/* Goes on to the name that begins with this octet of the record and ends with it. */
+static enum dissect_result follow(struct answers *answers, const ns_rr *record, int at)
 {
 	char text[NS_MAXDNAME];
-	int length = ns_name_uncompress(ns_msg_base(answers->message), ns_msg_end(answers->message),
-		ns_rr_rdata(*record), text, sizeof(text));
+	int length;
 
-	if (length != ns_rr_rdlen(*record))
+	if (ns_rr_rdlen(*record) <= at)
+		return DISSECT_MALFORMED;
+	length = ns_name_uncompress(ns_msg_base(answers->message), ns_msg_end(answers->message),
+		ns_rr_rdata(*record) + at, text, sizeof(text));
+	if (length != ns_rr_rdlen(*record) - at)
 		return DISSECT_MALFORMED;
 	name_text_of_master(text, answers->current);
 	if (answers->ttl_s > ttl_of(record))
@@ -127,12 +135,16 @@ static enum dissect_result take_service(const struct answers *answers, const ns_
 	return DISSECT_OK;
 }
 
+static bool is_internet(const ns_rr *record)
+{
+	return (ns_rr_class(*record) & CLASS_MASK) == ns_c_in;
+}
+
 static enum dissect_result take_record(struct answers *answers, const ns_rr *record)
 {
 	char owner[NAME_MAX_OCTETS + 1];
 
-	if ((ns_rr_class(*record) & CLASS_MASK) != ns_c_in ||
-		!name_text_of_master(ns_rr_name(*record), owner) ||
+	if (!is_internet(record) || !name_text_of_master(ns_rr_name(*record), owner) ||
 		strcmp(owner, answers->current) != 0)
 		return DISSECT_OK;
 	switch ((int)ns_rr_type(*record)) {
@@ -140,7 +152,7 @@ static enum dissect_result take_record(struct answers *answers, const ns_rr *rec
 	case ns_t_aaaa:
 		return take_address(answers, record);
 	case ns_t_cname:
-		return take_alias(answers, record);
+		return follow(answers, record, 0);
 	case TYPE_SVCB:
 	case TYPE_HTTPS:
 		return take_service(answers, record);
@@ -149,19 +161,8 @@ static enum dissect_result take_record(struct answers *answers, const ns_rr *rec
 	}
 }
 
-/* Each record of mDNS answers a question of its own. */
-static enum dissect_result take_multicast_record(struct answers *answers, const ns_rr *record)
-{
-	int type = ns_rr_type(*record);
-
-	if ((type != ns_t_a && type != ns_t_aaaa) || ttl_of(record) == 0 ||
-		!name_text_of_master(ns_rr_name(*record), answers->question))
-		return DISSECT_OK;
-	strcpy(answers->current, answers->question);
-	return take_record(answers, record);
-}
-
-static enum dissect_result take_section(struct answers *answers, ns_sect section)
+static enum dissect_result take_section(struct answers *answers, ns_sect section,
+	enum dissect_result (*take)(struct answers *answers, const ns_rr *record))
 {
 	int count = ns_msg_count(answers->message, section);
 	enum dissect_result result = DISSECT_OK;
@@ -170,9 +171,7 @@ static enum dissect_result take_section(struct answers *answers, ns_sect section
 	for (int i = 0; i < count && i < RECORDS_MAX && result == DISSECT_OK; i++) {
 		if (ns_parserr(&answers->message, section, i, &record) < 0)
 			return DISSECT_MALFORMED;
-		result = answers->source == NAME_SOURCE_MDNS
-				 ? take_multicast_record(answers, &record)
-				 : take_record(answers, &record);
+		result = take(answers, &record);
 	}
 	return result;
 }
@@ -188,15 +187,62 @@ static enum dissect_result take_answers(struct answers *answers)
 	if (!name_text_of_master(ns_rr_name(question), answers->question))
 		return DISSECT_OK;
 	strcpy(answers->current, answers->question);
-	return take_section(answers, ns_s_an);
+	return take_section(answers, ns_s_an, take_record);
 }
 
 /* The addresses of services come as additional records. */
+static enum dissect_result take_both(struct answers *answers,
+	enum dissect_result (*take)(struct answers *answers, const ns_rr *record))
+{
+	enum dissect_result result = take_section(answers, ns_s_an, take);
+
+	return result == DISSECT_OK ? take_section(answers, ns_s_ar, take) : result;
+}
+
+static bool is_address_of_multicast(const ns_rr *record)
+{
+	int type = ns_rr_type(*record);
+
+	return (type == ns_t_a || type == ns_t_aaaa) && ttl_of(record) > 0;
+}
+
+/* Each record of mDNS answers a question of its own. */
+static enum dissect_result take_host(struct answers *answers, const ns_rr *record)
+{
+	if (!is_address_of_multicast(record) ||
+		!name_text_of_master(ns_rr_name(*record), answers->question))
+		return DISSECT_OK;
+	strcpy(answers->current, answers->question);
+	return take_record(answers, record);
+}
+
+static enum dissect_result take_service_address(struct answers *answers, const ns_rr *record)
+{
+	return is_address_of_multicast(record) ? take_record(answers, record) : DISSECT_OK;
+}
+
+/* An instance leads to the addresses of its host, as an alias does. */
+static enum dissect_result take_instance(struct answers *answers, const ns_rr *record)
+{
+	struct answers instance;
+	enum dissect_result result;
+
+	if (ns_rr_type(*record) != ns_t_srv || !is_internet(record) || ttl_of(record) == 0 ||
+		answers->services == SERVICES_MAX)
+		return DISSECT_OK;
+	answers->services++;
+	instance = *answers; /* with a place of its own in the message */
+	if (!name_text_of_master(ns_rr_name(*record), instance.question))
+		return DISSECT_OK;
+	result = follow(&instance, record, SERVICE_TARGET);
+	return result == DISSECT_OK ? take_both(&instance, take_service_address) : result;
+}
+
 static enum dissect_result take_multicast(struct answers *answers)
 {
-	enum dissect_result result = take_section(answers, ns_s_an);
+	enum dissect_result result = take_both(answers, take_instance);
 
-	return result == DISSECT_OK ? take_section(answers, ns_s_ar) : result;
+	return result == DISSECT_OK ? take_both(answers, take_host) : result;
 }
 
 enum dissect_result dissect_dns(const uint8_t *message, size_t captured, size_t wire,

@@ -15,7 +15,8 @@ enum { DISSECT_DNS_HEADER = 12 };
 struct dissect_dns_answer {
 	struct addr address;
 	uint32_t ttl_s;    /* smallest on the chain of aliases, at most a day */
-	const char *name;  /* that was asked for; of mDNS the owner; as in name_evidence.h */
+	const char *name;  /* that was asked for; of mDNS the owner, or the instance of a service
+			    * that is there; as in name_evidence.h */
 	const char *owner; /* of the address record */
 };
 

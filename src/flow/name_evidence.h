@@ -3,7 +3,7 @@
  *
  * Of an answer www.example.com -> cdn.example.net -> 192.0.2.1 the name is what was asked for,
  * www.example.com, for that is what the process wanted; the owner of the address record is kept
- * beside it. */
+ * beside it. Of mDNS the name is the host's, or an instance of a service; the owner is the host. */
 #ifndef LASTCONN_FLOW_NAME_EVIDENCE_H
 #define LASTCONN_FLOW_NAME_EVIDENCE_H
 

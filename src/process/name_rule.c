@@ -15,7 +15,8 @@
  *
  * An answer up to NAME_SKEW_US after the start counts if no other does, for the clocks of capture
  * and kernel differ. An unsolicited name of an address (a PTR record) is no evidence, and what one
- * flow said is none for another. */
+ * flow said is none for another. The instance of a service (mDNS) names no flow: a host has many,
+ * and a name of its own. */
 #include <string.h>
 
 #include "process/name_entry.h"
@@ -43,6 +44,11 @@ static bool answered(const struct name_entry *entry, int64_t start_us, struct ca
 	candidate->time_us = entry->first_us;
 	candidate->late = true;
 	return entry->first_us <= start_us + NAME_SKEW_US;
+}
+
+static bool is_service(const struct name_entry *entry)
+{
+	return entry->source == NAME_SOURCE_MDNS && entry->text->owner[0];
 }
 
 static enum name_asker asker_of(const struct name_entry *entry, const struct process_ref *user)
@@ -114,7 +120,8 @@ static bool find_answer(struct name_table *table, const struct flow_record *reco
 			name_entry_settle(table, entry);
 	}
 	for (entry = name_entry_first(table, address); entry; entry = entry->chain) {
-		if (name_source_is_own(entry->source) || !addr_equal(&entry->address, address) ||
+		if (name_source_is_own(entry->source) || is_service(entry) ||
+			!addr_equal(&entry->address, address) ||
 			!answered(entry, record->start_us, &candidate))
 			continue;
 		candidate.asker = asker_of(entry, &record->user);

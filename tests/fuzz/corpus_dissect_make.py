@@ -50,6 +50,9 @@ def seeds():
     yield "answer_service", packet(DNS, service)
     yield "answer_multicast", packet(MDNS, make.answer(None, [
         make.record("printer.local", 1, b"\xc0\0\2\1")]))
+    yield "answer_instance", packet(MDNS, make.answer(None, [
+        make.record("x._ipp._tcp.local", 33, bytes(6) + make.dns_name("printer.local")),
+        make.record("printer.local", 1, b"\xc0\0\2\1")], 0x8400))
     yield "answer_unicast", packet(MDNS, make.query("a.local", kind=b"\0\1\x80\1"), OTHER_PORT) \
         + packet(MDNS, make.answer(None, [make.record("a.local", 1, b"\xc0\0\2\1")], 0x8400),
                  OTHER_PORT | UNASKED)

@@ -9,18 +9,20 @@ import shutil
 import subprocess
 
 SHARKD = shutil.which("sharkd")
-FIELDS = (
+FIELDS = (  # sharkd takes 32 at most
     "frame.protocols", "frame.time_epoch", "ip.src", "ip.dst", "ipv6.src", "ipv6.dst",
     "tcp.srcport", "tcp.dstport", "tcp.len", "tcp.flags", "udp.srcport", "udp.dstport",
-    "udp.length", "dns.id", "dns.flags", "dns.count.queries", "dns.count.answers", "dns.qry.name",
+    "udp.length", "dns.id", "dns.flags", "dns.count.answers", "dns.qry.name",
     "dns.qry.qu", "dns.resp.name", "dns.resp.type", "dns.resp.ttl", "dns.a", "dns.aaaa",
-    "dns.cname", "tls.handshake.extensions_server_name", "http.host", "http.request.method",
-    "http.request.uri")
+    "dns.cname", "dns.srv.service", "dns.srv.proto", "dns.srv.name", "dns.srv.target",
+    "tls.handshake.extensions_server_name", "http.host", "http.request.method", "http.request.uri")
 PREFERENCES = {"http.tls.port": "443,8443", "tcp.reassemble_out_of_order": "TRUE"}
 GROUPS = ("224.0.0.251", "ff02::fb", "224.0.0.252", "ff02::1:3")
 NAME_SERVERS = {"53": "dns", "5353": "mdns", "5355": "llmnr"}
 ASKED_S = 30  # how long a question is remembered
 SYN, ACK = 2, 16
+ADDRESSES = ("A", "AAAA")
+UNSPECIFIED = ("0.0.0.0", "::", "")
 
 
 class Shark:
@@ -167,23 +169,39 @@ class Names:
             return
         self.take_records(packet, source)
 
-    def take_records(self, packet, source):
+    @staticmethod
+    def records(packet):
+        """(owner, type, value, ttl) of each record; tshark takes the owner of SRV apart."""
         values = {"A": iter(packet["dns.a"]), "AAAA": iter(packet["dns.aaaa"]),
-                  "CNAME": iter(packet["dns.cname"])}
-        counts = [int(packet[f"dns.count.{of}"][0]) for of in ("queries", "answers")]
-        if source != "mdns" and counts[0] != 1:
-            return
-        current = question = spelled((packet["dns.qry.name"] or [""])[0])
-        for i, (owner, kind, ttl) in enumerate(zip(
-                packet["dns.resp.name"], packet["dns.resp.type"], packet["dns.resp.ttl"])):
+                  "CNAME": iter(packet["dns.cname"]), "SRV": iter(packet["dns.srv.target"])}
+        owners = iter(packet["dns.resp.name"])
+        instances = zip(*(packet[f"dns.srv.{part}"] for part in ("service", "proto", "name")))
+        for kind, ttl in zip(packet["dns.resp.type"], packet["dns.resp.ttl"]):
             kind = kind.split()[0]  # "A (Host Address)"
-            value = next(values[kind], None) if kind in values else None
-            owner = spelled(owner)
-            if source == "mdns":
-                if kind in ("A", "AAAA") and value not in ("0.0.0.0", "::", None) and ttl != "0":
-                    self.tell(source, owner, value)
-            elif i < counts[1] and owner == current and value:
-                if kind == "CNAME":
-                    current = spelled(value)
-                elif value not in ("0.0.0.0", "::"):
-                    self.tell(source, question, value)
+            owner = ".".join(next(instances, ())) if kind == "SRV" else next(owners, "")
+            value = next(values[kind], "") if kind in values else ""
+            yield spelled(owner), kind, spelled(value), ttl
+
+    def take_records(self, packet, source):
+        records = list(self.records(packet))
+        if source == "mdns":
+            self.take_multicast([record for record in records if record[3] != "0"])
+        elif len(packet["dns.qry.name"]) == 1:
+            self.take_answers(spelled(packet["dns.qry.name"][0]), source,
+                              records[:int(packet["dns.count.answers"][0])])
+
+    def take_multicast(self, records):
+        for host, kind, address, _ in records:
+            if kind in ADDRESSES and address not in UNSPECIFIED:
+                self.tell("mdns", host, address)
+                for instance, kind_of_other, target, _ in records:
+                    if kind_of_other == "SRV" and target == host:
+                        self.tell("mdns", instance, address)
+
+    def take_answers(self, question, source, records):
+        current = question
+        for owner, kind, value, _ in records:
+            if owner == current and kind == "CNAME":
+                current = value
+            elif owner == current and kind in ADDRESSES and value not in UNSPECIFIED:
+                self.tell(source, question, value)

@@ -82,6 +82,18 @@ class Written(Names):
             f"mdns printer.local 192.0.2.99 ttl=120 udp {CLIENT}:5353 {MDNS_GROUP}:5353",
             f"llmnr nas 192.0.2.100 ttl=30 udp {SERVER}:5355 {CLIENT}:4001")
 
+    def test_a_service_of_mdns_is_a_name_of_its_host(self):
+        records = [names.record("_ipp._tcp.local", 12, names.dns_name("desk._ipp._tcp.local")),
+                   names.record("desk._ipp._tcp.local", 33, b"\0\0\0\0\2\x77"
+                                + names.dns_name("Printer.local"), 90),
+                   names.record("desk._ipp._tcp.local", 16, b"\5key=v", 90),
+                   names.record("printer.local", 1, b"\xc0\0\2\x63", 120)]
+        flow = f"udp {SERVER}:5353 {MDNS_GROUP}:5353"
+        self.check_names(
+            [(0, datagram(SERVER, MDNS_GROUP, 5353, 5353, names.answer(None, records, 0x8400)))],
+            f"mdns desk._ipp._tcp.local 192.0.2.99 query=printer.local ttl=90 {flow}",
+            f"mdns printer.local 192.0.2.99 ttl=120 {flow}")
+
     def test_unicast_answers_of_mdns_must_be_asked_for(self):
         answer = names.answer(None, [names.record("nas.local", 1, b"\xc0\0\2\x64", 30)], 0x8400)
         for port, kind, asked in ((5353, b"\0\1\x80\1", True), (5353, b"\0\1\0\1", False),

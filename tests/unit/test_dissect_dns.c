@@ -166,6 +166,82 @@ static void multicast_answers_name_their_owners(void **state)
 	assert_int_equal(dissect_cut(&frame, frame.length, NAME_SOURCE_DNS), DISSECT_UNSUPPORTED);
 }
 
+#define TARGET "\0\0\0\0\2\x77\7Printer\5local" /* ends with a terminating zero */
+
+/* The PTR record that leads to the instance, the instance, its host. */
+static void put_service(struct frame *frame, const void *data, size_t length)
+{
+	put_dns_header(frame, 0x8400, 0, 1, 5);
+	put_dns_record(frame, "_ipp._tcp.local", DNS_PTR, 1, 60, "\1x\0", 3);
+	put_dns_record(frame, "Front Desk._ipp._tcp.local", DNS_SRV, 0x8001, 90, data, length);
+	put_dns_record(frame, "gone._ipp._tcp.local", DNS_SRV, 0x8001, 0, data, length);
+	put_dns_record(frame, "printer.local", DNS_A, 0x8001, 120, ADDRESS, 4);
+	put_dns_record(frame, "printer.local", DNS_AAAA, 0x8001, 60, ADDRESS6, 16);
+	put_dns_record(frame, "other.local", DNS_A, 0x8001, 60, "\xc0\0\2\2", 4);
+}
+
+static void multicast_services_lead_to_their_hosts(void **state)
+{
+	struct frame frame = {0};
+
+	(void)state;
+	put_service(&frame, TARGET, sizeof(TARGET));
+	check(&frame, NAME_SOURCE_MDNS,
+		"front\\032desk._ipp._tcp.local printer.local 192.0.2.1 90\n"
+		"front\\032desk._ipp._tcp.local printer.local 2001:db8::1 60\n"
+		"printer.local printer.local 192.0.2.1 120\n"
+		"printer.local printer.local 2001:db8::1 60\n"
+		"other.local other.local 192.0.2.2 60\n");
+}
+
+static void a_service_that_is_cut_is_malformed(void **state)
+{
+	char longer[sizeof(TARGET) + 1] = TARGET;
+
+	(void)state;
+	for (size_t length = 0; length <= sizeof(longer); length++) {
+		struct frame frame = {0};
+
+		put_service(&frame, longer, length);
+		assert_int_equal(dissect_cut(&frame, frame.length, NAME_SOURCE_MDNS),
+			length == sizeof(TARGET) ? DISSECT_OK : DISSECT_MALFORMED);
+	}
+}
+
+static void every_prefix_of_a_service_tells_nothing(void **state)
+{
+	struct frame frame = {0};
+	size_t whole;
+
+	(void)state;
+	put_service(&frame, TARGET, sizeof(TARGET));
+	whole = frame.length;
+	for (size_t captured = 0; captured < whole; captured++)
+		assert_int_equal(
+			dissect_cut(&frame, captured, NAME_SOURCE_MDNS), DISSECT_TRUNCATED);
+	for (frame.length = 0; frame.length < whole; frame.length++) {
+		assert_int_equal(
+			dissect_cut(&frame, frame.length, NAME_SOURCE_MDNS), DISSECT_MALFORMED);
+		assert_string_equal(told, "");
+	}
+}
+
+static void of_very_many_services_some_are_told(void **state)
+{
+	struct frame frame = {0};
+	size_t lines = 0;
+
+	(void)state;
+	put_dns_header(&frame, 0x8400, 0, 20, 1);
+	for (int i = 0; i < 20; i++)
+		put_dns_record(&frame, "x._a._tcp.local", DNS_SRV, 1, 90, "\0\0\0\0\0\1\1h", 9);
+	put_dns_record(&frame, "h", DNS_A, 1, 120, ADDRESS, 4);
+	dissect_cut(&frame, frame.length, NAME_SOURCE_MDNS);
+	for (const char *at = told; (at = strstr(at, "x._a._tcp.local h ")); at++)
+		lines++;
+	assert_int_equal(lines, 16);
+}
+
 static void queries_are_other_and_errors_tell_nothing(void **state)
 {
 	struct frame query = {0}, error = {0};
@@ -261,6 +337,10 @@ int main(void)
 		cmocka_unit_test(a_question_of_mdns_may_want_unicast),
 		cmocka_unit_test(hints_of_services_are_addresses),
 		cmocka_unit_test(multicast_answers_name_their_owners),
+		cmocka_unit_test(multicast_services_lead_to_their_hosts),
+		cmocka_unit_test(a_service_that_is_cut_is_malformed),
+		cmocka_unit_test(every_prefix_of_a_service_tells_nothing),
+		cmocka_unit_test(of_very_many_services_some_are_told),
 		cmocka_unit_test(queries_are_other_and_errors_tell_nothing),
 		cmocka_unit_test(names_with_odd_octets_are_escaped),
 		cmocka_unit_test(every_prefix_of_a_capture_is_truncated),

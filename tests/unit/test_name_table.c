@@ -613,6 +613,25 @@ static void the_owner_of_the_record_is_kept_beside_the_name(void **state)
 	assert_string_equal(told_names[0], "plain.example");
 }
 
+static void a_service_that_a_host_announces_names_no_flow(void **state)
+{
+	struct name_evidence service =
+		evidence_of(NAME_SOURCE_MDNS, "desk._ipp._tcp.local", "192.0.2.1", 1);
+	struct name_evidence host = evidence_of(NAME_SOURCE_MDNS, "desk.local", "192.0.2.1", 1);
+
+	(void)state;
+	strcpy(service.query, "desk.local");
+	service.ttl_s = host.ttl_s = 60;
+	name_table_put(table, &service);
+	assert_string_equal(name_of(BROWSER, "192.0.2.1", 2), "-");
+	name_table_put(table, &host);
+	service.time_us++;
+	name_table_put(table, &service);
+	assert_string_equal(name_of(BROWSER, "192.0.2.1", 2), "desk.local mdns-any");
+	name_table_tell_all(table);
+	assert_int_equal(told_count, 2);
+}
+
 static void a_full_table_forgets_the_oldest_and_tells_it(void **state)
 {
 	const struct addr first = addr_of("192.0.2.0");
@@ -701,6 +720,7 @@ int main(void)
 		TEST(no_record_spans_a_pause),
 		TEST(a_clock_that_is_set_back_holds_nothing_up),
 		TEST(the_owner_of_the_record_is_kept_beside_the_name),
+		TEST(a_service_that_a_host_announces_names_no_flow),
 		TEST(a_full_table_forgets_the_oldest_and_tells_it),
 		TEST(an_address_has_a_bounded_number_of_names),
 		TEST(texts_are_given_back),
