@@ -1,10 +1,13 @@
-/* Each library but the usual ones has a witness, a process that has it loaded. When it ends another
- * is sought among all processes; without one the library goes, and all programs are looked at
- * again. */
+/* Each library but the usual ones has a witness, a process that has it loaded. When it ends, or
+ * loads another, a new one is sought among all processes; without one the library goes. What else
+ * is found among them is watched then: the memory of what was looked at errs where a mount
+ * namespace has the number of one that is gone. */
 #include "source/ebpf_libraries.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,15 +16,14 @@
 #include "source/ebpf_uprobe.h"
 #include "source/libc_file.h"
 #include "source/proc_list.h"
-#include "util/hash.h"
 
 _Static_assert((int)LIBC_FILE_USUAL_MAX <= (int)EBPF_PIN_LIBRARIES_MAX, "a place for each");
 
 enum {
 	LOOKED_COUNT = 4096, /* power of two */
 	NOTED_MAX = 1024,
-	LOOKS_AT_A_TIME = 32,
 	LOOKS_MAX = 3, /* at a process that has not loaded its library yet */
+	USELESS_COUNT = 256,
 };
 
 #define LOOK_AGAIN_NS INT64_C(300000000)
@@ -42,33 +44,35 @@ struct noted {
 struct ebpf_libraries {
 	int begin_fd, end_fd;
 	const struct ebpf_pin *pin;
-	struct hash_key hash_key;
 	struct libc_file_id usual[LIBC_FILE_USUAL_MAX];
 	struct library at[EBPF_LIBRARIES_MAX];
 	uint64_t looked[LOOKED_COUNT];
 	struct noted noted[NOTED_MAX]; /* oldest first */
 	size_t noted_count;
-	bool has_read; /* a file, which may be large */
+	struct libc_file_id
+		useless[USELESS_COUNT]; /* files without getaddrinfo, the last of them */
+	size_t useless_at;
+	uint64_t refused;
 };
 
 int ebpf_libraries_new(
 	int begin_fd, int end_fd, const struct ebpf_pin *pin, struct ebpf_libraries **ret_libraries)
 {
 	struct ebpf_libraries *libraries = calloc(1, sizeof(*libraries));
+	int error = ENOMEM;
 
 	if (!libraries)
 		return -ENOMEM;
-	libraries->begin_fd = begin_fd;
-	libraries->end_fd = end_fd;
 	libraries->pin = pin;
-	libraries->hash_key = hash_key_random();
+	libraries->begin_fd = fcntl(begin_fd, F_DUPFD_CLOEXEC, 0);
+	libraries->end_fd = fcntl(end_fd, F_DUPFD_CLOEXEC, 0);
+	if (libraries->begin_fd < 0 || libraries->end_fd < 0) {
+		error = errno;
+		ebpf_libraries_free(libraries);
+		return -error;
+	}
 	*ret_libraries = libraries;
 	return 0;
-}
-
-void ebpf_libraries_forget_pin(struct ebpf_libraries *libraries)
-{
-	libraries->pin = NULL;
 }
 
 static void let_go(struct library *library)
@@ -86,6 +90,10 @@ void ebpf_libraries_free(struct ebpf_libraries *libraries)
 		return;
 	for (size_t i = 0; i < EBPF_LIBRARIES_MAX; i++)
 		let_go(&libraries->at[i]);
+	if (libraries->begin_fd >= 0)
+		close(libraries->begin_fd);
+	if (libraries->end_fd >= 0)
+		close(libraries->end_fd);
 	free(libraries);
 }
 
@@ -97,12 +105,22 @@ static struct library *find(struct ebpf_libraries *libraries, const struct libc_
 	return NULL;
 }
 
+static bool is_useless(const struct ebpf_libraries *libraries, const struct libc_file_id *id)
+{
+	for (size_t i = 0; i < USELESS_COUNT; i++)
+		if (libc_file_same(&libraries->useless[i], id))
+			return true;
+	return false;
+}
+
 /* The end first: a call that begins is one whose end is seen. */
-static int attach(const struct ebpf_libraries *libraries, int file, struct library *library)
+static int attach(struct ebpf_libraries *libraries, int file, struct library *library)
 {
 	uint64_t offset;
 	int error = libc_file_resolver(file, &offset);
 
+	if (error && error != -ENOMEM)
+		libraries->useless[libraries->useless_at++ % USELESS_COUNT] = library->id;
 	if (error)
 		return error;
 	library->end = ebpf_uprobe_attach(libraries->end_fd, file, offset, true);
@@ -115,23 +133,26 @@ static int attach(const struct ebpf_libraries *libraries, int file, struct libra
 	return library->begin;
 }
 
-/* A library that is not watched yet. Files in which nothing can be watched are left alone. */
-static void add(struct ebpf_libraries *libraries, const struct libc_file_id *id, int file,
-	const struct process_ref *witness, const struct source_sink *sink)
+/* A library that is not watched yet. Returns negative errno if it cannot be. */
+static int add(struct ebpf_libraries *libraries, const struct libc_file_id *id, int file,
+	const struct process_ref *witness)
 {
 	static const struct libc_file_id none;
 	struct library *library = find(libraries, &none), added = {.id = *id};
+	int error;
 
+	if (is_useless(libraries, id))
+		return -ENOENT;
 	if (!library) {
-		sink->loss(sink->ctx, COVERAGE_NAMES_UNSURE, 1,
-			"C libraries beyond 64: what is asked of them is not known");
-		return;
+		libraries->refused++;
+		return -ENOSPC;
 	}
 	if (witness)
 		added.witness = *witness;
-	libraries->has_read = true;
-	if (attach(libraries, file, &added) == 0)
+	error = attach(libraries, file, &added);
+	if (!error)
 		*library = added;
+	return error;
 }
 
 /* What outlives the daemon */
@@ -199,34 +220,20 @@ static uint64_t *looked_at(struct ebpf_libraries *libraries, uint64_t key)
 	return &libraries->looked[key % LOOKED_COUNT];
 }
 
-/* By program and mount namespace. */
-static uint64_t key_of(const struct ebpf_libraries *libraries, const struct event_process *event)
+void ebpf_libraries_note(struct ebpf_libraries *libraries, uint64_t key, uint32_t pid)
 {
-	uint64_t path =
-		hash_octets(&libraries->hash_key, (const char *)(event + 1), event->path_length);
-	const uint64_t parts[] = {path, event->mntns};
-
-	return hash_octets(&libraries->hash_key, parts, sizeof(parts)) | 1; /* 0: none */
-}
-
-void ebpf_libraries_note(
-	struct ebpf_libraries *libraries, const struct event_process *event, size_t size)
-{
-	uint64_t key;
-
-	if (event->flags & EVENT_PROCESS_KTHREAD || libraries->noted_count == NOTED_MAX ||
-		event->path_length > size - sizeof(*event))
-		return;
-	key = key_of(libraries, event);
 	if (*looked_at(libraries, key) == key)
 		return;
+	if (libraries->noted_count == NOTED_MAX) {
+		libraries->refused++;
+		return;
+	}
 	*looked_at(libraries, key) = key;
-	libraries->noted[libraries->noted_count++] =
-		(struct noted){.key = key, .pid = event->ref.pid};
+	libraries->noted[libraries->noted_count++] = (struct noted){.key = key, .pid = pid};
 }
 
 /* Returns 0 if all about the program is known now. */
-static int look(struct ebpf_libraries *libraries, uint32_t pid, const struct source_sink *sink)
+static int look(struct ebpf_libraries *libraries, uint32_t pid)
 {
 	struct libc_file_id id;
 	struct proc_stat stat;
@@ -238,17 +245,16 @@ static int look(struct ebpf_libraries *libraries, uint32_t pid, const struct sou
 	if (error)
 		return error;
 	if (!find(libraries, &id))
-		add(libraries, &id, file, &stat.ref, sink);
+		add(libraries, &id, file, &stat.ref);
 	close(file);
 	return 0;
 }
 
 /* It may have to be looked at again: one that is gone, another of its kind; one that has only just
  * begun, itself. */
-static void look_at(struct ebpf_libraries *libraries, struct noted noted, int64_t now_ns,
-	const struct source_sink *sink)
+static void look_at(struct ebpf_libraries *libraries, struct noted noted, int64_t now_ns)
 {
-	int error = look(libraries, noted.pid, sink);
+	int error = look(libraries, noted.pid);
 
 	if (error == -ESRCH)
 		*looked_at(libraries, noted.key) = 0;
@@ -273,22 +279,33 @@ static bool take_noted(struct ebpf_libraries *libraries, int64_t now_ns, struct 
 	return false;
 }
 
-void ebpf_libraries_look(
-	struct ebpf_libraries *libraries, int64_t now_ns, const struct source_sink *sink)
+void ebpf_libraries_look(struct ebpf_libraries *libraries, int64_t now_ns)
 {
 	struct noted noted;
 
-	libraries->has_read = false;
-	for (int i = 0; i < LOOKS_AT_A_TIME && !libraries->has_read &&
-			take_noted(libraries, now_ns, &noted);
-		i++)
-		look_at(libraries, noted, now_ns, sink);
+	while (take_noted(libraries, now_ns, &noted))
+		look_at(libraries, noted, now_ns);
+}
+
+int64_t ebpf_libraries_due_ns(const struct ebpf_libraries *libraries)
+{
+	int64_t due_ns = INT64_MAX;
+
+	for (size_t i = 0; i < libraries->noted_count; i++)
+		if (libraries->noted[i].due_ns < due_ns)
+			due_ns = libraries->noted[i].due_ns;
+	return due_ns;
+}
+
+uint64_t ebpf_libraries_refused(const struct ebpf_libraries *libraries)
+{
+	return libraries->refused;
 }
 
 /* Sweeps */
 
-static void look_at_usual(
-	struct ebpf_libraries *libraries, size_t index, const struct source_sink *sink)
+/* Tried again with the next sweep if it fails. */
+static void look_at_usual(struct ebpf_libraries *libraries, size_t index)
 {
 	struct libc_file_id id = {0};
 	int file;
@@ -297,11 +314,11 @@ static void look_at_usual(
 		return;
 	if (libc_file_usual(index, &id, &file) < 0)
 		return;
-	libraries->usual[index] = id;
-	if (!find(libraries, &id) && !adopt(libraries, index, &id)) {
-		add(libraries, &id, file, NULL, sink);
+	if (!find(libraries, &id) && !adopt(libraries, index, &id) &&
+		add(libraries, &id, file, NULL) == 0)
 		leave(libraries, index, &id);
-	}
+	if (find(libraries, &id))
+		libraries->usual[index] = id;
 	close(file);
 }
 
@@ -313,15 +330,17 @@ static bool is_usual(const struct ebpf_libraries *libraries, const struct librar
 	return false;
 }
 
-static bool is_alive(const struct process_ref *witness)
+static bool still_has(const struct process_ref *witness, const struct libc_file_id *id)
 {
+	struct libc_file_id loaded;
 	struct proc_stat stat;
 
 	return process_ref_known(witness) && proc_read_stat("/proc", witness->pid, &stat) == 0 &&
-	       process_ref_equal(&stat.ref, witness);
+	       process_ref_equal(&stat.ref, witness) &&
+	       libc_file_of(witness->pid, &loaded, NULL) == 0 && libc_file_same(&loaded, id);
 }
 
-/* Forgets the witnesses that are gone. Are there libraries without one? */
+/* Forgets the witnesses that have it no more. Are there libraries without one? */
 static bool need_witnesses(struct ebpf_libraries *libraries)
 {
 	bool need = false;
@@ -330,7 +349,7 @@ static bool need_witnesses(struct ebpf_libraries *libraries)
 		struct library *library = &libraries->at[i];
 
 		if (!library->id.inode || is_usual(libraries, library) ||
-			is_alive(&library->witness))
+			still_has(&library->witness, &library->id))
 			continue;
 		library->witness = (struct process_ref){0};
 		need = true;
@@ -338,6 +357,7 @@ static bool need_witnesses(struct ebpf_libraries *libraries)
 	return need;
 }
 
+/* And libraries that are not watched yet. */
 static void find_witnesses(struct ebpf_libraries *libraries, const struct proc_list *processes)
 {
 	for (size_t i = 0; i < processes->count; i++) {
@@ -348,15 +368,15 @@ static void find_witnesses(struct ebpf_libraries *libraries, const struct proc_l
 		if (process->kernel_thread || libc_file_of(process->ref.pid, &id, NULL) < 0)
 			continue;
 		library = find(libraries, &id);
-		if (library && !process_ref_known(&library->witness))
+		if (!library && !is_useless(libraries, &id))
+			look(libraries, process->ref.pid);
+		else if (library && !process_ref_known(&library->witness))
 			library->witness = process->ref;
 	}
 }
 
 static void let_go_unused(struct ebpf_libraries *libraries)
 {
-	bool any = false;
-
 	for (size_t i = 0; i < EBPF_LIBRARIES_MAX; i++) {
 		struct library *library = &libraries->at[i];
 
@@ -364,18 +384,16 @@ static void let_go_unused(struct ebpf_libraries *libraries)
 			process_ref_known(&library->witness))
 			continue;
 		let_go(library);
-		any = true;
-	}
-	if (any)
 		memset(libraries->looked, 0, sizeof(libraries->looked));
+	}
 }
 
-void ebpf_libraries_sweep(struct ebpf_libraries *libraries, const struct source_sink *sink)
+void ebpf_libraries_sweep(struct ebpf_libraries *libraries)
 {
 	struct proc_list processes;
 
 	for (size_t i = 0; i < LIBC_FILE_USUAL_MAX; i++)
-		look_at_usual(libraries, i, sink);
+		look_at_usual(libraries, i);
 	if (!need_witnesses(libraries) || proc_list_read("/proc", &processes) < 0)
 		return;
 	find_witnesses(libraries, &processes);

@@ -1,7 +1,8 @@
 /* A process may have made the file that it loaded, its name and all directories above it: so its
  * path is looked up as from the process's own root, in what the kernel has cached only
  * (Linux 5.12), never on a file system that a user or a network peer serves, which could keep us
- * waiting for ever, and only what is an ordinary file is opened. */
+ * waiting for ever, and only what is an ordinary file is opened. Before Linux 5.12 such a file
+ * system can, as can a process whose memory is being changed: who calls must be able to wait. */
 #include "source/libc_file.h"
 
 #include <errno.h>

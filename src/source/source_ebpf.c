@@ -12,7 +12,7 @@
 
 #include "source/ebpf_event.h"
 #include "source/ebpf_ladder.h"
-#include "source/ebpf_libraries.h"
+#include "source/ebpf_library_watch.h"
 #include "source/ebpf_peers.h"
 #include "source/ebpf_pin.h"
 #include "source/ebpf_ring.h"
@@ -32,7 +32,8 @@ struct source_ebpf {
 	struct ebpf_ladder *ladder;
 	struct ebpf_ring ring;
 	struct ebpf_peers *peers;
-	struct ebpf_libraries *libraries; /* NULL: slot resolve is not served */
+	struct ebpf_library_watch *libraries; /* NULL: slot resolve is not served */
+	bool pin_is_held;
 	struct source_sink sink;
 	uint64_t losses[LOSS_COUNT]; /* as last read */
 	uint64_t skips[EBPF_SLOT_COUNT];
@@ -64,7 +65,7 @@ static void note_process(struct source_ebpf *source, const void *data, size_t si
 	const struct event_process *event = data;
 
 	if (source->libraries && size >= sizeof(*event) && event->type == EVENT_PROCESS)
-		ebpf_libraries_note(source->libraries, event, size);
+		ebpf_library_watch_note(source->libraries, event, size);
 }
 
 /* What an earlier daemon stored is not told again, but the processes and the owners of sockets that
@@ -126,8 +127,6 @@ static int consume(struct source *base)
 	struct source_ebpf *source = (struct source_ebpf *)base;
 
 	ebpf_ring_read(&source->ring, on_event, source);
-	if (source->libraries)
-		ebpf_libraries_look(source->libraries, clock_boottime_ns(), &source->sink);
 	return 0;
 }
 
@@ -296,7 +295,7 @@ static int sweep(struct source *base)
 	consume(base);
 	release_stored(source);
 	if (source->libraries)
-		ebpf_libraries_sweep(source->libraries, &source->sink);
+		ebpf_library_watch_sweep(source->libraries, &source->sink);
 	error = run_iterators(source, EBPF_SLOT_SWEEP);
 	if (error == 0)
 		error = sweep_peers(source, now_ns);
@@ -375,6 +374,20 @@ static void forget_processes(const struct source_ebpf *source)
 			return;
 }
 
+/* A thread that did not end keeps the pin. */
+static void forget_libraries(struct source_ebpf *source)
+{
+	source->pin_is_held = !ebpf_library_watch_free(source->libraries);
+	source->libraries = NULL;
+}
+
+static void forget_pin(struct source_ebpf *source)
+{
+	if (!source->pin_is_held)
+		ebpf_pin_free(source->pin);
+	source->pin = NULL;
+}
+
 static void leave(struct source *base, bool keep)
 {
 	struct source_ebpf *source = (struct source_ebpf *)base;
@@ -385,11 +398,9 @@ static void leave(struct source *base, bool keep)
 		forget_processes(source);
 		return;
 	}
-	if (source->libraries)
-		ebpf_libraries_forget_pin(source->libraries);
+	forget_libraries(source);
 	ebpf_pin_remove(source->pin);
-	ebpf_pin_free(source->pin);
-	source->pin = NULL;
+	forget_pin(source);
 }
 
 /* Life */
@@ -397,14 +408,12 @@ static void leave(struct source *base, bool keep)
 static void close_all(struct source_ebpf *source)
 {
 	ebpf_ring_done(&source->ring);
-	ebpf_libraries_free(source->libraries);
+	forget_libraries(source);
 	ebpf_ladder_free(source->ladder);
 	ebpf_peers_free(source->peers);
-	ebpf_pin_free(source->pin);
-	source->libraries = NULL;
+	forget_pin(source);
 	source->ladder = NULL;
 	source->peers = NULL;
-	source->pin = NULL;
 }
 
 static void free_source(struct source *base)
@@ -436,14 +445,11 @@ static const struct source_ops ops = {
 static int watch_libraries(struct source_ebpf *source)
 {
 	int begin = ebpf_ladder_program(source->ladder, EBPF_SLOT_RESOLVE, 0);
-	int end = ebpf_ladder_program(source->ladder, EBPF_SLOT_RESOLVE, 1), error;
+	int end = ebpf_ladder_program(source->ladder, EBPF_SLOT_RESOLVE, 1);
 
 	if (begin < 0 || end < 0)
 		return 0;
-	error = ebpf_libraries_new(begin, end, source->pin, &source->libraries);
-	if (!error)
-		ebpf_libraries_sweep(source->libraries, &source->sink);
-	return error;
+	return ebpf_library_watch_new(begin, end, source->pin, &source->libraries);
 }
 
 static int build(struct source_ebpf *source)
