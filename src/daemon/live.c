@@ -35,6 +35,7 @@
 enum {
 	CONSUME_MS = 200,
 	SECOND_MS = 1000,
+	SETTLE_LOOK_MS = 10,
 	SUSPENDED_S = 5, /* a second that took so long: the machine slept */
 	WRITER_DEAD_MS = 30000,
 	SIGNAL_COUNT = 4,
@@ -60,6 +61,7 @@ struct live {
 	int64_t begin_us;
 	int64_t watchdog_ns; /* last sent */
 	int64_t second_ns;   /* last on_second */
+	uint64_t settled_ms; /* of the loop's clock */
 	bool settling;       /* the batch waits for names; nothing is added to it */
 	bool sweep_waits;    /* for that */
 	bool swept_badly;
@@ -221,12 +223,16 @@ static void on_second(uv_timer_t *timer)
 	watch_dog(live, now_ns);
 }
 
-static void on_settled(uv_timer_t *timer)
+static void on_settle(uv_timer_t *timer)
 {
 	struct live *live = timer->data;
+	const struct source_ops *ops = live->source->ops;
 
+	if (uv_now(&live->loop) < live->settled_ms && !(ops->presses && ops->presses(live->source)))
+		return;
+	uv_timer_stop(timer);
 	read_clock(live);
-	live->source->ops->settle(live->source);
+	ops->settle(live->source);
 	pipeline_flush(live->recorder.pipeline);
 	live->settling = false;
 	uv_poll_start(&live->poll, UV_READABLE, on_readable);
@@ -248,7 +254,8 @@ static void on_flush(uv_timer_t *timer)
 	}
 	live->settling = true;
 	uv_poll_stop(&live->poll);
-	uv_timer_start(&live->settle_timer, on_settled, live->source->ops->settle_ms, 0);
+	live->settled_ms = uv_now(&live->loop) + live->source->ops->settle_ms;
+	uv_timer_start(&live->settle_timer, on_settle, SETTLE_LOOK_MS, SETTLE_LOOK_MS);
 }
 
 static void on_writer_failed(uv_async_t *async)

@@ -127,6 +127,13 @@ void ebpf_ring_read(struct ebpf_ring *ring,
 	}
 }
 
+bool ebpf_ring_presses(const struct ebpf_ring *ring)
+{
+	uint64_t unread = __atomic_load_n(ring->producer, __ATOMIC_ACQUIRE) - ring->position;
+
+	return unread >= (ring->size - ring->keep) / 2;
+}
+
 uint64_t ebpf_ring_released(const struct ebpf_ring *ring)
 {
 	return __atomic_load_n(ring->consumer, __ATOMIC_RELAXED);

@@ -8,6 +8,7 @@
 #ifndef LASTCONN_SOURCE_EBPF_RING_H
 #define LASTCONN_SOURCE_EBPF_RING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,9 @@ void ebpf_ring_done(struct ebpf_ring *ring);
  * the position behind the event. */
 void ebpf_ring_read(struct ebpf_ring *ring,
 	void (*handle)(void *ctx, const void *data, size_t size, uint64_t end), void *ctx);
+
+/* Whether what was not handed out yet fills half of the room for it. */
+bool ebpf_ring_presses(const struct ebpf_ring *ring);
 
 /* What came before position, one that was handed out, will not be read again. */
 void ebpf_ring_release(struct ebpf_ring *ring, uint64_t position);

@@ -101,6 +101,8 @@ struct source_ops {
 	 * settle hands that to the sink, and nothing that is newer but names. */
 	void (*settle)(struct source *source);
 	uint64_t settle_ms;
+	/* Whether consume should not be put off any longer; NULL: it always may be. */
+	bool (*presses)(const struct source *source);
 	/* The rest is NULL for a source that keeps nothing, see source_sink.position. */
 	struct source_kept (*kept)(const struct source *source);
 	/* Before snapshot, if something was adopted: what came before position is stored, and only

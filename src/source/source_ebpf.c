@@ -319,6 +319,11 @@ static int ring_fd(const struct source *base)
 	return source->ring.epoll_fd;
 }
 
+static bool presses(const struct source *base)
+{
+	return ebpf_ring_presses(&((const struct source_ebpf *)base)->ring);
+}
+
 static const struct source_slot *slots(const struct source *base, size_t *ret_count)
 {
 	const struct source_ebpf *source = (const struct source_ebpf *)base;
@@ -433,6 +438,7 @@ static const struct source_ops ops = {
 	.consume = consume,
 	.snapshot = snapshot,
 	.sweep = sweep,
+	.presses = presses,
 	.slots = slots,
 	.kept = kept,
 	.resume = resume,

@@ -127,6 +127,13 @@ static void stored(struct source *base, uint64_t position)
 	of(base)->flows->ops->stored(of(base)->flows, position);
 }
 
+static bool presses(const struct source *base)
+{
+	const struct source *flows = ((const struct source_named *)base)->flows;
+
+	return flows->ops->presses(flows);
+}
+
 static void settle(struct source *base)
 {
 	packet_reader_read(&of(base)->packets);
@@ -176,6 +183,7 @@ static struct source_ops ops_beside(const struct source_ops *flows)
 		.kept = flows->kept ? kept : NULL,
 		.resume = flows->resume ? resume : NULL,
 		.stored = flows->stored ? stored : NULL,
+		.presses = flows->presses ? presses : NULL,
 		.leave = leave,
 		.free = free_source,
 	};
