@@ -8,6 +8,7 @@
 #define LASTCONN_SOURCE_CAPTURE_DEVICE_H
 
 #include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "source/packet_observer.h"
@@ -25,6 +26,7 @@ struct capture_device {
 	int link_type;
 	uint32_t interface;        /* its index; 0 of "any", whose packets tell */
 	uint32_t dropped, refused; /* as libpcap last counted */
+	bool refusal_said;         /* why it cannot be opened now that it is there */
 };
 
 struct capture_device_options {

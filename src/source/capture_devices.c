@@ -95,9 +95,33 @@ static int open_one(
 	return error;
 }
 
+static bool may_come(int error)
+{
+	return error == -ENODEV || error == -ENETDOWN;
+}
+
+/* Once for each time that it comes. */
+static void say_refused(const struct capture_devices *devices, struct capture_device *device,
+	int error, const char *why)
+{
+	if (!may_come(error) && !device->refusal_said)
+		devices->say(why);
+	device->refusal_said = !may_come(error);
+}
+
+static bool came_back(const struct capture_devices *devices, struct capture_device *device)
+{
+	char why[CAPTURE_DEVICE_TEXT_SIZE];
+	int error = open_one(devices, device, why);
+
+	if (error)
+		say_refused(devices, device, error, why);
+	return error == 0;
+}
+
 void capture_devices_retry(struct capture_devices *devices, int64_t now_ns)
 {
-	char why[CAPTURE_DEVICE_TEXT_SIZE], detail[COVERAGE_DETAIL_SIZE];
+	char detail[COVERAGE_DETAIL_SIZE];
 
 	if (now_ns < devices->retry_ns)
 		return;
@@ -105,8 +129,9 @@ void capture_devices_retry(struct capture_devices *devices, int64_t now_ns)
 	for (size_t i = 0; i < devices->count; i++) {
 		struct capture_device *device = &devices->devices[i];
 
-		if (device->pcap || open_one(devices, device, why))
+		if (device->pcap || !came_back(devices, device))
 			continue;
+		device->refusal_said = false;
 		snprintf(detail, sizeof(detail),
 			"packets: the interface %s came back, its first moments are missing",
 			device->name);
@@ -162,11 +187,6 @@ static int add_all(struct capture_devices *devices, const char *names, char *ret
 	snprintf(ret_why, CAPTURE_DEVICE_TEXT_SIZE,
 		"'any' is every interface: name it alone, or others without it");
 	return -EINVAL;
-}
-
-static bool may_come(int error)
-{
-	return error == -ENODEV || error == -ENETDOWN;
 }
 
 static void say_awaited(const struct capture_devices *devices)

@@ -12,7 +12,9 @@
 
 enum { TURNS_MAX = 16 }; /* before the loop's turn; what is left waits in the kernel */
 
-/* A clock that was set since leaves no packet in the future. */
+#define LATE_NS (5 * (int64_t)NS_PER_S) /* behind the read before, with a full buffer */
+
+/* A clock that was set since leaves no packet in the future, nor long ago. */
 static void on_frame(void *ctx, const struct packet_observer_frame *frame)
 {
 	struct packet_reader *reader = ctx;
@@ -23,8 +25,8 @@ static void on_frame(void *ctx, const struct packet_observer_frame *frame)
 		reader->now_ns = clock_boottime_ns();
 	if (timed.time_ns > reader->now_ns)
 		timed.time_ns = reader->now_ns;
-	if (timed.time_ns < 1)
-		timed.time_ns = 1;
+	if (timed.time_ns < reader->since_ns)
+		timed.time_ns = reader->since_ns;
 	packet_observer_take(&reader->observer, &timed);
 }
 
@@ -58,12 +60,12 @@ void packet_reader_read(struct packet_reader *reader)
 {
 	bool more = true;
 
+	reader->since_ns = reader->now_ns > LATE_NS ? reader->now_ns - LATE_NS : 1;
 	reader->now_ns = clock_boottime_ns();
 	reader->wall_offset_ns = clock_wall_offset_ns();
-	for (int turn = 0; turn < TURNS_MAX && more; turn++) {
-		follow_addresses(reader);
+	follow_addresses(reader);
+	for (int turn = 0; turn < TURNS_MAX && more; turn++)
 		more = capture_devices_read(&reader->devices, reader->now_ns, on_frame, reader);
-	}
 	capture_devices_retry(&reader->devices, reader->now_ns);
 }
 

@@ -28,8 +28,9 @@ struct packet_reader {
 	struct packet_observer observer;
 	struct source_sink observed;
 	const struct source_sink *sink;
-	int64_t now_ns, wall_offset_ns;
-	uint64_t skipped; /* as last told */
+	int64_t now_ns, wall_offset_ns; /* of the last read */
+	int64_t since_ns;               /* no packet is older */
+	uint64_t skipped;               /* as last told */
 };
 
 /* Returns 0, or negative errno with one line in ret_why; then it is closed already. The reader must
