@@ -21,11 +21,11 @@
 #include <uv.h>
 
 #include "daemon/coverage_watch.h"
+#include "daemon/live_nat.h"
 #include "daemon/live_source.h"
 #include "daemon/notify.h"
 #include "daemon/recorder.h"
 #include "daemon/status.h"
-#include "source/nat_conntrack.h"
 #include "source/source_ebpf.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -51,7 +51,7 @@ struct live {
 	struct recorder recorder;
 	struct coverage_watch watch;
 	struct source *source;
-	struct nat_conntrack *nat;
+	struct live_nat nat;
 	uv_loop_t loop;
 	uv_poll_t poll;
 	uv_timer_t consume_timer, sweep_timer, second_timer, flush_timer, settle_timer;
@@ -65,7 +65,6 @@ struct live {
 	bool settling;       /* the batch waits for names; nothing is added to it */
 	bool sweep_waits;    /* for that */
 	bool swept_badly;
-	bool hears_nat;
 	bool counts;      /* every octet: polling cannot */
 	bool interrupted; /* by Ctrl-C: leaves nothing behind */
 	bool sweeps;      /* without sweeps nothing shows that a flow is still there */
@@ -92,44 +91,6 @@ static void sweep(struct live *live)
 			    "nothing that is not found is evidence",
 			strerror(-error));
 	live->swept_badly = error < 0;
-}
-
-/* Before each batch, too. */
-static void read_nat(void *ctx)
-{
-	struct live *live = ctx;
-
-	nat_conntrack_consume(live->nat, clock_boottime_ns());
-}
-
-/* until_us: 0 as long as this run. */
-static void cover_nat(struct live *live, int64_t from_us, int64_t until_us, const char *detail)
-{
-	struct coverage_record record = {
-		.from_us = from_us,
-		.until_us = until_us,
-		.what = COVERAGE_OWNERS_UNSURE,
-		.source = live->source->ops->source,
-	};
-
-	snprintf(record.detail, sizeof(record.detail), "nat: %s", detail);
-	pipeline_cover(live->recorder.pipeline, &record);
-}
-
-static void look_for_nat(struct live *live)
-{
-	int result = nat_conntrack_begin(live->nat, clock_boottime_ns());
-	char why[128];
-
-	if (result > 0) {
-		live->hears_nat = true;
-		log_info("NAT: conntrack tells the translated ends of flows");
-	} else if (result < 0) {
-		snprintf(why, sizeof(why), "conntrack cannot be asked for translated ends: %s",
-			strerror(-result));
-		cover_nat(live, clock_realtime_us(), 0, why);
-		log_warning("%s%s", why, result == -EPERM ? "; that needs CAP_NET_ADMIN" : "");
-	}
 }
 
 static void log_missing(const struct live *live)
@@ -188,7 +149,7 @@ static void on_consume(uv_timer_t *timer)
 
 	if (!live->settling)
 		live->source->ops->consume(live->source);
-	read_nat(live);
+	live_nat_read(&live->nat);
 	if (live->source->ops->stored)
 		live->source->ops->stored(live->source, pipeline_stored(live->recorder.pipeline));
 }
@@ -219,7 +180,8 @@ static void on_second(uv_timer_t *timer)
 		sweep(live);
 		coverage_watch_compare(&live->watch);
 	}
-	look_for_nat(live);
+	live_nat_look(&live->nat);
+	live_nat_say(&live->nat);
 	watch_dog(live, now_ns);
 }
 
@@ -441,9 +403,7 @@ static void go_on(struct live *live)
 		pipeline_losses_since(live->recorder.pipeline, before->last_us);
 		coverage_watch_reattached(
 			live->recorder.pipeline, live->source, before->last_us, live->begin_us);
-		if (live->hears_nat)
-			cover_nat(live, before->last_us, live->begin_us,
-				"nobody asked conntrack: translated ends may be missing");
+		live_nat_cover_gap(&live->nat, before->last_us, live->begin_us);
 	}
 	log_info("goes on with the programs of the last run");
 }
@@ -475,12 +435,13 @@ static int start(struct live *live)
 		return -1;
 	}
 	live->begin_us = clock_realtime_us();
-	if (nat_conntrack_new(pipeline_sink(live->recorder.pipeline), &live->nat)) {
+	if (live_nat_new(&live->nat, live->recorder.pipeline)) {
 		log_error("no memory to hear of NAT");
 		return -1;
 	}
 	if (open_source(live))
 		return -1;
+	live->nat.source = live->source->ops->source;
 	live->second_ns = clock_boottime_ns();
 	read_clock(live);
 	kept = kept_by(live->source);
@@ -489,8 +450,7 @@ static int start(struct live *live)
 		log_error("%s", error.text);
 		return -1;
 	}
-	pipeline_ask_before(live->recorder.pipeline, read_nat, live);
-	look_for_nat(live);
+	live_nat_look(&live->nat);
 	if (kept.adopted)
 		go_on(live);
 	snapshot = live->source->ops->snapshot(live->source);
@@ -508,6 +468,7 @@ static void say_started(struct live *live)
 {
 	log_start(live);
 	log_missing(live);
+	live_nat_say(&live->nat);
 	coverage_watch_slots(live->recorder.pipeline, live->source, live->begin_us);
 	coverage_watch_snapshot(live->recorder.pipeline, live->begin_us);
 	coverage_watch_begin(
@@ -568,7 +529,7 @@ int live_run(struct config *config, int argc, char *const argv[])
 	close_handles(&live);
 	if (live.source)
 		live.source->ops->free(live.source);
-	nat_conntrack_free(live.nat);
+	live_nat_free(&live.nat);
 	uv_loop_close(&live.loop);
 	return status;
 }
