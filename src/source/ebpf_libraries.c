@@ -59,7 +59,6 @@ int ebpf_libraries_new(
 	int begin_fd, int end_fd, const struct ebpf_pin *pin, struct ebpf_libraries **ret_libraries)
 {
 	struct ebpf_libraries *libraries = calloc(1, sizeof(*libraries));
-	int error = ENOMEM;
 
 	if (!libraries)
 		return -ENOMEM;
@@ -67,9 +66,8 @@ int ebpf_libraries_new(
 	libraries->begin_fd = fcntl(begin_fd, F_DUPFD_CLOEXEC, 0);
 	libraries->end_fd = fcntl(end_fd, F_DUPFD_CLOEXEC, 0);
 	if (libraries->begin_fd < 0 || libraries->end_fd < 0) {
-		error = errno;
 		ebpf_libraries_free(libraries);
-		return -error;
+		return -EMFILE;
 	}
 	*ret_libraries = libraries;
 	return 0;
@@ -103,6 +101,14 @@ static struct library *find(struct ebpf_libraries *libraries, const struct libc_
 		if (libc_file_same(&libraries->at[i].id, id))
 			return &libraries->at[i];
 	return NULL;
+}
+
+static bool is_watched(const struct ebpf_libraries *libraries, const struct libc_file_id *id)
+{
+	for (size_t i = 0; i < EBPF_LIBRARIES_MAX; i++)
+		if (libc_file_same(&libraries->at[i].id, id))
+			return true;
+	return false;
 }
 
 static bool is_useless(const struct ebpf_libraries *libraries, const struct libc_file_id *id)
@@ -244,7 +250,7 @@ static int look(struct ebpf_libraries *libraries, uint32_t pid)
 	error = libc_file_of(pid, &id, &file);
 	if (error)
 		return error;
-	if (!find(libraries, &id))
+	if (!is_watched(libraries, &id))
 		add(libraries, &id, file, &stat.ref);
 	close(file);
 	return 0;
@@ -314,10 +320,10 @@ static void look_at_usual(struct ebpf_libraries *libraries, size_t index)
 		return;
 	if (libc_file_usual(index, &id, &file) < 0)
 		return;
-	if (!find(libraries, &id) && !adopt(libraries, index, &id) &&
+	if (!is_watched(libraries, &id) && !adopt(libraries, index, &id) &&
 		add(libraries, &id, file, NULL) == 0)
 		leave(libraries, index, &id);
-	if (find(libraries, &id))
+	if (is_watched(libraries, &id))
 		libraries->usual[index] = id;
 	close(file);
 }

@@ -103,19 +103,24 @@ struct mapped {
 static bool read_mapped(char *line, struct mapped *ret_mapped)
 {
 	static const char deleted[] = " (deleted)";
-	const char *path = strchr(line, '/');
-	unsigned major, minor;
-	unsigned long long inode;
+	const char *path = strchr(line, '/'), *permissions = strchr(line, ' ');
+	unsigned long major, minor;
 	size_t length;
+	char *at;
 
 	line[strcspn(line, "\n")] = '\0';
-	if (!path || !libc_file_is_name(path) ||
-		sscanf(line, "%*s r-x%*c %*s %x:%x %llu", &major, &minor, &inode) != 3)
+	if (!path || !permissions || !libc_file_is_name(path) ||
+		strncmp(permissions, " r-x", 4) != 0)
 		return false;
+	at = strchr(permissions + 6, ' '); /* behind the offset */
+	if (!at)
+		return false;
+	major = strtoul(at, &at, 16);
+	minor = strtoul(at + 1, &at, 16);
+	ret_mapped->id = (struct libc_file_id){makedev(major, minor), strtoul(at, NULL, 10)};
 	length = strlen(path);
 	ret_mapped->deleted = length >= sizeof(deleted) &&
 			      strcmp(path + length - (sizeof(deleted) - 1), deleted) == 0;
-	ret_mapped->id = (struct libc_file_id){makedev(major, minor), (ino_t)inode};
 	memcpy(ret_mapped->path, path, length + 1);
 	return true;
 }
@@ -226,15 +231,15 @@ static int open_mapped(
 	uint32_t pid, const struct mapped *mapped, struct libc_file_id *ret_id, int *ret_fd)
 {
 	char root[64];
-	struct libc_file_id id;
-	int fd, error;
+	struct libc_file_id id = {0};
+	int fd = -1, error;
 
 	snprintf(root, sizeof(root), "/proc/%u/root", pid);
 	error = open_safely(pid, root, mapped->path, ret_id, ret_fd);
 	if (error == 0 || open_safely(pid, "/", mapped->path, &id, ret_fd ? &fd : NULL) < 0)
 		return error;
 	if (id.inode != mapped->id.inode) {
-		if (ret_fd)
+		if (fd >= 0)
 			close(fd);
 		return error;
 	}
@@ -246,7 +251,7 @@ static int open_mapped(
 
 int libc_file_of(uint32_t pid, struct libc_file_id *ret_id, int *ret_fd)
 {
-	struct mapped mapped;
+	struct mapped mapped = {.deleted = false};
 	int error = find_mapped(pid, &mapped);
 
 	if (error)
