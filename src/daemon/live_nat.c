@@ -1,3 +1,5 @@
+/* NAT may begin, and be forbidden to be asked about, at any time: its module is loaded when the
+ * first rule needs it. What that means for the history is told once. */
 #include "daemon/live_nat.h"
 
 #include <errno.h>
