@@ -229,7 +229,9 @@ class Vm(harness.Case):
         """What lastconnd says about each run."""
         best = records["best"].hooks
         if "unit" in records:
-            self.assertEqual(records["unit"].hooks, best, "as the unit runs it")
+            hooks = records["unit"].hooks
+            self.assertIn(hooks["resolve"], (best["resolve"], None))  # before 6.6 of root only
+            self.assertEqual({**hooks, "resolve": best["resolve"]}, best, "as the unit runs it")
         if "hidden" in records:
             self.assertEqual(records["hidden"].hooks, best, "kptr_restrict, perf_event_paranoid")
         for hook, programs in RUNGS.items():
