@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "source/nat_message.h"
+#include "source/netlink_socket.h"
 #include "util/clock.h"
 
 enum {
@@ -108,56 +109,23 @@ static bool is_there(void)
 	       (access(CONNTRACK_MODULE, F_OK) != 0 || access(NAT_MODULE, F_OK) == 0);
 }
 
-/* Connected to the kernel, see sock_diag.c. Returns the descriptor or negative errno. */
-static int open_socket(int flags)
+/* Returns the descriptor or negative errno. */
+static int subscribe(void)
 {
-	const struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | flags, NETLINK_NETFILTER);
-	int error;
-
-	if (fd < 0)
-		return -errno;
-	if (connect(fd, (const struct sockaddr *)&kernel, sizeof(kernel)) == 0)
-		return fd;
-	error = -errno;
-	close(fd);
-	return error;
-}
-
-/* The filter comes before the groups, so that nothing comes without it. */
-static int join(int fd)
-{
-	static const int groups[] = {NFNLGRP_CONNTRACK_NEW, NFNLGRP_CONNTRACK_DESTROY};
+	static const int numbers[] = {NFNLGRP_CONNTRACK_NEW, NFNLGRP_CONNTRACK_DESTROY};
 	const struct sock_fprog filter = {
 		.len = sizeof(nat_only) / sizeof(nat_only[0]),
 		.filter = (struct sock_filter *)nat_only, /* which the kernel only reads */
 	};
-	int size = EVENTS_OCTETS;
+	const struct netlink_groups groups = {
+		.protocol = NETLINK_NETFILTER,
+		.at = numbers,
+		.count = sizeof(numbers) / sizeof(numbers[0]),
+		.octets = EVENTS_OCTETS,
+		.filter = &filter,
+	};
 
-	/* beyond net.core.rmem_max with CAP_NET_ADMIN only */
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
-		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) < 0)
-		return -errno;
-	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
-		if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &groups[i],
-			    sizeof(groups[i])) < 0)
-			return -errno;
-	return 0;
-}
-
-/* Returns the descriptor or negative errno. */
-static int subscribe(void)
-{
-	int fd = open_socket(SOCK_NONBLOCK), error;
-
-	if (fd < 0)
-		return fd;
-	error = join(fd);
-	if (!error)
-		return fd;
-	close(fd);
-	return error;
+	return netlink_socket_subscribe(&groups);
 }
 
 /* Returns 1 if this was the last message of a dump, 0 if not, or negative errno. */
@@ -231,7 +199,7 @@ static int ask_for_all(int fd)
 static int dump(struct nat_conntrack *nat, int64_t now_ns)
 {
 	int64_t begin_ns = clock_boottime_ns();
-	int fd = open_socket(0), result;
+	int fd = netlink_socket_open(NETLINK_NETFILTER, 0), result;
 
 	if (fd < 0)
 		return fd;

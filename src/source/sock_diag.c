@@ -1,9 +1,5 @@
 /* Netlink by hand: one request, one answer, one multicast; no library saves a line here.
  *
- * Whoever is root in a network namespace, and every user may be in one of his own, can send to the
- * netlink sockets in it: a connected one hears of unicasts from the kernel only (since Linux 2.6,
- * netlink_getsockbyportid()), and of multicasts the sender tells.
- *
  * Kernel facts: INET_DIAG_INFO of TCP since 2.6.14, bytes_acked and bytes_received since 4.1,
  * data_segs_in since 4.6, bytes_sent and bytes_retrans since 4.19; the attribute is as long as the
  * kernel's struct tcp_info. Word of destroyed sockets since 4.3; those of IPv6 come in groups of
@@ -18,7 +14,8 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
+
+#include "source/netlink_socket.h"
 
 enum {
 	BUFFER_SIZE = 32768,     /* what the kernel fills at a time */
@@ -46,54 +43,23 @@ struct request {
 	struct inet_diag_bc_op filter[2];
 };
 
-/* Connected to the kernel. */
-static int open_socket(int flags)
-{
-	const struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | flags, NETLINK_SOCK_DIAG);
-	int error;
-
-	if (fd < 0)
-		return -errno;
-	if (connect(fd, (const struct sockaddr *)&kernel, sizeof(kernel)) == 0)
-		return fd;
-	error = -errno;
-	close(fd);
-	return error;
-}
-
 int sock_diag_open(void)
 {
-	return open_socket(0);
-}
-
-static int join(int fd)
-{
-	static const int groups[] = {SKNLGRP_INET_TCP_DESTROY, SKNLGRP_INET_UDP_DESTROY,
-		SKNLGRP_INET6_TCP_DESTROY, SKNLGRP_INET6_UDP_DESTROY};
-	int size = EVENTS_OCTETS;
-
-	/* beyond net.core.rmem_max with CAP_NET_ADMIN only */
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
-		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
-		if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &groups[i],
-			    sizeof(groups[i])) < 0)
-			return -errno;
-	return 0;
+	return netlink_socket_open(NETLINK_SOCK_DIAG, 0);
 }
 
 int sock_diag_subscribe(void)
 {
-	int fd = open_socket(SOCK_NONBLOCK), error;
+	static const int numbers[] = {SKNLGRP_INET_TCP_DESTROY, SKNLGRP_INET_UDP_DESTROY,
+		SKNLGRP_INET6_TCP_DESTROY, SKNLGRP_INET6_UDP_DESTROY};
+	const struct netlink_groups groups = {
+		.protocol = NETLINK_SOCK_DIAG,
+		.at = numbers,
+		.count = sizeof(numbers) / sizeof(numbers[0]),
+		.octets = EVENTS_OCTETS,
+	};
 
-	if (fd < 0)
-		return fd;
-	error = join(fd);
-	if (!error)
-		return fd;
-	close(fd);
-	return error;
+	return netlink_socket_subscribe(&groups);
 }
 
 static int send_request(int fd, int family, const struct sock_diag_query *query)
