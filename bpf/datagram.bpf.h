@@ -7,138 +7,11 @@
 #ifndef LASTCONN_BPF_DATAGRAM_BPF_H
 #define LASTCONN_BPF_DATAGRAM_BPF_H
 
-#include "sctp.bpf.h"
-#include "socket.bpf.h"
-
-struct datagram {
-	struct peer_key peer; /* without cookie until it is needed */
-	__u8 local[16];
-	__u16 local_port;
-	__u32 octets;
-	__u32 packets;
-	bool out;
-	bool begins; /* a flow, unless there is one already */
-	bool joins;  /* who sends it need not be who opened the flow */
-};
-
-struct ports {
-	__be16 source, destination;
-};
+#include "heads.bpf.h"
 
 enum {
-	V4_HEADER = 20, /* without options */
-	V6_HEADER = 40, /* without extensions */
-	UDP_HEADER = 8,
 	EXACT_PACKETS = 64, /* of a flow so short the time of each packet is read */
 };
-
-/* The first octets of the packet, or NULL if the kernel has them in pieces. */
-static __always_inline const void *packet_head(const struct __sk_buff *skb, __u32 length)
-{
-	const void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
-
-	return data + length <= end ? data : NULL;
-}
-
-/* Offset of the transport header, its protocol in *protocol; negative if not understood. */
-static __always_inline int parse_v4(struct __sk_buff *skb, struct datagram *datagram)
-{
-	const __u32 *header = packet_head(skb, V4_HEADER);
-	__u32 copy[V4_HEADER / 4]; /* RFC 791: version and length, ..., source, destination */
-
-	if (!header) {
-		if (bpf_skb_load_bytes(skb, 0, copy, sizeof(copy)))
-			return -1;
-		header = copy;
-	}
-	if (datagram->out) {
-		map_v4(datagram->local, header[3]);
-		map_v4(datagram->peer.remote, header[4]);
-	} else {
-		map_v4(datagram->local, header[4]);
-		map_v4(datagram->peer.remote, header[3]);
-	}
-	datagram->peer.protocol = bpf_ntohl(header[2]) >> 16 & 0xff;
-	return (bpf_ntohl(header[0]) >> 24 & 0x0f) * 4;
-}
-
-/* Walks over hop-by-hop, routing and destination options and the fragment header. */
-static __always_inline int skip_v6_extensions(struct __sk_buff *skb, __u8 *protocol)
-{
-	int offset = V6_HEADER;
-
-	for (int i = 0; i < 6; i++) {
-		__u8 extension[2];
-
-		if (*protocol != 0 && *protocol != 43 && *protocol != 44 && *protocol != 60)
-			return offset;
-		if (bpf_skb_load_bytes(skb, offset, extension, sizeof(extension)))
-			return -1;
-		offset += *protocol == 44 ? 8 : (extension[1] + 1) * 8;
-		*protocol = extension[0];
-	}
-	return -1;
-}
-
-static __always_inline int parse_v6(struct __sk_buff *skb, struct datagram *datagram)
-{
-	long failed;
-
-	if (datagram->out)
-		failed = bpf_skb_load_bytes(skb, 8, datagram->local, 16) |
-			 bpf_skb_load_bytes(skb, 24, datagram->peer.remote, 16);
-	else
-		failed = bpf_skb_load_bytes(skb, 8, datagram->peer.remote, 16) |
-			 bpf_skb_load_bytes(skb, 24, datagram->local, 16);
-	if (failed || bpf_skb_load_bytes(skb, 6, &datagram->peer.protocol, 1))
-		return -1;
-	return skip_v6_extensions(skb, &datagram->peer.protocol);
-}
-
-static __always_inline bool has_ports(__u8 protocol)
-{
-	return protocol == IPPROTO_UDP || protocol == IPPROTO_UDPLITE || protocol == IPPROTO_SCTP;
-}
-
-static __always_inline int load_ports(struct __sk_buff *skb, int offset, struct ports *ports)
-{
-	const void *head =
-		offset == V4_HEADER ? packet_head(skb, V4_HEADER + sizeof(*ports)) : NULL;
-
-	if (!head)
-		return (int)bpf_skb_load_bytes(skb, offset, ports, sizeof(*ports));
-	*ports = *(const struct ports *)(head + V4_HEADER);
-	return 0;
-}
-
-static __always_inline int parse_datagram(struct __sk_buff *skb, struct datagram *datagram)
-{
-	struct sctp_content content = {};
-	struct ports ports = {};
-	int offset;
-
-	offset = skb->protocol == bpf_htons(0x0800) ? parse_v4(skb, datagram)
-						    : parse_v6(skb, datagram);
-	if (offset < 0)
-		return -1;
-	if (has_ports(datagram->peer.protocol)) {
-		if (load_ports(skb, offset, &ports))
-			return -1;
-		offset += UDP_HEADER;
-	}
-	datagram->local_port = bpf_ntohs(datagram->out ? ports.source : ports.destination);
-	datagram->peer.remote_port = bpf_ntohs(datagram->out ? ports.destination : ports.source);
-	datagram->octets = skb->len > (__u32)offset ? skb->len - offset : 0;
-	datagram->packets = skb->gso_segs ? skb->gso_segs : 1;
-	datagram->begins = true;
-	if (datagram->peer.protocol == IPPROTO_SCTP) {
-		parse_sctp(skb, offset - UDP_HEADER + SCTP_HEADER_SIZE, datagram->out, &content);
-		datagram->octets = content.octets;
-		datagram->begins = content.begins;
-		datagram->joins = !content.opens;
-	}
-	return 0;
-}
 
 static __always_inline void begin_peer(struct peer_state *peer, const struct datagram *datagram)
 {
@@ -161,7 +34,8 @@ static __always_inline void read_clock(struct peer_state *peer)
 	peer->last_ns = bpf_ktime_get_boot_ns();
 }
 
-static __always_inline void add_to_peer(struct peer_state *peer, const struct datagram *datagram)
+static __always_inline struct peer_state *add_to_peer(
+	struct peer_state *peer, const struct datagram *datagram)
 {
 	if (!peer->last_ns)
 		begin_peer(peer, datagram);
@@ -173,10 +47,12 @@ static __always_inline void add_to_peer(struct peer_state *peer, const struct da
 		__sync_fetch_and_add(&peer->octets_in, datagram->octets);
 		__sync_fetch_and_add(&peer->packets_in, datagram->packets);
 	}
+	return peer;
 }
 
 /* The socket's cookie is in the datagram's peer. */
-static __always_inline void add_to_map(struct socket_state *state, struct datagram *datagram)
+static __always_inline struct peer_state *add_to_map(
+	struct socket_state *state, struct datagram *datagram)
 {
 	struct peer_state *peer, fresh = {};
 
@@ -187,9 +63,10 @@ static __always_inline void add_to_map(struct socket_state *state, struct datagr
 		peer = bpf_map_lookup_elem(&peers, &datagram->peer);
 	}
 	if (peer)
-		add_to_peer(peer, datagram);
-	else if (datagram->begins)
+		return add_to_peer(peer, datagram);
+	if (datagram->begins)
 		count_loss(LOSS_PEER);
+	return NULL;
 }
 
 static __always_inline bool same_address(const __u8 *a, const __u8 *b)
@@ -228,45 +105,52 @@ static __always_inline bool is_kernel_raw(const struct bpf_sock *sk)
 	       BPF_CORE_READ_BITFIELD_PROBED(kernel_address(sk), sk_kern_sock);
 }
 
-static __always_inline void account_datagram(struct __sk_buff *skb, bool out)
+/* The flow's counters, or NULL if there are none. */
+static __always_inline struct peer_state *account_datagram(
+	struct __sk_buff *skb, struct bpf_sock *sk, struct datagram *datagram)
 {
-	struct bpf_sock *sk = skb->sk;
-	struct datagram datagram = {.out = out};
-	struct first_peer *first;
+	struct first_peer *first = first_peer_get(sk);
 	struct socket_state *state;
 
-	if (!sk)
-		return;
-	sk = bpf_sk_fullsock(sk);
-	if (!sk || sk->protocol == IPPROTO_TCP)
-		return;
-	if (parse_datagram(skb, &datagram))
-		return;
-	first = first_peer_get(sk);
 	if (!has_storage) /* the state shall have it */
-		datagram.peer.cookie = bpf_get_socket_cookie(skb);
-	if (first && !first->ask_state && is_first(first, &datagram)) {
-		add_to_peer(&first->peer, &datagram);
-		return;
-	}
-	state = socket_state_get(sk, datagram.begins ? BPF_SK_STORAGE_GET_F_CREATE : 0);
+		datagram->peer.cookie = bpf_get_socket_cookie(skb);
+	if (first && !first->ask_state && is_first(first, datagram))
+		return add_to_peer(&first->peer, datagram);
+	state = socket_state_get(sk, datagram->begins ? BPF_SK_STORAGE_GET_F_CREATE : 0);
 	if (state && is_kernel_raw(sk))
 		state->ignored = true;
 	if (!state || state->ignored || state->ended)
-		return;
-	if (out && state->connecting)
+		return NULL;
+	if (datagram->out && state->connecting)
 		state->connecting = false; /* past telling whether it failed */
 	if (first && !state->connecting)
 		first->ask_state = false;
-	if (has_storage && !first && !state->has_peers && datagram.begins)
-		first = make_first_peer(sk, &datagram);
-	if (first && is_first(first, &datagram)) {
-		add_to_peer(&first->peer, &datagram);
+	if (has_storage && !first && !state->has_peers && datagram->begins)
+		first = make_first_peer(sk, datagram);
+	if (first && is_first(first, datagram))
+		return add_to_peer(&first->peer, datagram);
+	if (has_storage)
+		datagram->peer.cookie = bpf_get_socket_cookie(skb);
+	return add_to_map(state, datagram);
+}
+
+/* A packet with its socket, on its way out of or into it. */
+static __always_inline void take_packet(struct __sk_buff *skb, bool out)
+{
+	struct bpf_sock *sk = skb->sk ? bpf_sk_fullsock(skb->sk) : NULL;
+	struct datagram datagram = {.out = out};
+	const struct peer_state *peer;
+
+	if (!sk)
+		return;
+	if (sk->protocol == IPPROTO_TCP) {
+		hear_segment(skb, sk, out);
 		return;
 	}
-	if (has_storage)
-		datagram.peer.cookie = bpf_get_socket_cookie(skb);
-	add_to_map(state, &datagram);
+	if (parse_datagram(skb, &datagram))
+		return;
+	peer = account_datagram(skb, sk, &datagram);
+	hear_datagram(skb, sk, &datagram, peer);
 }
 
 static __always_inline void end_first_peer(

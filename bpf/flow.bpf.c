@@ -197,18 +197,18 @@ int BPF_KPROBE(probe_accept, struct sock *sk)
 	return 0;
 }
 
-/* Slot datagram: octets and packets per peer. */
+/* Slots datagram and names: octets and packets per peer; what tells what hosts are called. */
 SEC("cgroup_skb/egress")
 int datagram_out(struct __sk_buff *skb)
 {
-	account_datagram(skb, true);
+	take_packet(skb, true);
 	return 1;
 }
 
 SEC("cgroup_skb/ingress")
 int datagram_in(struct __sk_buff *skb)
 {
-	account_datagram(skb, false);
+	take_packet(skb, false);
 	return 1;
 }
 

@@ -24,6 +24,7 @@ enum event_type {
 	EVENT_FORK,    /* struct event_fork */
 	EVENT_EXIT,    /* struct event_fork without parent */
 	EVENT_RESOLVE, /* struct event_resolve */
+	EVENT_HEAD,    /* struct event_head; in a ring of their own */
 };
 
 enum event_limits {
@@ -35,6 +36,8 @@ enum event_limits {
 	EVENT_PATH_DEPTH = 48,         /* components and mount crossings followed */
 	EVENT_CGROUP_DEPTH = 16,       /* levels followed */
 	EVENT_RESOLVE_MAX = 16,        /* addresses of a name */
+	EVENT_HEAD_MAX = 4096,         /* octets of a packet; a longer ClientHello is cut */
+	EVENT_HEADS_OCTETS = 2 << 20,  /* of their ring */
 	EVENT_RESOLVE_NAME_SIZE = 264, /* longer than any name with NUL: what fills it was cut */
 };
 
@@ -130,6 +133,26 @@ struct event_resolve {
 	char name[EVENT_RESOLVE_NAME_SIZE];
 };
 
+/* What one packet carried that may tell a host's name. Its ends are those that the socket knows:
+ * NAT may have changed the packet's already. */
+struct event_head {
+	uint32_t type;
+	uint32_t netns;
+	uint64_t time_ns; /* CLOCK_BOOTTIME */
+	uint8_t local[16];
+	uint8_t remote[16];
+	uint16_t local_port;
+	uint16_t remote_port;
+	uint8_t protocol;
+	uint8_t direction; /* of the flow: EVENT_DIRECTION_OUT, _IN, or 0: not known */
+	uint8_t out;       /* 1 the local end sent it */
+	uint8_t zero;
+	uint32_t offset;   /* TCP: of the first octet, in what its sender sends */
+	uint32_t length;   /* of the payload */
+	uint32_t captured; /* octets of it, behind this */
+	uint32_t zeros;
+};
+
 /* The peer of a datagram socket; also the value of the peers map. */
 struct peer_state {
 	uint8_t local[16];
@@ -162,6 +185,7 @@ enum loss_index {
 	LOSS_SOCKET,  /* no memory for a socket's storage */
 	LOSS_PEER,    /* peers map full: datagrams not accounted */
 	LOSS_NAME,    /* too many answers of the C library in a second, or the ring is half full */
+	LOSS_HEAD,    /* what tells names did not fit into its ring */
 	LOSS_COUNT,
 };
 
@@ -170,6 +194,7 @@ _Static_assert(sizeof(struct event_flow) == 152, "layout");
 _Static_assert(sizeof(struct event_process) == 88, "layout");
 _Static_assert(sizeof(struct event_fork) == 40, "layout");
 _Static_assert(sizeof(struct event_resolve) == 560, "layout");
+_Static_assert(sizeof(struct event_head) == 72, "layout");
 _Static_assert(sizeof(struct peer_state) == 80, "layout");
 _Static_assert(sizeof(struct peer_key) == 32, "layout");
 

@@ -16,6 +16,9 @@ const volatile bool has_storage = true;
 /* Slot use is served. Else who opens, accepts or closes a socket is taken for its user, and no
  * owner is called exact: it may have been somebody else's to use. */
 const volatile bool has_use = true;
+/* Slot names is served: the first octets of connections, and what name servers are told and tell.
+ */
+const volatile bool hear_names = false;
 /* Programs of all types know bpf_get_current_task_btf (tracing ones since 5.11). */
 const volatile bool has_task_btf = true;
 
@@ -23,6 +26,12 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 8 << 20);
 } ring SEC(".maps");
+
+/* Of names: whoever floods it costs names, not flows. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, EVENT_HEADS_OCTETS);
+} heads SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -56,7 +65,9 @@ struct socket_state {
 	__u8 tcp_state;      /* the last one that tcp_set_state() handled */
 	__u16 swept_session; /* of the last run of sweep_files that showed it */
 	bool kernel_used;    /* EVENT_KERNEL_USED */
-	__u8 zero[7];
+	__u8 zero;
+	__u16 head_octets; /* TCP: in which who opened may tell a name; 0 not known yet */
+	__u8 zeros[4];
 	__u8 connect_address[16];
 	__u64 connect_ns;
 };

@@ -9,7 +9,7 @@
  * segments, of which only the first looks like one. A connection whose SYN was not seen, or that a
  * flood of others pushed out of the table, tells nothing. Later fragments have no ports and do not
  * come; nobody would join them. */
-#include "compat.bpf.h"
+#include "hello.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -18,16 +18,8 @@ char LICENSE[] SEC("license") = "GPL";
 #define OPENED_MAX     16384   /* connections */
 #define EXTENSIONS_MAX 3       /* IPv6 headers before that of the transport */
 
-#define PORT_DNS   53
-#define PORT_MDNS  5353
-#define PORT_LLMNR 5355
-
 #define TCP_SYN 0x02
 #define TCP_ACK 0x10
-
-#define QUIC_LONG 0xc0 /* long header, fixed bit */
-#define QUIC_V1   0x00000001U
-#define QUIC_V2   0x6b3343cfU
 
 struct ends {
 	__u8 source[16]; /* who opened */
@@ -98,32 +90,17 @@ static __always_inline bool find_v6(struct __sk_buff *skb, struct packet *packet
 	return true;
 }
 
-static __always_inline bool is_dns(__be16 port)
-{
-	return port == bpf_htons(PORT_DNS) || port == bpf_htons(PORT_MDNS) ||
-	       port == bpf_htons(PORT_LLMNR);
-}
-
-static __always_inline bool is_quic_initial(struct __sk_buff *skb, __u32 offset)
-{
-	__u8 head[5];
-	__u32 version;
-
-	if (load(skb, offset, head, sizeof(head)) || (head[0] & QUIC_LONG) != QUIC_LONG)
-		return false;
-	version = (__u32)head[1] << 24 | head[2] << 16 | head[3] << 8 | head[4];
-	return (version == QUIC_V1 && (head[0] & 0x30) == 0x00) ||
-	       (version == QUIC_V2 && (head[0] & 0x30) == 0x10);
-}
-
 static __always_inline bool udp_tells(struct __sk_buff *skb, struct packet *packet)
 {
+	__u8 first[QUIC_BEGINNING];
 	__be16 ports[4];
 
 	if (load(skb, packet->transport, ports, sizeof(ports)))
 		return false;
-	return is_dns(ports[0]) || is_dns(ports[1]) ||
-	       is_quic_initial(skb, packet->transport + sizeof(ports));
+	if (is_name_port(bpf_ntohs(ports[0])) || is_name_port(bpf_ntohs(ports[1])))
+		return true;
+	return load(skb, packet->transport + sizeof(ports), first, sizeof(first)) == 0 &&
+	       is_quic_initial(first);
 }
 
 static __always_inline bool is_head(const struct packet *packet, __u32 sequence)

@@ -18,7 +18,19 @@ static void say(const char *text)
 	log_warning("%s", text);
 }
 
-/* Names are heard on all interfaces, if none is named. */
+static bool is_served(const struct source *source, const char *name)
+{
+	size_t count;
+	const struct source_slot *slots = source->ops->slots(source, &count);
+
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(slots[i].name, name) == 0)
+			return slots[i].serving >= 0;
+	return false;
+}
+
+/* If no interface is named, names are heard where the kernel source sees the packets with their
+ * sockets; where it does not, on all interfaces, which costs a copy of each packet. */
 static int add_names(
 	const struct config *config, const struct source_sink *sink, struct source **source)
 {
@@ -27,7 +39,8 @@ static int add_names(
 		.say = say,
 	};
 
-	if (!sink->name || strcmp(options.devices, LIVE_SOURCE_NO_INTERFACE) == 0)
+	if (!sink->name || strcmp(options.devices, LIVE_SOURCE_NO_INTERFACE) == 0 ||
+		is_served(*source, SOURCE_SLOT_NAMES))
 		return 0;
 	return source_named_new(&options, sink, source);
 }
@@ -41,6 +54,7 @@ static int open_ebpf(const struct config *config, const struct source_sink *sink
 		.max_peers = (uint32_t)config->max_peers,
 		.max_processes = (uint32_t)config->max_processes,
 		.idle_timeout_ns = config->idle_timeout_ns,
+		.hear_names = sink->name && !config->interfaces,
 		.disable_slots = config->disable_slots,
 		.disable_programs = config->disable_programs,
 	};

@@ -56,6 +56,7 @@ struct decode_packet {
 	enum decode_fragment fragment;
 	uint32_t fragment_id;
 	uint32_t tcp_seq;
+	bool tcp_seq_is_offset; /* in what its sender sends: it began with 0, behind the SYN */
 	uint32_t octets;
 	enum flow_tunnel tunnel; /* that it came out of */
 	uint32_t tunnel_id;

@@ -239,17 +239,47 @@ static void take_octets(const struct dissect_packet *in, struct stream *stream)
 		take_request(in, stream);
 }
 
+/* Whether a sender's first octets may be of the stream, and not of the next one of these ends. */
+static bool may_be_of(const struct stream *stream, const struct decode_packet *packet)
+{
+	size_t known = stream->octets.ready, length = packet->payload.captured;
+
+	return stream->state != STREAM_DONE && stream->base == 0 &&
+	       memcmp(stream->octets.octets, packet->payload.at, known < length ? known : length) ==
+		       0;
+}
+
+/* Without SYNs the first octets begin a stream. */
+static struct stream *offset_stream(const struct dissect_packet *in)
+{
+	const struct decode_packet *packet = in->packet;
+	struct stream *stream = stream_table_find(in->dissect->streams, packet);
+
+	if (!stream || (packet->tcp_seq == 0 && !may_be_of(stream, packet)))
+		stream = begin_stream(in, 0);
+	return stream;
+}
+
+static struct stream *find_stream(const struct dissect_packet *in)
+{
+	const struct decode_packet *packet = in->packet;
+
+	if (packet->tcp_flags & OBSERVATION_TCP_SYN)
+		return begin_stream(in, sequence_of(packet));
+	if (packet->payload.captured == 0)
+		return NULL;
+	return packet->tcp_seq_is_offset ? offset_stream(in)
+					 : stream_table_find(in->dissect->streams, packet);
+}
+
 void dissect_segment(const struct dissect_packet *in)
 {
 	const struct decode_packet *packet = in->packet;
-	struct stream *stream = NULL;
+	struct stream *stream;
 
 	if (!is_from_name_server(packet) && !dissect_from_client(in))
 		return;
-	if (packet->tcp_flags & OBSERVATION_TCP_SYN)
-		stream = begin_stream(in, sequence_of(packet));
-	else if (packet->payload.captured > 0)
-		stream = stream_table_find(in->dissect->streams, packet);
+	stream = find_stream(in);
 	if (packet->payload.captured > 0)
 		take_octets(in, stream);
 	end_stream(in);

@@ -51,6 +51,12 @@ static uint16_t start_number(const struct ebpf_ladder *ladder)
 	return (uint16_t)(starts % UINT16_MAX + 1);
 }
 
+static bool hears_names(const struct source_ebpf_options *options)
+{
+	return options->hear_names &&
+	       !ebpf_slots_listed(options->disable_slots, ebpf_slots_at(EBPF_SLOT_NAMES)->name);
+}
+
 /* The object with nothing to load but its maps. */
 static struct flow_bpf *open_object(const struct ebpf_ladder *ladder)
 {
@@ -64,10 +70,13 @@ static struct flow_bpf *open_object(const struct ebpf_ladder *ladder)
 	object->rodata->start_number = start_number(ladder);
 	object->rodata->packet_ends_seen = ladder->slots[EBPF_SLOT_PACKET].serving >= 0;
 	object->rodata->datagram_idle_ns = (uint64_t)options->idle_timeout_ns;
+	object->rodata->hear_names = hears_names(options);
 	object->rodata->has_storage = ladder->has_storage;
 	object->rodata->has_use = ladder->has_use;
 	object->rodata->has_task_btf = ladder->has_task_btf;
 	bpf_map__set_max_entries(object->maps.ring, (uint32_t)options->ring_octets);
+	if (!hears_names(options)) /* the least that is a ring */
+		bpf_map__set_max_entries(object->maps.heads, (uint32_t)sysconf(_SC_PAGESIZE));
 	bpf_map__set_max_entries(object->maps.peers, options->max_peers);
 	bpf_map__set_max_entries(object->maps.seen, options->max_processes);
 	bpf_map__set_autocreate(object->maps.sockets, ladder->has_storage);
@@ -125,7 +134,7 @@ static uint64_t layout_of(const struct source_ebpf_options *options)
 {
 	const struct hash_key key = {0x6c617374636f6e6e, 0x6c61796f7574};
 	const uint64_t numbers[] = {options->ring_octets, options->max_peers,
-		options->max_processes, (uint64_t)options->idle_timeout_ns};
+		options->max_processes, (uint64_t)options->idle_timeout_ns, options->hear_names};
 	uint64_t parts[4] = {hash_octets(&key, numbers, sizeof(numbers))};
 	size_t size;
 	const void *object = flow_bpf__elf_bytes(&size);
@@ -359,11 +368,29 @@ static void describe_rungs(struct ebpf_ladder *ladder, size_t index)
 	told->partial = slot->partial_rung && told->serving == (int)slot->partial_rung;
 }
 
+/* How it went with the slot whose programs serve this one, too. */
+static int error_of_whole(const struct ebpf_ladder *ladder, size_t index)
+{
+	const struct source_slot *whole = &ladder->slots[ebpf_slots_at(index)->part_of];
+
+	return whole->serving >= 0 ? 0 : -whole->rungs[whole->rung_count - 1].error;
+}
+
+/* Returns 0 or negative errno. */
+static int serve_by(struct ebpf_ladder *ladder, size_t index, size_t rung)
+{
+	const struct ebpf_slot *slot = ebpf_slots_at(index);
+
+	if (ebpf_slots_listed(ladder->options->disable_slots, slot->name))
+		return -ECANCELED;
+	return slot->part_of ? error_of_whole(ladder, index)
+			     : try_rung(ladder, &slot->rungs[rung], ladder->attached[index]);
+}
+
 /* Returns 0, or negative errno of the worst rung. */
 static int serve(struct ebpf_ladder *ladder, size_t index)
 {
 	struct source_slot *slot = &ladder->slots[index];
-	bool disabled = ebpf_slots_listed(ladder->options->disable_slots, slot->name);
 	int error = -ENOENT;
 
 	slot->serving = -1;
@@ -371,9 +398,7 @@ static int serve(struct ebpf_ladder *ladder, size_t index)
 	for (size_t i = 0; i < slot->rung_count; i++) {
 		if (slot->rungs[i].unfit)
 			continue;
-		error = disabled ? -ECANCELED
-				 : try_rung(ladder, &ebpf_slots_at(index)->rungs[i],
-					   ladder->attached[index]);
+		error = serve_by(ladder, index, i);
 		slot->rungs[i].error = -error;
 		if (error == 0) {
 			slot->serving = (int)i;
@@ -556,12 +581,23 @@ int ebpf_ladder_new(const struct source_ebpf_options *options, struct ebpf_pin *
 	return 0;
 }
 
+/* With the programs of another slot, which was climbed before. */
+static int climb_part(struct ebpf_ladder *ladder, size_t index)
+{
+	int error = serve(ladder, index);
+
+	ladder->slots[index].kept = ladder->slots[ebpf_slots_at(index)->part_of].kept;
+	return error;
+}
+
 /* Returns 0, or negative errno if nothing serves the slot. */
 static int climb_slot(struct ebpf_ladder *ladder, size_t index)
 {
 	bool begun = !ladder->adopted && (index == EBPF_SLOT_TCP || index == EBPF_SLOT_USE);
 	int error = 0;
 
+	if (ebpf_slots_at(index)->part_of)
+		return climb_part(ladder, index);
 	if (ladder->adopted && adopt_slot(ladder, index))
 		return 0;
 	if (!begun)

@@ -47,8 +47,7 @@ int ebpf_ring_init(struct ebpf_ring *ring, int map_fd, size_t size, size_t keep)
 		return -errno;
 	ring->data = (const uint8_t *)ring->producer + page_size();
 	ring->position = ebpf_ring_released(ring);
-	if (ring->position % 8 != 0 ||
-		__atomic_load_n(ring->producer, __ATOMIC_ACQUIRE) - ring->position > size)
+	if (ring->position % 8 != 0 || ebpf_ring_end(ring) - ring->position > size)
 		return -EIO;
 	return watch(ring, map_fd);
 }
@@ -105,16 +104,19 @@ static void release_surplus(struct ebpf_ring *ring)
 	ebpf_ring_release(ring, from);
 }
 
-void ebpf_ring_read(struct ebpf_ring *ring,
+uint64_t ebpf_ring_end(const struct ebpf_ring *ring)
+{
+	return __atomic_load_n(ring->producer, __ATOMIC_ACQUIRE);
+}
+
+void ebpf_ring_read(struct ebpf_ring *ring, uint64_t end,
 	void (*handle)(void *ctx, const void *data, size_t size, uint64_t end), void *ctx)
 {
 	struct epoll_event woken;
-	uint64_t end;
 
 	if (ring->epoll_fd >= 0)
 		epoll_wait(ring->epoll_fd, &woken, 1, 0);
-	end = __atomic_load_n(ring->producer, __ATOMIC_ACQUIRE);
-	while (ring->position != end) {
+	while (ring->position < end) {
 		uint32_t word = header(ring, ring->position);
 		const uint8_t *data = at(ring, ring->position) + BPF_RINGBUF_HDR_SZ;
 
@@ -129,7 +131,7 @@ void ebpf_ring_read(struct ebpf_ring *ring,
 
 bool ebpf_ring_presses(const struct ebpf_ring *ring)
 {
-	uint64_t unread = __atomic_load_n(ring->producer, __ATOMIC_ACQUIRE) - ring->position;
+	uint64_t unread = ebpf_ring_end(ring) - ring->position;
 
 	return unread >= (ring->size - ring->keep) / 2;
 }

@@ -27,9 +27,12 @@ struct ebpf_ring {
 int ebpf_ring_init(struct ebpf_ring *ring, int map_fd, size_t size, size_t keep);
 void ebpf_ring_done(struct ebpf_ring *ring);
 
-/* Hands out what was not handed out yet, until the first event that is still being written. end:
- * the position behind the event. */
-void ebpf_ring_read(struct ebpf_ring *ring,
+/* The position behind the newest event. */
+uint64_t ebpf_ring_end(const struct ebpf_ring *ring);
+
+/* Hands out what was not handed out yet, up to end (of ebpf_ring_end) or the first event that is
+ * still being written. handle's end: the position behind the event. */
+void ebpf_ring_read(struct ebpf_ring *ring, uint64_t end,
 	void (*handle)(void *ctx, const void *data, size_t size, uint64_t end), void *ctx);
 
 /* Whether what was not handed out yet fills half of the room for it. */

@@ -117,6 +117,14 @@ static const struct ebpf_slot all_slots[EBPF_SLOT_COUNT] = {
 		.hash_rung = 1,
 		.partial_rung = 2,
 	},
+	[EBPF_SLOT_NAMES] = {
+		.name = SOURCE_SLOT_NAMES,
+		.loss = "hosts are known by their addresses only, but for what processes ask their C "
+			"library",
+		.names_only = true,
+		.part_of = EBPF_SLOT_DATAGRAM,
+		.rungs = {{"cgroup", NULL, {NULL}}},
+	},
 };
 /* clang-format on */
 

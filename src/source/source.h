@@ -45,6 +45,8 @@ struct source_sink {
 
 enum { SOURCE_RUNGS_MAX = 5 };
 
+#define SOURCE_SLOT_NAMES "names"
+
 /* One way to serve a slot. */
 struct source_rung {
 	const char *name; /* the kind of its programs: "tp_btf", "fentry", "kprobe", ... */

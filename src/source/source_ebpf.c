@@ -8,11 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "source/ebpf_event.h"
 #include "source/ebpf_ladder.h"
 #include "source/ebpf_library_watch.h"
+#include "source/ebpf_names.h"
 #include "source/ebpf_peers.h"
 #include "source/ebpf_pin.h"
 #include "source/ebpf_ring.h"
@@ -30,7 +32,8 @@ struct source_ebpf {
 	struct source_ebpf_options options;
 	struct ebpf_pin *pin; /* NULL: nothing is pinned */
 	struct ebpf_ladder *ladder;
-	struct ebpf_ring ring;
+	struct ebpf_ring ring, heads;
+	struct ebpf_names *names; /* NULL: slot names is not served, and heads not there */
 	struct ebpf_peers *peers;
 	struct ebpf_library_watch *libraries; /* NULL: slot resolve is not served */
 	bool pin_is_held;
@@ -122,11 +125,25 @@ static void explain(struct source_ebpf_error *error, int number)
 			strerror(number));
 }
 
+static void on_head(void *ctx, const void *data, size_t size, uint64_t end)
+{
+	struct source_ebpf *source = ctx;
+
+	(void)end;
+	ebpf_names_take(source->names, data, size);
+}
+
+/* What a flow said comes before its end: so all of that is read first. */
 static int consume(struct source *base)
 {
 	struct source_ebpf *source = (struct source_ebpf *)base;
+	uint64_t end = ebpf_ring_end(&source->ring);
 
-	ebpf_ring_read(&source->ring, on_event, source);
+	if (source->names) {
+		ebpf_names_set_clock(source->names, clock_wall_offset_ns());
+		ebpf_ring_read(&source->heads, ebpf_ring_end(&source->heads), on_head, source);
+	}
+	ebpf_ring_read(&source->ring, end, on_event, source);
 	return 0;
 }
 
@@ -236,6 +253,8 @@ static int read_losses(struct source_ebpf *source)
 			"datagrams of peers that found no room: raise max-peers"},
 		[LOSS_NAME] = {COVERAGE_NAMES_UNSURE,
 			"answers of the C library: too many of a process, or the ring half full"},
+		[LOSS_HEAD] = {COVERAGE_NAMES_UNSURE,
+			"packets that may tell names found no room in their ring buffer"},
 	};
 	int fd = ebpf_ladder_map(source->ladder, "losses"), cpus = libbpf_num_possible_cpus();
 	uint64_t counts[CPUS_MAX];
@@ -328,7 +347,7 @@ static const struct source_slot *slots(const struct source *base, size_t *ret_co
 {
 	const struct source_ebpf *source = (const struct source_ebpf *)base;
 
-	*ret_count = EBPF_SLOT_COUNT;
+	*ret_count = source->options.hear_names ? EBPF_SLOT_COUNT : EBPF_SLOT_NAMES;
 	return ebpf_ladder_slots(source->ladder);
 }
 
@@ -350,7 +369,7 @@ static struct source_kept kept(const struct source *base)
 static void resume(struct source *base, uint64_t position)
 {
 	struct source_ebpf *source = (struct source_ebpf *)base;
-	uint64_t end = __atomic_load_n(source->ring.producer, __ATOMIC_ACQUIRE);
+	uint64_t end = ebpf_ring_end(&source->ring);
 
 	/* those of sweeps lie up to 7 behind their event */
 	source->resume = source->stored = position <= end + 7 ? position : end;
@@ -413,10 +432,13 @@ static void leave(struct source *base, bool keep)
 static void close_all(struct source_ebpf *source)
 {
 	ebpf_ring_done(&source->ring);
+	ebpf_ring_done(&source->heads);
+	ebpf_names_free(source->names);
 	forget_libraries(source);
 	ebpf_ladder_free(source->ladder);
 	ebpf_peers_free(source->peers);
 	forget_pin(source);
+	source->names = NULL;
 	source->ladder = NULL;
 	source->peers = NULL;
 }
@@ -458,6 +480,24 @@ static int watch_libraries(struct source_ebpf *source)
 	return ebpf_library_watch_new(begin, end, source->pin, &source->libraries);
 }
 
+/* Beside the ring of events: whoever waits for that is woken for both. */
+static int hear_names(struct source_ebpf *source)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+	int error;
+
+	if (!source->options.hear_names ||
+		ebpf_ladder_slots(source->ladder)[EBPF_SLOT_NAMES].serving < 0)
+		return 0;
+	error = ebpf_ring_init(
+		&source->heads, ebpf_ladder_map(source->ladder, "heads"), EVENT_HEADS_OCTETS, 0);
+	if (error)
+		return error;
+	if (epoll_ctl(source->ring.epoll_fd, EPOLL_CTL_ADD, source->heads.epoll_fd, &event) < 0)
+		return -errno;
+	return ebpf_names_new(&source->sink, &source->names);
+}
+
 static int build(struct source_ebpf *source)
 {
 	size_t size = source->options.ring_octets;
@@ -476,6 +516,8 @@ static int build(struct source_ebpf *source)
 	if (ebpf_ladder_adopted(source->ladder))
 		take_losses(source);
 	error = ebpf_ladder_climb(source->ladder);
+	if (!error)
+		error = hear_names(source);
 	return error ? error : watch_libraries(source);
 }
 
@@ -534,6 +576,7 @@ int source_ebpf_new(const struct source_ebpf_options *options, const struct sour
 		return -1;
 	}
 	source->source.ops = &ops;
+	source->ring.epoll_fd = source->heads.epoll_fd = -1;
 	source->options = *options;
 	source->sink = *sink;
 	error = build_pinned(source, ret_error);

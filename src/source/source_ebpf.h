@@ -18,6 +18,7 @@ struct source_ebpf_options {
 	uint32_t max_peers;        /* peers of datagram sockets beyond the first of each socket */
 	uint32_t max_processes;    /* processes remembered as already reported */
 	int64_t idle_timeout_ns;   /* ends a datagram flow */
+	bool hear_names;           /* what sockets say hosts are called; the sink has a name */
 	/* For tests: comma separated names of slots to leave out, and of programs whose rungs are
 	 * to be taken as refused; NULL none. */
 	const char *disable_slots;

@@ -23,11 +23,10 @@ enum {
 };
 
 static const struct source_slot names_slot = {
-	.name = "names",
+	.name = SOURCE_SLOT_NAMES,
 	.loss = "hosts are known by their addresses only, but for what processes ask themselves",
 	.names_only = true,
-	.rungs = {{.name = "capture"}},
-	.rung_count = 1,
+	.serving = -1,
 };
 
 struct source_named {
@@ -215,14 +214,25 @@ static int hear(struct source_named *source, const struct source_named_options *
 	return error;
 }
 
+/* The slot in which the other one could not serve, or a new one. */
+static struct source_slot *find_slot(struct source_named *source)
+{
+	for (size_t i = 0; i < source->slot_count; i++)
+		if (strcmp(source->slots[i].name, names_slot.name) == 0)
+			return &source->slots[i];
+	source->slots[source->slot_count] = names_slot;
+	return &source->slots[source->slot_count++];
+}
+
 static void serve(struct source_named *source, int error)
 {
-	struct source_slot slot = names_slot;
+	struct source_slot *slot = find_slot(source);
+	size_t rung = slot->rung_count++;
 
-	slot.serving = error ? -1 : 0;
-	slot.rungs[0].error = error < 0 ? -error : 0;
+	slot->rungs[rung] =
+		(struct source_rung){.name = "capture", .error = error < 0 ? -error : 0};
+	slot->serving = error ? -1 : (int)rung;
 	source->hears = error == 0;
-	source->slots[source->slot_count++] = slot;
 }
 
 static int copy_slots(struct source_named *source)

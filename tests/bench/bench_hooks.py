@@ -3,7 +3,7 @@
 Needs root, the bench preset and no other lastconnd on the machine:
 
     cmake --preset bench && cmake --build --preset bench
-    tests/bench/bench_hooks.py [--build build/bench] [hooks] [rate]
+    tests/bench/bench_hooks.py [--build build/bench] [--option OPTION...] [hooks] [rate]
 
 hooks: kernel.bpf_stats_enabled is switched on for the time of each workload (and put back); printed
     are each program's runs, nanoseconds a run, and nanoseconds for each unit of the workload. The
@@ -94,9 +94,10 @@ def rate(bench, ring, count=100000):
 def main():
     parser = argparse.ArgumentParser(description="what each hook costs")
     parser.add_argument("--build", default=os.path.join(bench_overhead.ROOT, "build", "bench"))
+    parser.add_argument("--option", action="append", default=[],
+                        help="of lastconnd, for hooks; repeatable")
     parser.add_argument("only", nargs="*", metavar="hooks|rate")
     arguments = parser.parse_args()
-    arguments.option = []
     bench = bench_overhead.Bench(arguments)
     try:
         if "hooks" in (arguments.only or ["hooks"]):

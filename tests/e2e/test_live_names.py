@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
-"""Names from packets beside the kernel source: whose a flow is from the one, what its host is called
-from the other, in one record. In network namespaces that each test makes."""
+"""Names of the kernel source's flows, in one record with whose they are: from the packets that its
+own programs see with their sockets, or from a capture beside it. In network namespaces that each
+test makes."""
 import os
+import signal
+import subprocess
 import sys
 
 import harness
@@ -36,7 +39,60 @@ for i in range(int(sys.argv[2])):
     time.sleep(0.004)
 """
 SHORT = 400
+# The two ways to hear names.
+SOCKETS = ()
+CAPTURE = ("--disable-slot", "names")
 
+# Answers what it is asked by TCP, with these octets; takes the octets of another connection.
+TCP_SERVER = """
+import socket, sys
+address, message = sys.argv[1], bytes.fromhex(sys.argv[2])
+listeners = [socket.create_server((address, port)) for port in (53, 443)]
+print("ready", flush=True)
+asked = listeners[0].accept()[0]
+asked.recv(2000)
+asked.sendall(len(message).to_bytes(2, "big") + message)
+held = listeners[1].accept()[0]
+while held.recv(4096):
+    pass
+"""
+# Asks by TCP, octet by octet; then says its own name so, and more behind it.
+TCP_ASKER = """
+import os, socket, sys, time
+address, question, said = sys.argv[1], bytes.fromhex(sys.argv[2]), bytes.fromhex(sys.argv[3])
+asking = socket.create_connection((address, 53))
+asking.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+for octet in len(question).to_bytes(2, "big") + question:
+    asking.send(bytes([octet]))
+asking.recv(2000)
+asking.close()
+saying = socket.create_connection((address, 443))
+saying.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+for octet in said[:20]:
+    saying.send(bytes([octet]))
+    time.sleep(0.001)
+saying.sendall(said[20:])
+saying.sendall(b"x" * 100000)
+saying.close()
+print(os.getpid(), flush=True)
+"""
+# Speaks in a connection that its server takes only when there is data.
+DEFERRED = """
+import socket, sys
+listener = socket.create_server((sys.argv[1], 80))
+listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 5)
+print("ready", flush=True)
+connection = listener.accept()[0]
+while connection.recv(4096):
+    pass
+"""
+QUESTIONS = """
+import socket, sys
+question = bytes.fromhex(sys.argv[1])
+asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for _ in range(int(sys.argv[2])):
+    asking.sendto(question, ("127.0.0.1", 53))
+"""
 
 class LiveNames(net_case.NetCase):
 
@@ -73,9 +129,9 @@ class LiveNames(net_case.NetCase):
         return sorted(((flow["protocol"], flow["remote_name"], flow["name_source"])
                        for flow in flows), key=str)
 
-    def test_the_kernels_flows_have_the_names_of_their_packets(self):
+    def check_names(self, *options):
         here, there = self.make_pair()
-        daemon = self.record(here)
+        daemon = self.record(here, *options)
         pid = self.ask_and_talk(daemon, there, here, "10.9.0.2")
         daemon.stop()
         self.assertEqual(self.names_of(daemon, pid), NAMED)
@@ -89,10 +145,15 @@ class LiveNames(net_case.NetCase):
             row = harness.one(self, self.ask(daemon.db, "who", name, "--out"))
             self.assertEqual(row["exe"], os.path.realpath(net_case.PYTHON), name)
 
-    def test_a_connection_that_ends_at_once_has_its_own_name(self):
-        """Packets come later than what the kernel source tells: the record waits for them."""
+    def test_the_kernels_flows_have_the_names_of_their_packets(self):
+        self.check_names(*SOCKETS)
+
+    def test_a_capture_serves_where_the_programs_do_not(self):
+        self.check_names(*CAPTURE)
+
+    def check_short_names(self, *options):
         here, there = self.make_pair()
-        daemon = self.record(here)
+        daemon = self.record(here, *options)
         server = self.start_program(*there, net_case.PYTHON, "-c", LISTENER, "10.9.0.2", str(SHORT))
         self.read_line(server)
         self.run_program(*here, net_case.PYTHON, "-c", SPEAKER, "10.9.0.2", str(SHORT))
@@ -102,6 +163,89 @@ class LiveNames(net_case.NetCase):
         self.assertEqual([(flow["remote_name"], flow["name_source"])
                           for flow in sorted(flows, key=lambda flow: flow["start_us"])],
                          [(f"n{i}.example", "http") for i in range(SHORT)])
+
+    def test_a_connection_that_ends_at_once_has_its_own_name(self):
+        self.check_short_names(*SOCKETS)
+
+    def test_so_it_has_from_a_capture(self):
+        """Packets come later than what the kernel source tells: the record waits for them."""
+        self.check_short_names(*CAPTURE)
+
+    def test_every_network_namespace_is_heard(self):
+        """Though the same addresses and names are in several of them."""
+        daemon = self.record(())
+        pids = [self.ask_and_talk(daemon, there, here, "10.9.0.2")
+                for here, there in (self.make_pair(), self.make_pair())]
+        daemon.stop()
+        for pid in pids:
+            self.assertEqual(self.names_of(daemon, pid), NAMED)
+
+    def test_octets_that_come_one_by_one_are_put_together(self):
+        here = self.make_namespace()
+        daemon = self.record(here)
+        answer = names.answer("tcp.example", [names.record("tcp.example", 1, b"\x7f\0\0\1")])
+        hello = names.records(names.hello("slow.example"))
+        server = self.start_program(*here, net_case.PYTHON, "-c", TCP_SERVER, "127.0.0.1",
+                                    answer.hex())
+        self.read_line(server)
+        pid = int(self.run_program(*here, net_case.PYTHON, "-c", TCP_ASKER, "127.0.0.1",
+                                   names.query("tcp.example").hex(), hello.hex()).stdout)
+        daemon.wait_flows(443, 1, "direction = 'out' AND open = 0")
+        daemon.stop()
+        flow = harness.one(self, daemon.flows(443, f"pid = {pid} AND direction = 'out'"))
+        self.assert_flow(flow, {"remote_name": "slow.example", "name_source": "sni"})
+        row = harness.one(self, self.ask(daemon.db, "names", "tcp.example"))
+        self.assertEqual((row["source"], row["address"], row["processes"]),
+                         ("dns", "127.0.0.1", 1))
+
+    def test_data_that_comes_before_its_connection_names_it(self):
+        here, there = self.make_pair()
+        daemon = self.record(there)
+        server = self.start_program(*there, net_case.PYTHON, "-c", DEFERRED, "10.9.0.2")
+        self.read_line(server)
+        self.run_program(*here, net_case.PYTHON, "-c", SPEAKER, "10.9.0.2", "1")
+        daemon.wait_flows(80, 1, "direction = 'in' AND open = 0")
+        daemon.stop()
+        told = daemon.rows("SELECT e.ip FROM name_evidence e JOIN name n ON n.id = e.name"
+                           " WHERE n.name = 'n0.example'")
+        self.assertEqual([row["ip"] for row in told], 2 * ["10.9.0.2"], "each end's namespace")
+        self.assertEqual({flow["remote_name"] for flow in daemon.flows(80, "direction = 'in'")},
+                         {None})
+
+    def test_names_that_found_no_room_are_told(self):
+        here = self.make_namespace()
+        daemon = self.record(here)
+        os.kill(daemon.process.pid, signal.SIGSTOP)
+        self.run_program(*here, net_case.PYTHON, "-c", QUESTIONS, names.query("a.example").hex(),
+                         "8000")
+        os.kill(daemon.process.pid, signal.SIGCONT)
+        harness.wait_until("the loss", lambda: daemon.rows(
+            "SELECT * FROM coverage WHERE what = 'names unsure' AND detail LIKE 'packets%'"))
+        daemon.stop()
+        flow = harness.one(self, daemon.flows(53, "direction = 'out'"))
+        self.assertEqual(flow["packets_out"], 8000, "flows have a ring of their own")
+
+    def test_names_that_are_said_while_no_daemon_runs_are_told_by_the_next(self):
+        here, there = self.make_pair()
+        bpffs = self.path("bpf")
+        os.mkdir(bpffs)
+        self.run_program("mount", "-t", "bpf", "bpf", bpffs)
+        self.addCleanup(subprocess.run, ["umount", bpffs], check=True)
+        pin = ("--pin", os.path.join(bpffs, "lastconn"))
+        daemon = self.record((), *pin)
+        daemon.stop()
+        server = self.start_program(*there, net_case.PYTHON, "-c", LISTENER, "10.9.0.2", "3")
+        self.read_line(server)
+        self.run_program(*here, net_case.PYTHON, "-c", SPEAKER, "10.9.0.2", "3")
+        daemon = self.record((), *pin)
+        self.assertIn("goes on", daemon.log())
+        daemon.wait_flows(80, 3, "direction = 'out' AND open = 0")
+        daemon.stop()
+        self.assertEqual(
+            sorted(flow["remote_name"] for flow in daemon.flows(80, "direction = 'out'")),
+            [f"n{i}.example" for i in range(3)])
+        self.assertEqual(daemon.rows("SELECT * FROM coverage WHERE what = 'names unsure'"), [])
+        self.assertEqual(self.run_daemon("--unload", *pin).returncode, 0)
 
     def test_containers_behind_a_bridge_have_names_too(self):
         """Their packets pass here; the kernel source sees them in their own namespace."""
@@ -126,7 +270,7 @@ class LiveNames(net_case.NetCase):
         here, there = self.make_pair()
         setpriv = (self.need_program("setpriv"), "--bounding-set", "-net_raw", "--inh-caps",
                    "-net_raw")
-        daemon = self.record(here, setpriv=setpriv)
+        daemon = self.record(here, "-i", "any", setpriv=setpriv)
         pid = self.ask_and_talk(daemon, there, here, "10.9.0.2")
         daemon.stop()
         self.assertEqual(self.names_of(daemon, pid), NOBODY)

@@ -94,7 +94,7 @@ static void check_read(struct bench *bench, const char *letters)
 {
 	bench->count = 0;
 	memset(bench->read, 0, sizeof(bench->read));
-	ebpf_ring_read(&bench->ring, take, bench);
+	ebpf_ring_read(&bench->ring, ebpf_ring_end(&bench->ring), take, bench);
 	assert_string_equal(bench->read, letters);
 }
 
