@@ -39,7 +39,7 @@ enum odd {
 	MIDSTREAM = 16,
 	OTHER_PORT = 32,
 	FRAGMENT = 64,
-	UNASKED = 128
+	UNASKED = 128, /* of segments: their numbers count from the first octet */
 };
 
 struct run {
@@ -106,6 +106,7 @@ static struct decode_packet packet_of(
 		.tcp_flags =
 			tcp ? (odd & SYN ? 2 : 0) | (odd & FIN ? 1 : 0) | (odd & RST ? 4 : 0) : 0,
 		.tcp_seq = seq,
+		.tcp_seq_is_offset = tcp && odd & UNASKED,
 	};
 }
 
