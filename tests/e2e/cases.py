@@ -26,6 +26,8 @@ START_TOLERANCE_US = 50000  # /proc tells ticks of 10 ms, and the wall clock is 
 NARROW = {"accept", "connect", "packet", "release"}
 # slots that tell of owners only: never of what was sent
 OWNERS = {"use", "splice", "accept", "bind", "process", "snapshot"}
+# sources and slots without which names are not heard
+NAMING = {"names", "procfs"}
 # cases of which only the best program of a slot sees anything
 NEEDS = {"no_route_multipath": "connect"}
 BAD = ("wrong", "missing", "failed")
@@ -111,6 +113,8 @@ def is_as_swept(column, pair, flow):
 def is_less(column, pair, flow, degraded):
     """Whether a degraded source may have put this into a record."""
     wanted, found = pair
+    if column == "remote_name":
+        return found is None and bool(NAMING & degraded)
     if "connect" in degraded and column in ("error", "outcome") and not flow["error"]:
         return flow["outcome"] == "unreachable"
     if "release" in degraded and flow["protocol"] != "tcp" and flow["outcome"] == "open":

@@ -172,6 +172,37 @@ static void run_multipath(void)
 	pair_run(&(struct pair){.listen = listen_multipath, .connect = connect_multipath});
 }
 
+static const char request[] = "GET / HTTP/1.1\r\nHost: named.example\r\n\r\n";
+
+/* In two segments; pair_run has told of the flow. */
+static void ask_by_name(int sock)
+{
+	enum { FIRST = 24 };
+
+	for (int i = 0; i < truth_count(); i++)
+		if (strcmp(truth_at(i)->end, "client") == 0)
+			truth_at(i)->remote_name = "named.example";
+	net_option(sock, IPPROTO_TCP, TCP_NODELAY, 1);
+	if (send(sock, request, FIRST, 0) != FIRST ||
+		write(sock, request + FIRST, strlen(request + FIRST)) < 0)
+		truth_fail("send: %s", strerror(errno));
+}
+
+static void run_named(void)
+{
+	pair_run(&(struct pair){
+		.ask = ask_by_name, .serve = read_all, .asked = (long)strlen(request)});
+}
+
+static void run_named_v6(void)
+{
+	pair_run(&(struct pair){.listen_on = "::1",
+		.connect_to = "::1",
+		.ask = ask_by_name,
+		.serve = read_all,
+		.asked = (long)strlen(request)});
+}
+
 static const struct case_entry entries[] = {
 	{"tcp_v4", run_v4},
 	{"tcp_v6", run_v6},
@@ -181,6 +212,8 @@ static const struct case_entry entries[] = {
 	{"tcp_two_addresses", run_two_addresses},
 	{"tcp_nonblocking", run_nonblocking},
 	{"tcp_silent", run_silent},
+	{"tcp_named", run_named},
+	{"tcp_named_v6", run_named_v6},
 	{"tcp_bulk", run_bulk},
 	{"tcp_sendfile", run_sendfile},
 	{"tcp_splice", run_splice},

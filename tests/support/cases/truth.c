@@ -406,6 +406,7 @@ static void print_flow(const char *name, const struct truth *truth)
 						   : truth->opener);
 	print_text("opener_exe", truth->opener_exe);
 	print_text("outcome", truth->outcome);
+	print_text("remote_name", truth->remote_name);
 	print_number("error", truth->error);
 	print_number("octets_out", truth->octets_out);
 	print_number("octets_in", truth->octets_in);

@@ -37,6 +37,7 @@ struct truth {
 	const char *protocol;  /* as in flows */
 	const char *direction; /* "out" or "in" */
 	const char *outcome;
+	const char *remote_name; /* NULL: not told */
 	const char *methods; /* acceptable, separated by commas */
 	struct truth_end local, remote;
 	struct truth_process user;
