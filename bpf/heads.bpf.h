@@ -43,23 +43,19 @@ static __always_inline void put_head(
 	struct __sk_buff *skb, __u32 offset, const struct event_head *head, const __u32 room)
 {
 	struct event_head *event = bpf_ringbuf_reserve(&heads, sizeof(*event) + room, 0);
-	__u32 captured = head->captured;
+	__u32 last = head->captured - 1; /* so that the verifier sees both bounds in one test */
 
 	if (!event) {
 		count_loss(LOSS_HEAD);
 		return;
 	}
 	*event = *head;
-	barrier_var(captured);
-	if (captured > room)
-		goto discard;
-	barrier_var(captured); /* two tests for the verifier, not one of both bounds */
-	if (captured == 0 || bpf_skb_load_bytes(skb, offset, event + 1, captured))
-		goto discard;
+	barrier_var(last);
+	if (last >= room || bpf_skb_load_bytes(skb, offset, event + 1, last + 1)) {
+		bpf_ringbuf_discard(event, BPF_RB_NO_WAKEUP);
+		return;
+	}
 	bpf_ringbuf_submit(event, heads_wakeup_flags());
-	return;
-discard:
-	bpf_ringbuf_discard(event, BPF_RB_NO_WAKEUP);
 }
 
 /* Fills in the rest: datagram has the ends, head what is known of the payload at offset. */

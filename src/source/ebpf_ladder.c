@@ -29,7 +29,8 @@ struct ebpf_ladder {
 	bool has_storage;      /* else the hash: see maps.bpf.h */
 	bool has_use;          /* slot use is served */
 	bool has_task_btf;
-	int cgroup_fd; /* negative errno: there is no cgroup v2 to attach to */
+	int names_error; /* why slot datagram does not hear names, negative errno; 0 it does */
+	int cgroup_fd;   /* negative errno: there is no cgroup v2 to attach to */
 	struct source_slot slots[EBPF_SLOT_COUNT];
 	struct attached attached[EBPF_SLOT_COUNT][EBPF_RUNG_PROGRAMS_MAX];
 };
@@ -51,12 +52,6 @@ static uint16_t start_number(const struct ebpf_ladder *ladder)
 	return (uint16_t)(starts % UINT16_MAX + 1);
 }
 
-static bool hears_names(const struct source_ebpf_options *options)
-{
-	return options->hear_names &&
-	       !ebpf_slots_listed(options->disable_slots, ebpf_slots_at(EBPF_SLOT_NAMES)->name);
-}
-
 /* The object with nothing to load but its maps. */
 static struct flow_bpf *open_object(const struct ebpf_ladder *ladder)
 {
@@ -70,12 +65,12 @@ static struct flow_bpf *open_object(const struct ebpf_ladder *ladder)
 	object->rodata->start_number = start_number(ladder);
 	object->rodata->packet_ends_seen = ladder->slots[EBPF_SLOT_PACKET].serving >= 0;
 	object->rodata->datagram_idle_ns = (uint64_t)options->idle_timeout_ns;
-	object->rodata->hear_names = hears_names(options);
+	object->rodata->hear_names = options->hear_names && !ladder->names_error;
 	object->rodata->has_storage = ladder->has_storage;
 	object->rodata->has_use = ladder->has_use;
 	object->rodata->has_task_btf = ladder->has_task_btf;
 	bpf_map__set_max_entries(object->maps.ring, (uint32_t)options->ring_octets);
-	if (!hears_names(options)) /* the least that is a ring */
+	if (!options->hear_names) /* the least that is a ring */
 		bpf_map__set_max_entries(object->maps.heads, (uint32_t)sysconf(_SC_PAGESIZE));
 	bpf_map__set_max_entries(object->maps.peers, options->max_peers);
 	bpf_map__set_max_entries(object->maps.seen, options->max_processes);
@@ -193,6 +188,7 @@ static bool adopt_maps(struct ebpf_ladder *ladder)
 	ladder->has_storage =
 		access(ebpf_pin_path(ladder->pin, EBPF_PIN_MAP, "socket_hash", path), F_OK) < 0;
 	ladder->has_use = ebpf_pin_state(ladder->pin)->slots[EBPF_SLOT_USE].serving >= 0;
+	ladder->names_error = -ebpf_pin_state(ladder->pin)->slots[EBPF_SLOT_NAMES].errors[0];
 	ladder->maps = open_object(ladder);
 	ladder->adopted = ladder->maps && maps_are_pinned(ladder) && load_maps(ladder) == 0;
 	if (!ladder->adopted) {
@@ -368,12 +364,25 @@ static void describe_rungs(struct ebpf_ladder *ladder, size_t index)
 	told->partial = slot->partial_rung && told->serving == (int)slot->partial_rung;
 }
 
-/* How it went with the slot whose programs serve this one, too. */
-static int error_of_whole(const struct ebpf_ladder *ladder, size_t index)
+/* How it went with slot datagram, whose programs serve slot names, too. */
+static int error_of_names(const struct ebpf_ladder *ladder)
 {
-	const struct source_slot *whole = &ladder->slots[ebpf_slots_at(index)->part_of];
+	const struct source_slot *whole = &ladder->slots[EBPF_SLOT_DATAGRAM];
 
-	return whole->serving >= 0 ? 0 : -whole->rungs[whole->rung_count - 1].error;
+	return whole->serving >= 0 ? ladder->names_error
+				   : -whole->rungs[whole->rung_count - 1].error;
+}
+
+/* Without names, if the kernel does not take the programs with them. */
+static int try_datagram(struct ebpf_ladder *ladder, const struct ebpf_rung *rung)
+{
+	struct attached *attached = ladder->attached[EBPF_SLOT_DATAGRAM];
+	int error = try_rung(ladder, rung, attached);
+
+	if (!error || !ladder->options->hear_names || ladder->names_error)
+		return error;
+	ladder->names_error = error;
+	return try_rung(ladder, rung, attached);
 }
 
 /* Returns 0 or negative errno. */
@@ -383,8 +392,11 @@ static int serve_by(struct ebpf_ladder *ladder, size_t index, size_t rung)
 
 	if (ebpf_slots_listed(ladder->options->disable_slots, slot->name))
 		return -ECANCELED;
-	return slot->part_of ? error_of_whole(ladder, index)
-			     : try_rung(ladder, &slot->rungs[rung], ladder->attached[index]);
+	if (index == EBPF_SLOT_NAMES)
+		return error_of_names(ladder);
+	if (index == EBPF_SLOT_DATAGRAM)
+		return try_datagram(ladder, &slot->rungs[rung]);
+	return try_rung(ladder, &slot->rungs[rung], ladder->attached[index]);
 }
 
 /* Returns 0, or negative errno of the worst rung. */
@@ -570,6 +582,8 @@ int ebpf_ladder_new(const struct source_ebpf_options *options, struct ebpf_pin *
 	for (size_t i = 0; i < EBPF_SLOT_COUNT; i++)
 		ladder->slots[i] = ebpf_slots_public(ebpf_slots_at(i));
 	ladder->cgroup_fd = open_cgroup_root();
+	if (ebpf_slots_listed(options->disable_slots, SOURCE_SLOT_NAMES))
+		ladder->names_error = -ECANCELED;
 	ladder->has_task_btf = libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SOCK,
 				       BPF_FUNC_get_current_task_btf, NULL) == 1;
 	error = adopt_maps(ladder) ? 0 : choose_store(ladder);
@@ -582,11 +596,11 @@ int ebpf_ladder_new(const struct source_ebpf_options *options, struct ebpf_pin *
 }
 
 /* With the programs of another slot, which was climbed before. */
-static int climb_part(struct ebpf_ladder *ladder, size_t index)
+static int climb_names(struct ebpf_ladder *ladder)
 {
-	int error = serve(ladder, index);
+	int error = serve(ladder, EBPF_SLOT_NAMES);
 
-	ladder->slots[index].kept = ladder->slots[ebpf_slots_at(index)->part_of].kept;
+	ladder->slots[EBPF_SLOT_NAMES].kept = ladder->slots[EBPF_SLOT_DATAGRAM].kept;
 	return error;
 }
 
@@ -596,8 +610,8 @@ static int climb_slot(struct ebpf_ladder *ladder, size_t index)
 	bool begun = !ladder->adopted && (index == EBPF_SLOT_TCP || index == EBPF_SLOT_USE);
 	int error = 0;
 
-	if (ebpf_slots_at(index)->part_of)
-		return climb_part(ladder, index);
+	if (index == EBPF_SLOT_NAMES)
+		return climb_names(ladder);
 	if (ladder->adopted && adopt_slot(ladder, index))
 		return 0;
 	if (!begun)

@@ -122,7 +122,6 @@ static const struct ebpf_slot all_slots[EBPF_SLOT_COUNT] = {
 		.loss = "hosts are known by their addresses only, but for what processes ask their C "
 			"library",
 		.names_only = true,
-		.part_of = EBPF_SLOT_DATAGRAM,
 		.rungs = {{"cgroup", NULL, {NULL}}},
 	},
 };

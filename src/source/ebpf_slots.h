@@ -33,7 +33,7 @@ enum ebpf_slot_index {
 	EBPF_SLOT_RESOLVE,
 	EBPF_SLOT_SNAPSHOT,
 	EBPF_SLOT_SWEEP,
-	EBPF_SLOT_NAMES, /* the last one: not there if nobody wants names */
+	EBPF_SLOT_NAMES, /* by the programs of slot datagram; not there if nobody wants names */
 	EBPF_SLOT_COUNT,
 };
 
@@ -43,7 +43,6 @@ struct ebpf_slot {
 	bool required;    /* without it there is no kernel source */
 	bool owners_only; /* see source_slot */
 	bool names_only;
-	enum ebpf_slot_index part_of; /* whose programs serve it, too; 0 its own */
 	struct ebpf_rung rungs[SOURCE_RUNGS_MAX];
 	/* Indexes of rungs, 0 none: fits only where the state of sockets is in the hash
 	 * (maps.bpf.h); is partial, see source_slot. */

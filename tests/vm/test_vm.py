@@ -228,6 +228,9 @@ class Vm(harness.Case):
     def check_words(self, records):
         """What lastconnd says about each run."""
         best = records["best"].hooks
+        self.assertEqual([hook for hook, serving in best.items() if not serving], [],
+                         "every hook has a rung for this kernel")
+        self.assertEqual(best["names"], "cgroup", "and names do not need the second best")
         if "unit" in records:
             hooks = records["unit"].hooks
             self.assertIn(hooks["resolve"], (best["resolve"], None))  # before 6.6 of root only
