@@ -82,7 +82,7 @@ with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4) as forger:
 """
 # Fields that are less than the truth if they say nothing.
 SILENT = {"outcome": ("lost", "closed"), "direction": ("unknown",), "error": (0, None),
-          "netns": (0, None)}
+          "netns": (0, None), "remote_name": (None,)}
 
 
 class Procfs(harness.Case):

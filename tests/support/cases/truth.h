@@ -38,7 +38,7 @@ struct truth {
 	const char *direction; /* "out" or "in" */
 	const char *outcome;
 	const char *remote_name; /* NULL: not told */
-	const char *methods; /* acceptable, separated by commas */
+	const char *methods;     /* acceptable, separated by commas */
 	struct truth_end local, remote;
 	struct truth_process user;
 	pid_t opener; /* 0: not told; the user's pid: nobody else */
