@@ -27,6 +27,8 @@
 #define ETH_P_IP           0x0800
 #define ETH_P_8021Q        0x8100
 #define ETH_P_IPV6         0x86dd
+#define SOCK_STREAM        1
+#define SOCK_DGRAM         2
 #define SOCK_RAW           3
 #define PF_KTHREAD         0x00200000
 #define SO_EE_ORIGIN_ICMP  2

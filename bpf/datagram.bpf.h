@@ -144,7 +144,8 @@ static __always_inline void take_packet(struct __sk_buff *skb, bool out)
 	if (!sk)
 		return;
 	if (sk->protocol == IPPROTO_TCP) {
-		hear_segment(skb, sk, out);
+		if (sk->type == SOCK_STREAM)
+			hear_segment(skb, sk, out);
 		return;
 	}
 	if (parse_datagram(skb, &datagram))

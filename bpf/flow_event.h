@@ -133,7 +133,7 @@ struct event_resolve {
 	char name[EVENT_RESOLVE_NAME_SIZE];
 };
 
-/* What one packet carried that may tell a host's name. Its ends are those that the socket knows:
+/* What one packet carried that may tell a host's name. Its ends are those of a connected socket:
  * NAT may have changed the packet's already. */
 struct event_head {
 	uint32_t type;

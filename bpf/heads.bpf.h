@@ -1,10 +1,12 @@
 /* What tells what hosts are called, out of the packets that the programs see anyway: of connections
- * the first octets of who opened, of name servers and their clients all, of QUIC the Initial
- * packets. It costs a look at the socket's counters a packet; a tap (AF_PACKET) would have each
- * packet cloned. Sockets of all network namespaces are heard, and none but those of processes.
+ * that are opened here the first octets, of name servers' clients all they ask and hear, of QUIC
+ * the client's Initial packets. It costs a look at the socket's counters a packet; a tap
+ * (AF_PACKET) would have each packet cloned. Sockets of all network namespaces are heard, and none
+ * but those of processes.
  *
- * On the loopback device both ends are here: the sender tells, the receiver does not. Elsewhere a
- * name server's side tells nothing: what it answers to others is nobody's knowledge here. */
+ * Whoever calls from elsewhere names nobody: what he sends would be evidence of whatever he likes,
+ * and no flow is named by it. Of the loopback device the sender tells, the receiver does not, and a
+ * name server's answers are heard there only: those to others are nobody's knowledge here. */
 #ifndef LASTCONN_BPF_HEADS_BPF_H
 #define LASTCONN_BPF_HEADS_BPF_H
 
@@ -16,9 +18,10 @@
 enum {
 	LOOPBACK_INDEX = 1, /* of lo, in every network namespace */
 	HEAD_MAX = 16384,   /* octets of a connection */
+	DNS_MAX = 65536,    /* of one with a name server, each way */
 	HEAD_HTTP = 8192,   /* of one that may be HTTP */
 	HEAD_NOTHING = 1,   /* of one that is not for us */
-	HEAD_PACKETS = 16,  /* of a QUIC flow, each way */
+	HEAD_PACKETS = 16,  /* of a QUIC flow */
 	HEAD_SMALL = 448,   /* rooms in the ring, without struct event_head */
 	HEAD_MEDIUM = 1536,
 	BEGINNING = 9, /* octets that tell how long the head is */
@@ -52,7 +55,7 @@ static __always_inline void put_head(
 	*event = *head;
 	barrier_var(last);
 	if (last >= room || bpf_skb_load_bytes(skb, offset, event + 1, last + 1)) {
-		bpf_ringbuf_discard(event, BPF_RB_NO_WAKEUP);
+		bpf_ringbuf_discard(event, heads_wakeup_flags());
 		return;
 	}
 	bpf_ringbuf_submit(event, heads_wakeup_flags());
@@ -83,11 +86,10 @@ static __always_inline void send_head(struct __sk_buff *skb, const struct bpf_so
 static __always_inline bool is_quic_client(
 	struct __sk_buff *skb, const struct datagram *datagram, const struct peer_state *peer)
 {
-	__u64 packets = datagram->out ? peer->packets_out : peer->packets_in;
-	__u8 sent = datagram->out ? EVENT_DIRECTION_OUT : EVENT_DIRECTION_IN;
 	__u8 first[QUIC_BEGINNING];
 
-	return packets <= HEAD_PACKETS && peer->direction == sent &&
+	return datagram->out && peer->packets_out <= HEAD_PACKETS &&
+	       peer->direction == EVENT_DIRECTION_OUT &&
 	       bpf_skb_load_bytes(skb, datagram->offset, first, sizeof(first)) == 0 &&
 	       is_quic_initial(first);
 }
@@ -106,18 +108,46 @@ static __always_inline bool is_name_exchange(
 	return is_name_port(local_port) && (is_loopback(skb) || local_port == PORT_MDNS);
 }
 
-/* peer: the flow's counters, NULL if there are none. */
-static __always_inline void hear_datagram(struct __sk_buff *skb, const struct bpf_sock *sk,
-	const struct datagram *datagram, const struct peer_state *peer)
+/* NAT may have changed the packet's ends; those of a connected socket are what its process knows.
+ */
+static __always_inline void set_socket_ends(const struct bpf_sock *sk, struct datagram *datagram)
 {
+	const struct sock *known = kernel_address(sk);
+
+	if (sk->family == AF_INET) {
+		map_v4(datagram->local, BPF_CORE_READ(known, __sk_common.skc_rcv_saddr));
+		map_v4(datagram->peer.remote, BPF_CORE_READ(known, __sk_common.skc_daddr));
+	} else {
+		BPF_CORE_READ_INTO(&datagram->local, known, __sk_common.skc_v6_rcv_saddr);
+		BPF_CORE_READ_INTO(&datagram->peer.remote, known, __sk_common.skc_v6_daddr);
+	}
+	datagram->local_port = sk->src_port;
+	datagram->peer.remote_port = bpf_ntohs(sk->dst_port);
+}
+
+/* A raw socket gets copies of what others hear. */
+static __always_inline bool is_heard_twice(
+	const struct __sk_buff *skb, const struct bpf_sock *sk, bool out)
+{
+	return !out && (is_loopback(skb) || sk->type == SOCK_RAW);
+}
+
+/* peer: the flow's counters, NULL if there are none. datagram is changed. */
+static __always_inline void hear_datagram(struct __sk_buff *skb, const struct bpf_sock *sk,
+	struct datagram *datagram, const struct peer_state *peer)
+{
+	bool is_connected = sk->type == SOCK_DGRAM && sk->dst_port;
 	struct event_head head = {.length = datagram->octets};
 
-	if (!hear_names || datagram->peer.protocol != IPPROTO_UDP ||
-		(!datagram->out && is_loopback(skb)))
+	if (!hear_names || datagram->peer.protocol != IPPROTO_UDP || !head.length ||
+		is_heard_twice(skb, sk, datagram->out))
 		return;
-	if (!is_name_exchange(skb, datagram->local_port, datagram->peer.remote_port) &&
+	if (!is_name_exchange(skb, datagram->local_port,
+		    is_connected ? bpf_ntohs(sk->dst_port) : datagram->peer.remote_port) &&
 		!(peer && is_quic_client(skb, datagram, peer)))
 		return;
+	if (is_connected)
+		set_socket_ends(sk, datagram);
 	head.direction = peer ? peer->direction : 0;
 	send_head(skb, sk, datagram, datagram->offset, &head);
 }
@@ -168,28 +198,6 @@ static __always_inline bool is_of_head(struct __sk_buff *skb, struct socket_stat
 	return head->offset < (state->head_octets ? state->head_octets : HEAD_MAX);
 }
 
-/* The ends of the socket, where it has them. */
-static __always_inline void set_socket_ends(const struct bpf_sock *sk, struct datagram *datagram)
-{
-	if (sk->family == AF_INET) {
-		map_v4(datagram->local, sk->src_ip4);
-		map_v4(datagram->peer.remote, sk->dst_ip4);
-	} else {
-		__u32 *local = (void *)datagram->local, *remote = (void *)datagram->peer.remote;
-
-		local[0] = sk->src_ip6[0];
-		local[1] = sk->src_ip6[1];
-		local[2] = sk->src_ip6[2];
-		local[3] = sk->src_ip6[3];
-		remote[0] = sk->dst_ip6[0];
-		remote[1] = sk->dst_ip6[1];
-		remote[2] = sk->dst_ip6[2];
-		remote[3] = sk->dst_ip6[3];
-	}
-	datagram->local_port = sk->src_port;
-	datagram->peer.remote_port = bpf_ntohs(sk->dst_port);
-}
-
 /* Sequence number of the first octet of this direction. The acknowledgement of our own SYN counts
  * as an octet. */
 static __always_inline __u32 first_sequence(
@@ -203,16 +211,15 @@ static __always_inline __u32 first_sequence(
 
 /* Offset of the segment's payload, its length in head->length, its sequence number in head->offset;
  * 0 if there is none. */
-static __always_inline __u32 find_payload(
-	struct __sk_buff *skb, struct datagram *datagram, struct event_head *head)
+static __always_inline __u32 find_payload(struct __sk_buff *skb, struct event_head *head)
 {
-	int offset = parse_ends(skb, datagram);
+	struct datagram packet = {};
+	int offset = parse_ends(skb, &packet);
 	__u32 header[TCP_HEADER / 4], flags; /* RFC 9293: ports, sequence number, ..., flags */
 
-	if (offset < 0 || datagram->peer.protocol != IPPROTO_TCP ||
+	if (offset < 0 || packet.peer.protocol != IPPROTO_TCP ||
 		bpf_skb_load_bytes(skb, offset, header, sizeof(header)))
 		return 0;
-	set_ports(datagram, bpf_ntohl(header[0]) >> 16, bpf_ntohl(header[0]) & 0xffff);
 	flags = bpf_ntohl(header[3]);
 	head->offset = bpf_ntohl(header[1]) + (flags & TCP_FLAG_SYN ? 1 : 0);
 	offset += (flags >> 28) * 4;
@@ -222,39 +229,25 @@ static __always_inline __u32 find_payload(
 	return offset;
 }
 
-/* Data that is there before its connection (TCP_DEFER_ACCEPT, or the ACK before it was lost) comes
- * to the listener. */
-static __always_inline void hear_listener(struct __sk_buff *skb, const struct bpf_sock *sk)
+/* Of whoever opened; all of it was acknowledged (our SYN is the octet more) once its head was. */
+static __always_inline bool may_be_head(
+	const struct bpf_tcp_sock *tcp, const struct socket_state *state)
 {
-	struct event_head head = {.direction = EVENT_DIRECTION_IN};
-	struct datagram datagram = {};
-	__u32 offset = find_payload(skb, &datagram, &head);
-
-	head.offset = 0;
-	if (offset)
-		send_head(skb, sk, &datagram, offset, &head);
-}
-
-static __always_inline bool is_over(
-	const struct bpf_tcp_sock *tcp, const struct socket_state *state, bool out)
-{
-	__u64 octets = out ? tcp->bytes_acked : tcp->bytes_received;
-
-	return octets > (state->head_octets ? state->head_octets : HEAD_MAX);
+	return state->flags & EVENT_DIRECTION_OUT &&
+	       tcp->bytes_acked <= (state->head_octets ? state->head_octets : HEAD_MAX);
 }
 
 static __always_inline void hear_connection(struct __sk_buff *skb, struct bpf_sock *sk,
 	const struct bpf_tcp_sock *tcp, bool out, bool is_dns)
 {
 	struct socket_state *state = socket_state_get(sk, 0);
+	struct datagram datagram = {.out = out, .peer.protocol = IPPROTO_TCP};
 	struct event_head head = {};
-	struct datagram datagram = {.out = out};
-	__u8 sent = out ? EVENT_DIRECTION_OUT : EVENT_DIRECTION_IN;
 	__u32 offset;
 
-	if (!state || (!is_dns && (!(state->flags & sent) || is_over(tcp, state, out))))
+	if (!state || (!is_dns && !may_be_head(tcp, state)))
 		return;
-	offset = find_payload(skb, &datagram, &head);
+	offset = find_payload(skb, &head);
 	if (!offset)
 		return;
 	head.direction = state->flags & (EVENT_DIRECTION_OUT | EVENT_DIRECTION_IN);
@@ -265,23 +258,25 @@ static __always_inline void hear_connection(struct __sk_buff *skb, struct bpf_so
 	send_head(skb, sk, &datagram, offset, &head);
 }
 
+/* A client's questions and their answers; those of a server on the loopback device. */
+static __always_inline bool is_dns_exchange(
+	const struct __sk_buff *skb, const struct bpf_sock *sk, bool out)
+{
+	if (sk->dst_port == bpf_htons(PORT_DNS))
+		return out || !is_loopback(skb);
+	return out && sk->src_port == PORT_DNS && is_loopback(skb);
+}
+
+/* First what is cheap: of most packets it is all. */
 static __always_inline void hear_segment(struct __sk_buff *skb, struct bpf_sock *sk, bool out)
 {
+	bool is_dns = hear_names && is_dns_exchange(skb, sk, out);
 	struct bpf_tcp_sock *tcp;
-	bool is_dns;
 
-	if (!hear_names || (!out && is_loopback(skb)))
+	if (!hear_names || (!out && !is_dns))
 		return;
 	tcp = bpf_tcp_sock(sk);
-	if (!tcp)
-		return;
-	is_dns = sk->dst_port == bpf_htons(PORT_DNS) ||
-		 (sk->src_port == PORT_DNS && is_loopback(skb));
-	if (!is_dns && (out ? tcp->bytes_acked : tcp->bytes_received) > HEAD_MAX)
-		return;
-	if (sk->state == TCP_LISTEN)
-		hear_listener(skb, sk);
-	else
+	if (tcp && (out ? tcp->bytes_acked : tcp->bytes_received) <= (is_dns ? DNS_MAX : HEAD_MAX))
 		hear_connection(skb, sk, tcp, out, is_dns);
 }
 

@@ -52,6 +52,7 @@ struct decode_packet {
 	bool emptied; /* set by the caller: its octets are those of what it carries */
 	bool cut;     /* out of the first fragment of its carrier: the rest of it comes later */
 	enum decode_sender sender;
+	uint32_t netns; /* namespace of its ends, where known: the same ends are in others, too */
 	uint32_t interface; /* index of the device, where each packet tells its own; 0 not told */
 	enum decode_fragment fragment;
 	uint32_t fragment_id;

@@ -1,10 +1,11 @@
 /* What goes by TCP: a client's first octets, and the messages of name servers and their clients.
  *
  * A connection whose SYN was seen has a slot from then on, so that segments may come in any order;
- * once the slot is lost it is read no more, for what it carries later may be for others (a proxy's
- * tunnel). One whose SYN nobody saw gets a slot when a segment begins like TLS or HTTP, or comes
- * from a name server; questions to one are believed only behind a SYN, and answers only to those.
- */
+ * where segments are counted from the first octet, that one gets a slot. Once the slot is lost it
+ * is read no more, for what it carries later may be for others (a proxy's tunnel). One whose
+ * beginning nobody saw gets a slot when a segment begins like TLS or HTTP, or comes from a name
+ * server; questions to one are believed only in a slot from the beginning, and answers only to
+ * those. */
 #include <string.h>
 
 #include "decode/dissect_http.h"
@@ -249,13 +250,14 @@ static bool may_be_of(const struct stream *stream, const struct decode_packet *p
 		       0;
 }
 
-/* Without SYNs the first octets begin a stream. */
+/* Without SYNs the first octets begin a stream, and none but they: what was pushed out by others
+ * would else begin again in its middle, and push out others. */
 static struct stream *offset_stream(const struct dissect_packet *in)
 {
 	const struct decode_packet *packet = in->packet;
 	struct stream *stream = stream_table_find(in->dissect->streams, packet);
 
-	if (!stream || (packet->tcp_seq == 0 && !may_be_of(stream, packet)))
+	if (packet->tcp_seq == 0 && !(stream && may_be_of(stream, packet)))
 		stream = begin_stream(in, 0);
 	return stream;
 }

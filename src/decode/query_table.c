@@ -24,6 +24,7 @@ void query_table_put(struct query_table *table, const struct decode_packet *quer
 		.id = id,
 		.tunnel = (uint8_t)query->tunnel,
 		.protocol = query->protocol,
+		.netns = query->netns,
 	};
 
 	if (!to_group)
@@ -50,6 +51,7 @@ bool query_table_asked(const struct query_table *table, const struct decode_pack
 		.id = id,
 		.tunnel = (uint8_t)answer->tunnel,
 		.protocol = answer->protocol,
+		.netns = answer->netns,
 	};
 
 	if (has(table, &key, time_ns))

@@ -23,9 +23,10 @@ struct query_key {
 	uint16_t id;
 	uint8_t tunnel;
 	uint8_t protocol;
+	uint32_t netns;
 };
 
-_Static_assert(sizeof(struct query_key) == 40, "no padding: hashed and compared as octets");
+_Static_assert(sizeof(struct query_key) == 44, "no padding: hashed and compared as octets");
 
 struct query_slot {
 	struct query_key key; /* server_port is 0 in a free one */

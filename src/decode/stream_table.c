@@ -64,6 +64,7 @@ static struct stream_key key_of(const struct decode_packet *packet)
 		.destination_port = packet->destination_port,
 		.protocol = packet->protocol,
 		.tunnel = (uint8_t)packet->tunnel,
+		.netns = packet->netns,
 	};
 }
 

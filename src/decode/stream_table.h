@@ -22,9 +22,10 @@ struct stream_key {
 	uint8_t protocol;
 	uint8_t tunnel;
 	uint8_t zero[2]; /* keeps padding defined: hashed and compared as octets */
+	uint32_t netns;
 };
 
-_Static_assert(sizeof(struct stream_key) == 40, "stream_key has no padding");
+_Static_assert(sizeof(struct stream_key) == 44, "stream_key has no padding");
 
 enum stream_state {
 	STREAM_FRESH,   /* no octets yet */

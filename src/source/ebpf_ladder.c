@@ -188,7 +188,6 @@ static bool adopt_maps(struct ebpf_ladder *ladder)
 	ladder->has_storage =
 		access(ebpf_pin_path(ladder->pin, EBPF_PIN_MAP, "socket_hash", path), F_OK) < 0;
 	ladder->has_use = ebpf_pin_state(ladder->pin)->slots[EBPF_SLOT_USE].serving >= 0;
-	ladder->names_error = -ebpf_pin_state(ladder->pin)->slots[EBPF_SLOT_NAMES].errors[0];
 	ladder->maps = open_object(ladder);
 	ladder->adopted = ladder->maps && maps_are_pinned(ladder) && load_maps(ladder) == 0;
 	if (!ladder->adopted) {
@@ -477,6 +476,8 @@ static bool adopt_slot(struct ebpf_ladder *ladder, size_t index)
 		slot->rungs[i].error = state->slots[index].errors[i];
 	slot->serving = serving;
 	slot->kept = true;
+	if (index == EBPF_SLOT_DATAGRAM)
+		ladder->names_error = -state->slots[EBPF_SLOT_NAMES].errors[0];
 	describe_rungs(ladder, index);
 	return true;
 }

@@ -10,12 +10,22 @@
 #include "decode/dissect.h"
 #include "util/clock.h"
 
-enum { MAX_STREAMS = 512 };
+enum { MAX_STREAMS = 512, GROUP_PORT = 5353, HEARD_MAX = 64 };
+
+#define COPIES_NS (1 * (int64_t)NS_PER_S)
+
+/* A message to a group. */
+struct heard {
+	uint64_t hash;
+	int64_t time_ns;
+};
 
 struct ebpf_names {
 	const struct source_sink *sink;
 	struct dissect *dissect;
 	int64_t wall_offset_ns;
+	struct hash_key hash_key;
+	struct heard heard[HEARD_MAX];
 };
 
 static void on_name(void *ctx, const struct name_evidence *evidence)
@@ -40,6 +50,7 @@ int ebpf_names_new(const struct source_sink *sink, struct ebpf_names **ret_names
 	if (!names)
 		return -ENOMEM;
 	names->sink = sink;
+	names->hash_key = options.hash_key;
 	if (dissect_new(&options, &names->dissect) < 0) {
 		free(names);
 		return -ENOMEM;
@@ -93,11 +104,29 @@ static struct decode_packet packet_of(
 		.source_port = head->out ? key->local_port : key->remote_port,
 		.destination_port = head->out ? key->remote_port : key->local_port,
 		.protocol = head->protocol,
+		.netns = head->netns,
 		.tcp_seq = head->offset,
 		.tcp_seq_is_offset = true,
 		.octets = head->length,
 		.payload = {octets, head->captured, head->length},
 	};
+}
+
+/* What is sent to the group of mDNS comes to each socket that listens there, the sender's too. */
+static bool is_copy(struct ebpf_names *names, const struct decode_packet *packet, int64_t time_ns)
+{
+	const uint64_t parts[] = {
+		hash_octets(&names->hash_key, &packet->source, sizeof(packet->source)),
+		hash_octets(&names->hash_key, packet->payload.at, packet->payload.captured),
+		packet->netns,
+	};
+	uint64_t hash = hash_octets(&names->hash_key, parts, sizeof(parts));
+	struct heard *heard = &names->heard[hash % HEARD_MAX];
+	bool copy = heard->hash == hash && time_ns - heard->time_ns < COPIES_NS;
+
+	if (!copy)
+		*heard = (struct heard){hash, time_ns};
+	return copy;
 }
 
 void ebpf_names_take(struct ebpf_names *names, const void *data, size_t size)
@@ -114,5 +143,7 @@ void ebpf_names_take(struct ebpf_names *names, const void *data, size_t size)
 		return;
 	observation = observation_of(&head);
 	packet = packet_of(&head, &observation.key, (const uint8_t *)data + sizeof(head));
+	if (packet.destination_port == GROUP_PORT && is_copy(names, &packet, observation.time_ns))
+		return;
 	dissect_take(names->dissect, &packet, &observation);
 }

@@ -43,6 +43,14 @@ SHORT = 400
 SOCKETS = ()
 CAPTURE = ("--disable-slot", "names")
 
+NAT = """
+table ip lastconn {
+	chain made { type nat hook output priority -100;
+		ip daddr 10.96.0.10 dnat to 10.9.0.2;
+	}
+}
+"""
+
 # Answers what it is asked by TCP, with these octets; takes the octets of another connection.
 TCP_SERVER = """
 import socket, sys
@@ -75,16 +83,6 @@ saying.sendall(said[20:])
 saying.sendall(b"x" * 100000)
 saying.close()
 print(os.getpid(), flush=True)
-"""
-# Speaks in a connection that its server takes only when there is data.
-DEFERRED = """
-import socket, sys
-listener = socket.create_server((sys.argv[1], 80))
-listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 5)
-print("ready", flush=True)
-connection = listener.accept()[0]
-while connection.recv(4096):
-    pass
 """
 QUESTIONS = """
 import socket, sys
@@ -198,19 +196,39 @@ class LiveNames(net_case.NetCase):
         self.assertEqual((row["source"], row["address"], row["processes"]),
                          ("dns", "127.0.0.1", 1))
 
-    def test_data_that_comes_before_its_connection_names_it(self):
+    def test_a_name_server_behind_nat_is_heard(self):
+        """Its packets have other ends on their way out than on their way in."""
         here, there = self.make_pair()
-        daemon = self.record(there)
-        server = self.start_program(*there, net_case.PYTHON, "-c", DEFERRED, "10.9.0.2")
+        self.ip(here, "route add default via 10.9.0.2")
+        self.run_program(*here, self.need_program("nft"), NAT)
+        daemon = self.record(())
+        answer = names.answer("www.example", [names.record("www.example", 1, b"\x0a\x60\0\x0a")])
+        server = self.start_talker(there, net_case.NAME_SERVER, "10.9.0.2", answer.hex())
+        self.read_line(server)
+        client = self.start_talker(
+            here, net_case.ASKER, "10.96.0.10", names.query("www.example").hex(), b"hello".hex(),
+            names.records(names.hello("said.example")).hex(), names.quic_vector("quic_rfc9001").hex())
+        pid = int(self.read_line(client))
+        client.stdin.write("go on\n")
+        self.release(client)
+        self.release(server)
+        daemon.wait_flows(443, 2, f"protocol = 'tcp' AND open = 0 AND pid = {pid}")
+        daemon.stop()
+        flows = daemon.flows(443, f"protocol = 'tcp' AND pid = {pid}")
+        self.assertEqual({flow["remote_ip"] for flow in flows}, {"10.96.0.10"})
+        self.assertEqual({flow["remote_name"] for flow in flows}, {"www.example", "said.example"})
+
+    def test_who_calls_from_elsewhere_names_nobody(self):
+        here, there = self.make_pair()
+        daemon = self.record(())
+        server = self.start_program(*there, net_case.PYTHON, "-c", LISTENER, "10.9.0.2", "1")
         self.read_line(server)
         self.run_program(*here, net_case.PYTHON, "-c", SPEAKER, "10.9.0.2", "1")
-        daemon.wait_flows(80, 1, "direction = 'in' AND open = 0")
+        daemon.wait_flows(80, 2, "open = 0")
         daemon.stop()
         told = daemon.rows("SELECT e.ip FROM name_evidence e JOIN name n ON n.id = e.name"
                            " WHERE n.name = 'n0.example'")
-        self.assertEqual([row["ip"] for row in told], 2 * ["10.9.0.2"], "each end's namespace")
-        self.assertEqual({flow["remote_name"] for flow in daemon.flows(80, "direction = 'in'")},
-                         {None})
+        self.assertEqual([row["ip"] for row in told], ["10.9.0.2"], "of who opened, alone")
 
     def test_names_that_found_no_room_are_told(self):
         here = self.make_namespace()
@@ -224,6 +242,16 @@ class LiveNames(net_case.NetCase):
         daemon.stop()
         flow = harness.one(self, daemon.flows(53, "direction = 'out'"))
         self.assertEqual(flow["packets_out"], 8000, "flows have a ring of their own")
+
+    def test_datagrams_without_octets_need_no_room(self):
+        here = self.make_namespace()
+        daemon = self.record(here)
+        os.kill(daemon.process.pid, signal.SIGSTOP)
+        self.run_program(*here, net_case.PYTHON, "-c", QUESTIONS, "", "8000")
+        os.kill(daemon.process.pid, signal.SIGCONT)
+        daemon.wait_flows(53, 1, "direction = 'out' AND open = 0")
+        daemon.stop()
+        self.assertEqual(daemon.rows("SELECT * FROM coverage WHERE what = 'names unsure'"), [])
 
     def test_names_that_are_said_while_no_daemon_runs_are_told_by_the_next(self):
         here, there = self.make_pair()

@@ -1,4 +1,4 @@
-/* What the kernel hands over with its sockets: into names, in any order, whatever it says. */
+/* What the kernel hands over with its sockets: into names, whatever it says. */
 #include "source/ebpf_names.h"
 
 #include <setjmp.h>
@@ -114,14 +114,50 @@ static void a_name_has_the_ends_the_namespace_and_the_time_of_its_packet(void **
 static void segments_are_put_together_without_a_syn(void **state)
 {
 	(void)state;
-	say(16, "Host: a.exa");
+	say(16, "Host: a.exa"); /* what came before is not here: nobody waits for it */
 	say(0, "GET / HTTP/1.1\r\n");
+	say(27, "mple\r\n\r\n");
 	say(0, "GET / HTTP/1.1\r\n"); /* sent again */
 	assert_string_equal(told, "");
-	say(27, "mple\r\n\r\n");
+	say(16, "Host: a.exa");
 	assert_string_equal(told, "a.example\n");
 	say(35, "GET / HTTP/1.1\r\nHost: later.example\r\n\r\n");
 	assert_string_equal(told, "a.example\n");
+}
+
+/* Somebody else can have the same ends in a namespace of his own. */
+static void namespaces_do_not_mix(void **state)
+{
+	struct event_head event = head(TCP, 80, 0, 22);
+
+	(void)state;
+	say(0, "GET / HTTP/1.1\r\nHost: a.");
+	event.netns = NETNS + 1;
+	take(&event, "GET / HTTP/1.1\r\nHost: forged.");
+	say(24, "example\r\n\r\n");
+	assert_string_equal(told, "a.example\n");
+	assert_int_equal(last.key.netns, NETNS);
+}
+
+/* Those that never end cost a name for each that there is no room for, and no more. */
+static void half_read_streams_do_not_push_out_all_others(void **state)
+{
+	enum { STREAMS = 600, ROOM = 512 };
+	unsigned named = 0;
+
+	(void)state;
+	for (uint16_t part = 0; part < 2; part++)
+		for (uint16_t i = 0; i < STREAMS; i++) {
+			static const char *const parts[] = {
+				"GET / HTTP/1.1\r\n", "Host: a.example\r\n\r\n"};
+			struct event_head event = head(TCP, 80, 16U * part, strlen(parts[part]));
+
+			event.local_port = (uint16_t)(1000 + i);
+			told[0] = '\0';
+			take(&event, parts[part]);
+			named += told[0] != '\0';
+		}
+	assert_int_equal(named, ROOM);
 }
 
 static void the_next_connection_of_the_same_ends_begins_anew(void **state)
@@ -142,10 +178,6 @@ static void a_server_does_not_name_its_client(void **state)
 	event.out = 0;
 	take(&event, text);
 	assert_string_equal(told, "");
-	event.direction = EVENT_DIRECTION_IN; /* then it is the client of ours */
-	take(&event, text);
-	assert_string_equal(told, "a.example\n");
-	assert_memory_equal(last.address.octets + 12, "\xc0\0\2\1", 4);
 }
 
 static struct frame answer_of(const char *name)
@@ -156,6 +188,24 @@ static struct frame answer_of(const char *name)
 	put_dns_question(&answer, name, 1);
 	put_dns_record(&answer, name, 1, 1, 60, "\xcb\0\x71\x05", 4);
 	return answer;
+}
+
+/* Each socket that listens gets it, the sender's own, too. */
+static void what_a_group_hears_counts_once(void **state)
+{
+	struct frame answer = answer_of("a.local");
+	struct event_head event = head(UDP, 5353, 0, answer.length);
+
+	(void)state;
+	event.local_port = 5353;
+	memcpy(event.local + 12, "\xe0\0\0\xfb", 4);
+	event.out = 0;
+	for (int i = 0; i < 5; i++)
+		take(&event, answer.octets);
+	assert_string_equal(told, "a.local\n");
+	event.time_ns += 1000000000;
+	take(&event, answer.octets);
+	assert_string_equal(told, "a.local\na.local\n");
 }
 
 static void an_answer_counts_with_its_question_only(void **state)
@@ -216,6 +266,10 @@ int main(void)
 			segments_are_put_together_without_a_syn, make, destroy),
 		cmocka_unit_test_setup_teardown(
 			the_next_connection_of_the_same_ends_begins_anew, make, destroy),
+		cmocka_unit_test_setup_teardown(namespaces_do_not_mix, make, destroy),
+		cmocka_unit_test_setup_teardown(
+			half_read_streams_do_not_push_out_all_others, make, destroy),
+		cmocka_unit_test_setup_teardown(what_a_group_hears_counts_once, make, destroy),
 		cmocka_unit_test_setup_teardown(a_server_does_not_name_its_client, make, destroy),
 		cmocka_unit_test_setup_teardown(
 			an_answer_counts_with_its_question_only, make, destroy),
