@@ -51,13 +51,13 @@ struct decode_packet {
 	bool reply;   /* an ICMP echo reply or the like: the destination began */
 	bool emptied; /* set by the caller: its octets are those of what it carries */
 	bool cut;     /* out of the first fragment of its carrier: the rest of it comes later */
+	bool tcp_seq_is_offset; /* in what its sender sends: it began with 0, behind the SYN */
 	enum decode_sender sender;
 	uint32_t netns; /* namespace of its ends, where known: the same ends are in others, too */
 	uint32_t interface; /* index of the device, where each packet tells its own; 0 not told */
 	enum decode_fragment fragment;
 	uint32_t fragment_id;
 	uint32_t tcp_seq;
-	bool tcp_seq_is_offset; /* in what its sender sends: it began with 0, behind the SYN */
 	uint32_t octets;
 	enum flow_tunnel tunnel; /* that it came out of */
 	uint32_t tunnel_id;

@@ -146,11 +146,11 @@ static void half_read_streams_do_not_push_out_all_others(void **state)
 	unsigned named = 0;
 
 	(void)state;
-	for (uint16_t part = 0; part < 2; part++)
-		for (uint16_t i = 0; i < STREAMS; i++) {
+	for (uint32_t part = 0; part < 2; part++)
+		for (int i = 0; i < STREAMS; i++) {
 			static const char *const parts[] = {
 				"GET / HTTP/1.1\r\n", "Host: a.example\r\n\r\n"};
-			struct event_head event = head(TCP, 80, 16U * part, strlen(parts[part]));
+			struct event_head event = head(TCP, 80, 16 * part, strlen(parts[part]));
 
 			event.local_port = (uint16_t)(1000 + i);
 			told[0] = '\0';

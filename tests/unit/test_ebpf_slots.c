@@ -46,7 +46,7 @@ static void a_rung_below_another_says_what_it_costs_or_nothing_at_all(void **sta
 
 		assert_null(rungs[0].loss);
 		for (size_t j = 0; j < SOURCE_RUNGS_MAX && rungs[j].name; j++) {
-			assert_non_null(rungs[j].programs[0]);
+			assert_true(rungs[j].programs[0] || i == EBPF_SLOT_NAMES);
 			if (rungs[j].loss)
 				assert_true(strlen(rungs[j].loss) > 0);
 		}
