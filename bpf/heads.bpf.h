@@ -35,10 +35,7 @@ enum {
 /* Wakes the reader when the ring is half full, as that of events. */
 static __always_inline __u64 heads_wakeup_flags(void)
 {
-	__u64 waiting = bpf_ringbuf_query(&heads, BPF_RB_AVAIL_DATA);
-
-	return waiting >= bpf_ringbuf_query(&heads, BPF_RB_RING_SIZE) / 2 ? BPF_RB_FORCE_WAKEUP
-									  : BPF_RB_NO_WAKEUP;
+	return wakeup_flags_of(&heads, EVENT_HEADS_OCTETS / 2);
 }
 
 /* room: a constant, at least head->captured. */

@@ -136,11 +136,16 @@ static __always_inline void count_loss(__u32 index)
 }
 
 /* Waking the reader for each event cost more than everything else together. */
-static __always_inline __u64 wakeup_flags(void)
+static __always_inline __u64 wakeup_flags_of(void *map, __u64 octets)
 {
-	if (bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >= ring_wakeup_octets)
+	if (bpf_ringbuf_query(map, BPF_RB_AVAIL_DATA) >= octets)
 		return BPF_RB_FORCE_WAKEUP;
 	return BPF_RB_NO_WAKEUP;
+}
+
+static __always_inline __u64 wakeup_flags(void)
+{
+	return wakeup_flags_of(&ring, ring_wakeup_octets);
 }
 
 #endif

@@ -353,15 +353,13 @@ static void read_slots(struct live *live)
 {
 	size_t count;
 	const struct source_slot *slots = live->source->ops->slots(live->source, &count);
+	const struct source_slot *sweep = source_slot_find(slots, count, "sweep");
 
-	for (size_t i = 0; i < count; i++) {
-		if (strcmp(slots[i].name, "sweep") != 0)
-			continue;
-		live->sweeps = slots[i].serving >= 0;
-		if (slots[i].partial)
-			pipeline_raise_lost_timeout(
-				live->recorder.pipeline, LOST_UNSEEN_S * (int64_t)NS_PER_S);
-	}
+	if (sweep)
+		live->sweeps = sweep->serving >= 0;
+	if (sweep && sweep->partial)
+		pipeline_raise_lost_timeout(
+			live->recorder.pipeline, LOST_UNSEEN_S * (int64_t)NS_PER_S);
 	live->sweeps |= live->source->ops->source == FLOW_SOURCE_PCAP; /* silence ends its flows */
 	live->counts = live->sweeps && live->source->ops->source == FLOW_SOURCE_EBPF;
 }

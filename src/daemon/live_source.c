@@ -18,15 +18,13 @@ static void say(const char *text)
 	log_warning("%s", text);
 }
 
-static bool is_served(const struct source *source, const char *name)
+static bool hears_names(const struct source *source)
 {
 	size_t count;
 	const struct source_slot *slots = source->ops->slots(source, &count);
+	const struct source_slot *names = source_slot_find(slots, count, SOURCE_SLOT_NAMES);
 
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(slots[i].name, name) == 0)
-			return slots[i].serving >= 0;
-	return false;
+	return names && names->serving >= 0;
 }
 
 /* If no interface is named, names are heard where the kernel source sees the packets with their
@@ -40,7 +38,7 @@ static int add_names(
 	};
 
 	if (!sink->name || strcmp(options.devices, LIVE_SOURCE_NO_INTERFACE) == 0 ||
-		is_served(*source, SOURCE_SLOT_NAMES))
+		hears_names(*source))
 		return 0;
 	return source_named_new(&options, sink, source);
 }

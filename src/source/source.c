@@ -4,6 +4,15 @@
 #include <errno.h>
 #include <string.h>
 
+const struct source_slot *source_slot_find(
+	const struct source_slot *slots, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(slots[i].name, name) == 0)
+			return &slots[i];
+	return NULL;
+}
+
 const char *source_loss(const struct source_slot *slot, size_t index)
 {
 	if (slot->serving < 0)

@@ -69,6 +69,10 @@ struct source_slot {
 	bool partial;     /* slot "sweep": an open flow may be missing in it */
 };
 
+/* The slot of this name, or NULL. */
+const struct source_slot *source_slot_find(
+	const struct source_slot *slots, size_t count, const char *name);
+
 /* What a user loses, in words: one reason after the other, NULL when there are no more. */
 const char *source_loss(const struct source_slot *slot, size_t index);
 

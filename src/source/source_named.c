@@ -217,9 +217,11 @@ static int hear(struct source_named *source, const struct source_named_options *
 /* The slot in which the other one could not serve, or a new one. */
 static struct source_slot *find_slot(struct source_named *source)
 {
-	for (size_t i = 0; i < source->slot_count; i++)
-		if (strcmp(source->slots[i].name, names_slot.name) == 0)
-			return &source->slots[i];
+	const struct source_slot *theirs =
+		source_slot_find(source->slots, source->slot_count, names_slot.name);
+
+	if (theirs)
+		return &source->slots[theirs - source->slots];
 	source->slots[source->slot_count] = names_slot;
 	return &source->slots[source->slot_count++];
 }
