@@ -51,14 +51,16 @@ table ip lastconn {
 }
 """
 
-# Answers what it is asked by TCP, with these octets; takes the octets of another connection.
+# Answers what it is asked by TCP (a question whole, else the answer is to none), with these octets;
+# takes the octets of another connection.
 TCP_SERVER = """
 import socket, sys
 address, message = sys.argv[1], bytes.fromhex(sys.argv[2])
 listeners = [socket.create_server((address, port)) for port in (53, 443)]
 print("ready", flush=True)
 asked = listeners[0].accept()[0]
-asked.recv(2000)
+length = int.from_bytes(asked.recv(2, socket.MSG_WAITALL), "big")
+asked.recv(length, socket.MSG_WAITALL)
 asked.sendall(len(message).to_bytes(2, "big") + message)
 held = listeners[1].accept()[0]
 while held.recv(4096):

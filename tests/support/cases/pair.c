@@ -35,6 +35,7 @@ static void run_client(const struct pair *pair, int port)
 		truth_octets(truth, PAIR_ASKED, PAIR_ANSWERED);
 	truth->outcome = pair->outcome ? pair->outcome : "closed";
 	truth->error = pair->client_error;
+	truth->remote_name = pair->name;
 	(pair->ask ? pair->ask : pair_ask)(sock);
 	close(sock);
 }

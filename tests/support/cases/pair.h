@@ -17,6 +17,7 @@ struct pair {
 	void (*serve)(int sock);
 	long asked, answered; /* octets that these send; TRUTH_UNKNOWN */
 	const char *outcome;  /* of both ends; "closed" */
+	const char *name;     /* of the server, as ask() says it; NULL: does not */
 	int client_error, server_error;
 	bool suicide; /* ask() ends in SIGKILL */
 };

@@ -316,11 +316,6 @@ struct truth *truth_at(int index)
 	return &book->flow[index];
 }
 
-int truth_count(void)
-{
-	return book->flows;
-}
-
 void truth_octets(struct truth *truth, long out, long in)
 {
 	truth->octets_out = out;

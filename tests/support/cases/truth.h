@@ -64,9 +64,8 @@ struct truth *truth_mirror(const char *end, const struct truth *other);
 void truth_child(struct truth *truth, pid_t pid);
 void truth_program(struct truth *truth, const char *path, const char *const argv[]);
 
-/* What the processes of the case have written so far. */
+/* What the processes of the case have written so far: a flow that is known to be complete. */
 struct truth *truth_at(int index);
-int truth_count(void);
 
 /* A directory of the case, removed after it. */
 const char *truth_directory(void);
