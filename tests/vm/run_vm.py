@@ -12,6 +12,9 @@ kept in LASTCONN_VM_KERNELS (default: build/kernels of this checkout).
 Nothing stays behind: initramfs, results and console are memory without a name, virtiofsd's mounts
 are in a namespace of its own, and both processes end with this one, however that ends.
 
+A machine that dies or hangs before COMMAND is started anew, BOOTS times at most: under TCG two
+processors do not always see the same code while a kernel patches itself, and some boots end so.
+
 Needs root (for virtiofsd) and the packages of kind "vm" in contrib/packages. Exit status 125: there
 was no machine, or it died; the end of its console is on stderr. 124: out of time."""
 import argparse
@@ -36,6 +39,7 @@ MODULES = ("virtio_pci", "virtio_console", "virtiofs", "overlay")
 MEMORY = "1024M"
 CPUS = 2
 CPU = "max,-arch-capabilities"  # which TCG cannot do, as it says at each start
+BOOTS, BOOT_SECONDS = 3, 60
 OUT_OF_TIME, NO_MACHINE = 124, 125
 
 
@@ -49,6 +53,10 @@ class VmError(Exception):
 
 class VmTimeout(VmError):
     status = OUT_OF_TIME
+
+
+class VmBootError(VmError):
+    """The machine ended before its job began."""
 
 
 def missing():
@@ -174,23 +182,29 @@ def qemu(kernel, append, fs, files):
             *port(3, path["status"])]
 
 
-def pass_on(output, sink, deadline):
+def status_of(files):
+    """The words that the machine told: "begun", and later the exit status of the job."""
+    return os.pread(files["status"].fileno(), 100, 0).split()
+
+
+def pass_on(output, sink, files, seconds):
     """What comes out of a pipe goes to sink, until everybody has closed it."""
+    begin = time.monotonic()
     while True:
-        if not select.select([output], [], [], max(deadline - time.monotonic(), 0))[0]:
+        past = time.monotonic() - begin
+        if past > BOOT_SECONDS and not status_of(files):
+            raise VmBootError(f"the machine did not start in {BOOT_SECONDS} s")
+        if past > seconds:
             raise VmTimeout("out of time")
-        data = os.read(output, 65536)
-        if not data:
-            return
-        sink.write(data)
-        sink.flush()
+        if select.select([output], [], [], 1)[0]:
+            data = os.read(output, 65536)
+            if not data:
+                return
+            sink.write(data)
+            sink.flush()
 
 
-def run(kernel, job, seconds, append="", sink=None):
-    """Boots the kernel and runs the shell script job there, in so many seconds at most; what it
-    prints goes to the binary file sink. Returns its exit status and its results, an open
-    tarfile."""
-    deadline = time.monotonic() + seconds
+def run_once(kernel, job, seconds, append, sink):
     files = {name: memory_file(name) for name in ("results", "status", "console", "log")}
     files["initramfs"] = memory_file("initramfs", initramfs(kernel, job))
     output, printed = os.pipe()
@@ -206,14 +220,14 @@ def run(kernel, job, seconds, append="", sink=None):
                                    [fs.fileno(), *(file.fileno() for file in files.values())],
                                    stdout=files["log"], stderr=files["log"]))
         files["output"].close()
-        pass_on(output, sink or io.BytesIO(), deadline)
-        files["status"].seek(0)
-        status = files["status"].read()
-        if not status:
-            raise VmError("the machine died")
+        pass_on(output, sink, files, seconds)
+        status = status_of(files)
+        if len(status) < 2:
+            raise (VmError if status else VmBootError)("the machine died")
         files["results"].seek(0)
-        return int(status), tarfile.open(fileobj=files["results"])
+        return int(status[1]), tarfile.open(fileobj=files["results"])
     except VmError as error:
+        files["results"].close()
         raise type(error)(f"{error}; its last words:\n{last_words(files)}") from None
     finally:
         os.close(output)
@@ -222,6 +236,20 @@ def run(kernel, job, seconds, append="", sink=None):
             process.wait()
         for name in files.keys() - {"results"}:
             files[name].close()
+
+
+def run(kernel, job, seconds, append="", sink=None):
+    """Boots the kernel and runs the shell script job there, in so many seconds at most; what it
+    prints goes to the binary file sink. Returns its exit status and its results, an open
+    tarfile."""
+    for left in reversed(range(BOOTS)):
+        try:
+            return run_once(kernel, job, seconds, append, sink or io.BytesIO())
+        except VmBootError as error:
+            if not left:
+                raise
+            print(f"run_vm: {error}\nrun_vm: started again", file=sys.stderr)
+    return None
 
 
 def last_words(files, octets=3000):
