@@ -12,12 +12,17 @@
     The same for long conversations, where each packet could cost: one octet there and back (rr),
     bulk data, and a flood of datagrams (udp); and for names (lookup): getaddrinfo of localhost,
     which answers without a packet.
+    Loop, rr and udp run on one processor, with warm caches: the harshest view, and a steady one.
+    Left free (free-loop, ...), the scheduler puts the two ends now on one and now on two, which
+    alone changes the CPU of a connection by more than a factor of two; and each datagram that comes
+    a little later lets a receiver that is faster than its sender sleep once more.
 (b) CPU of lastconnd for a flow, user and system, from its start-up being over to all flows being
     committed; the storm makes two flows a connection (client and server).
 (c) resident memory of lastconnd with 10,000 open flows.
 Prints figures and asserts nothing about them: machines differ.
 """
 import argparse
+import functools
 import os
 import resource
 import shutil
@@ -34,6 +39,7 @@ ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
 LOOKUP = "import socket, sys\nfor _ in range(int(sys.argv[1])): socket.getaddrinfo('localhost', 1)"
 TICKS = os.sysconf("SC_CLK_TCK")
 PARALLEL = 4
+PINNED = ("taskset", "-c", str(max(os.sched_getaffinity(0))))
 
 
 class Bench:
@@ -137,22 +143,15 @@ class Bench:
             [self.storm, "spawn", "tcp", "127.0.0.1", "PORT", str(count), str(PARALLEL), "-",
              self.client])
 
-    def run_loop(self, count):
-        """Both ends on one processor, with warm caches: the harshest view, and a steady one. Left
-        free, the scheduler puts them now on one and now on two, which alone changes the CPU of a
-        connection by more than a factor of two."""
-        pinned = ["taskset", "-c", str(max(os.sched_getaffinity(0)))]
-        return self.talk(pinned + [self.storm, "serve", str(count), "-"],
-                         pinned + [self.storm, "loop", "127.0.0.1", "PORT", str(count)])
-
-    def run_free_loop(self, count):
-        return self.talk([self.storm, "serve", str(count), "-"],
-                         [self.storm, "loop", "127.0.0.1", "PORT", str(count)])
-
-    def run_exchange(self, mode):
+    def run_loop(self, *prefix):
         return lambda count: self.talk(
-            [self.exchange, "serve", mode, str(count)],
-            [self.exchange, "talk", mode, "PORT", str(count)])
+            [*prefix, self.storm, "serve", str(count), "-"],
+            [*prefix, self.storm, "loop", "127.0.0.1", "PORT", str(count)])
+
+    def run_exchange(self, mode, *prefix):
+        return lambda count: self.talk(
+            [*prefix, self.exchange, "serve", mode, str(count)],
+            [*prefix, self.exchange, "talk", mode, "PORT", str(count)])
 
     def run_lookup(self, count):
         return self.measured(lambda: subprocess.run([sys.executable, "-c", LOOKUP, str(count)],
@@ -231,20 +230,22 @@ def main():
     parser.add_argument("--loop", type=int, default=20000)
     parser.add_argument("--option", action="append", default=[], help="one more for lastconnd")
     parser.add_argument("only", nargs="*", metavar="WORKLOAD",
-                        help="storm, loop (on one processor), free-loop, rr, bulk, udp, lookup, "
-                             "memory")
+                        help="storm, bulk, lookup, memory; on one processor loop, rr, udp; on "
+                             "all free-loop, free-rr, free-udp (default: all)")
     bench = Bench(parser.parse_args())
     storm, loop = bench.arguments.storm, bench.arguments.loop
     figures = {
         "storm": lambda: bench.slow_down("storm", bench.run_storm, storm),
-        "loop": lambda: bench.slow_down("loop", bench.run_loop, loop),
-        "free-loop": lambda: bench.slow_down("free-loop", bench.run_free_loop, loop),
-        "rr": lambda: bench.slow_down("rr", bench.run_exchange("rr"), 100000, 2, "round trip"),
+        "loop": lambda: bench.slow_down("loop", bench.run_loop(*PINNED), loop),
+        "free-loop": lambda: bench.slow_down("free-loop", bench.run_loop(), loop),
         "bulk": lambda: bench.slow_down("bulk", bench.run_exchange("bulk"), 4096, 2, "MiB"),
-        "udp": lambda: bench.slow_down("udp", bench.run_exchange("udp"), 500032, 2, "datagram"),
         "lookup": lambda: bench.slow_down("lookup", bench.run_lookup, 20000, 0, "call"),
         "memory": bench.memory,
     }
+    for mode, count, unit in (("rr", 100000, "round trip"), ("udp", 500032, "datagram")):
+        for name, prefix in ((mode, PINNED), (f"free-{mode}", ())):
+            figures[name] = functools.partial(
+                bench.slow_down, name, bench.run_exchange(mode, *prefix), count, 2, unit)
     try:
         for name in bench.arguments.only or figures:
             figures[name]()
