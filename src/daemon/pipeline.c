@@ -43,6 +43,7 @@ struct pipeline {
 	struct writer *writer;
 	struct batch *batch; /* being filled; NULL when there is no memory for one */
 	size_t described;    /* of the flows in it name and NAT were sought */
+	int64_t look;        /* batch_look of the last one */
 	int64_t now_ns, wall_offset_ns;
 	int64_t losses_read_us; /* up to then all that was seen or lost is told */
 	int64_t batch_from_us;  /* what the batch tells of happened since, or is open in others */
@@ -132,6 +133,19 @@ static void drop_batch(struct pipeline *pipeline)
 	process_table_forget_stored(pipeline->processes);
 }
 
+/* An empty batch. What the store has of processes may go, if nothing names them: all are described
+ * again from then on. */
+static int take_batch(struct pipeline *pipeline)
+{
+	int error = writer_take(pipeline->writer, &pipeline->batch);
+
+	if (!error && batch_look(pipeline->batch) != pipeline->look) {
+		pipeline->look = batch_look(pipeline->batch);
+		process_table_forget_stored(pipeline->processes);
+	}
+	return error;
+}
+
 static void describe_flow(struct pipeline *pipeline, size_t index, const struct flow_record *record)
 {
 	struct flow_name name;
@@ -172,7 +186,7 @@ static int hand_over(struct pipeline *pipeline, int (*put)(struct writer *, stru
 	pipeline->put = pipeline->position;
 	pipeline->batch = NULL;
 	pipeline->described = 0;
-	writer_take(pipeline->writer, &pipeline->batch); /* if not now, then with the next record */
+	take_batch(pipeline); /* if not now, then with the next record */
 	return 0;
 }
 
@@ -182,7 +196,7 @@ static bool make_room(struct pipeline *pipeline, size_t count)
 	if (pipeline->batch && batch_count(pipeline->batch) + count > WRITER_BATCH_RECORDS &&
 		hand_over(pipeline, pipeline->options.wait_for_room ? writer_put_wait : writer_put))
 		drop_batch(pipeline);
-	return pipeline->batch || writer_take(pipeline->writer, &pipeline->batch) == 0;
+	return pipeline->batch || take_batch(pipeline) == 0;
 }
 
 /* A record that could not be copied for want of memory is as lost as one without room. */

@@ -21,6 +21,8 @@ enum {
 	RETRY_STOPPING_MS = 200,
 	HEARTBEAT_MS = 5000, /* the store itself thins them out */
 	GRACE_S = 5,         /* of a store call that began before the deadline */
+	PAUSE_MS = 20,       /* between two slices of what the store forgets */
+	BUSY_PAUSE_MS = 1000, /* the same while batches wait */
 };
 
 struct writer {
@@ -49,6 +51,8 @@ struct writer {
 	/* Of the thread alone. */
 	uint64_t trouble_ns; /* since when it retries */
 	uint64_t heartbeat_ns;
+	uint64_t maintain_ns; /* when the last slice was over */
+	bool maintaining;     /* there is more to do */
 };
 
 /* Waits until signalled or until_ns (uv_hrtime); with the mutex held. */
@@ -185,6 +189,50 @@ static bool beat(struct writer *writer, bool last)
 	return judge(writer, result, &error);
 }
 
+/* When there is something to do without a batch. */
+static uint64_t next_work_ns(const struct writer *writer)
+{
+	if (writer->maintaining)
+		return writer->maintain_ns + (uint64_t)PAUSE_MS * NS_PER_MS;
+	return writer->heartbeat_ns + (uint64_t)HEARTBEAT_MS * NS_PER_MS;
+}
+
+static bool is_time_to_maintain(struct writer *writer)
+{
+	uint64_t pause_ms = PAUSE_MS;
+
+	uv_mutex_lock(&writer->mutex);
+	if (writer->queued > 0)
+		pause_ms = BUSY_PAUSE_MS;
+	uv_mutex_unlock(&writer->mutex);
+	return uv_hrtime() >= writer->maintain_ns + pause_ms * NS_PER_MS;
+}
+
+static void say_too_large(struct writer *writer)
+{
+	struct store_counters counters;
+
+	store_counters(writer->options.store, &counters);
+	if (counters.too_large && !writer->store_counters.too_large)
+		log_warning("the history is over max-size, and nothing more can be forgotten; "
+			    "raise it or keep less (see lastconn.conf(5))");
+}
+
+/* A slice of what the store forgets, where batches need not wait for it. */
+static bool maintain(struct writer *writer)
+{
+	struct store_error error = {0};
+	int result;
+
+	if (!is_time_to_maintain(writer))
+		return true;
+	result = store_maintain(writer->options.store, clock_realtime_us(), &error);
+	writer->maintaining = result > 0;
+	writer->maintain_ns = uv_hrtime();
+	say_too_large(writer);
+	return judge(writer, result < 0 ? -1 : 0, &error);
+}
+
 /* The next batch, with its octets still counted as queued; NULL: none within the heartbeat. */
 static struct batch *next_batch(struct writer *writer, bool *ret_stop)
 {
@@ -192,8 +240,7 @@ static struct batch *next_batch(struct writer *writer, bool *ret_stop)
 
 	uv_mutex_lock(&writer->mutex);
 	if (writer->queued == 0 && !writer->stopping)
-		wait_until(writer, &writer->work,
-			writer->heartbeat_ns + (uint64_t)HEARTBEAT_MS * NS_PER_MS);
+		wait_until(writer, &writer->work, next_work_ns(writer));
 	if (writer->queued > 0) {
 		batch = writer->queue[writer->first];
 		writer->first = (writer->first + 1) % QUEUE_MAX;
@@ -252,7 +299,7 @@ static void run(void *argument)
 			give_back(writer, batch, written);
 			alive = written;
 		}
-		alive = alive && beat(writer, stop);
+		alive = alive && beat(writer, stop) && (stop || maintain(writer));
 	}
 	drop_queue(writer);
 	if (writer->state == WRITER_FAILED && writer->options.failed)
@@ -312,13 +359,16 @@ void writer_set_queue_octets(struct writer *writer, uint64_t queue_octets)
 int writer_take(struct writer *writer, struct batch **ret_batch)
 {
 	struct batch *batch = NULL;
+	int64_t look;
 
 	uv_mutex_lock(&writer->mutex);
 	if (writer->spares > 0)
 		batch = writer->spare[--writer->spares];
+	look = writer->store_counters.looks;
 	uv_mutex_unlock(&writer->mutex);
-	if (!batch)
-		return batch_new(WRITER_BATCH_RECORDS, ret_batch);
+	if (!batch && batch_new(WRITER_BATCH_RECORDS, &batch) < 0)
+		return -ENOMEM;
+	batch_set_look(batch, look);
 	*ret_batch = batch;
 	return 0;
 }

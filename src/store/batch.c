@@ -51,6 +51,7 @@ struct batch {
 	size_t max_records;
 	size_t ended;
 	uint64_t position;
+	int64_t look;
 };
 
 /* Room for more items; -ENOMEM. */
@@ -148,6 +149,7 @@ void batch_clear(struct batch *batch)
 	array_clear(&batch->arena);
 	batch->ended = 0;
 	batch->position = 0;
+	batch->look = 0;
 }
 
 static size_t arena_put(struct array *arena, const char *text, size_t size)
@@ -238,6 +240,16 @@ int batch_translate_flow(struct batch *batch, size_t index, const struct nat_end
 		return -ENOMEM;
 	more->nat = (uint32_t)batch->nat.count;
 	return 0;
+}
+
+void batch_set_look(struct batch *batch, int64_t look)
+{
+	batch->look = look;
+}
+
+int64_t batch_look(const struct batch *batch)
+{
+	return batch->look;
 }
 
 void batch_set_position(struct batch *batch, uint64_t position)

@@ -38,6 +38,10 @@ int batch_translate_flow(struct batch *batch, size_t index, const struct nat_end
 void batch_set_position(struct batch *batch, uint64_t position);
 uint64_t batch_position(const struct batch *batch);
 
+/* Of store_counters, when the first record was added; 0 after batch_new and batch_clear. */
+void batch_set_look(struct batch *batch, int64_t look);
+int64_t batch_look(const struct batch *batch);
+
 size_t batch_count(const struct batch *batch);  /* all records */
 size_t batch_octets(const struct batch *batch); /* memory held */
 size_t batch_flows(const struct batch *batch);  /* flow records of kind END */

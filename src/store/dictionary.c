@@ -1,5 +1,5 @@
 /* Look-up goes cache, SELECT, INSERT. The caches are bounded, so a row may be asked for again; the
- * tables are bounded by what occurs and, later, by retention. */
+ * tables are bounded by what occurs and by retention. */
 #include "store/dictionary.h"
 
 #include <errno.h>
@@ -112,6 +112,7 @@ static bool find_cached(struct dictionary *dictionary, enum dictionary_table tab
 	if (!id_cache_find(&dictionary->caches[table], key, length, &value))
 		return false;
 	*ret_id = value.id;
+	used_ids_mark(&dictionary->used[table], value.id);
 	return true;
 }
 
@@ -130,6 +131,7 @@ static int intern(struct dictionary *dictionary, enum dictionary_table table, co
 		value.id = sqlite3_last_insert_rowid(dictionary->db);
 	}
 	id_cache_put(&dictionary->caches[table], key, length, &value);
+	used_ids_mark(&dictionary->used[table], value.id);
 	*ret_id = value.id;
 	return 0;
 }
@@ -324,17 +326,27 @@ static int select_process(struct dictionary *dictionary, sqlite3_stmt *stmt,
 	return found;
 }
 
+static void mark_process(struct dictionary *dictionary, const struct id_value *value)
+{
+	used_ids_mark(&dictionary->used[DICTIONARY_PROCESS], value->id);
+	used_ids_mark(&dictionary->used[DICTIONARY_ACTOR], value->actor);
+	used_ids_mark(&dictionary->used[DICTIONARY_EXECUTABLE], value->executable);
+}
+
 static int find_process(
 	struct dictionary *dictionary, const struct process_ref *ref, struct id_value *ret_value)
 {
 	struct id_cache *cache = &dictionary->caches[DICTIONARY_PROCESS];
-	int found;
+	int found = id_cache_find(cache, ref, sizeof(*ref), ret_value);
 
-	if (id_cache_find(cache, ref, sizeof(*ref), ret_value))
-		return 1;
-	found = select_process(dictionary, dictionary->find[DICTIONARY_PROCESS], ref, ret_value);
+	if (!found) {
+		found = select_process(
+			dictionary, dictionary->find[DICTIONARY_PROCESS], ref, ret_value);
+		if (found > 0)
+			id_cache_put(cache, ref, sizeof(*ref), ret_value);
+	}
 	if (found > 0)
-		id_cache_put(cache, ref, sizeof(*ref), ret_value);
+		mark_process(dictionary, ret_value);
 	return found;
 }
 
@@ -350,6 +362,8 @@ static int find_parent(
 	found = find_process(dictionary, ref, ret_value);
 	if (found == 0 && ref->start_ns)
 		found = select_process(dictionary, dictionary->find_process_before, ref, ret_value);
+	if (found > 0)
+		mark_process(dictionary, ret_value);
 	return found < 0 ? -1 : 0;
 }
 

@@ -56,7 +56,7 @@ int flow_writer_init(
 	writer->dictionary = dictionary;
 	writer->run = run;
 	if (sql_integer(db, "SELECT coalesce(max(end_us), 0) FROM flow", &writer->latest_us) < 0 ||
-		rollup_init(&writer->rollup, db) < 0 ||
+		rollup_init(&writer->rollup, db) < 0 || flow_count_init(&writer->count, db) < 0 ||
 		sql_prepare(db, add_flow_text, &writer->add_flow) < 0 ||
 		sql_prepare(db, add_nat_text, &writer->add_nat) < 0 ||
 		sql_prepare(db, scan_flow_text, &writer->scan_flow) < 0 ||
@@ -68,6 +68,7 @@ int flow_writer_init(
 void flow_writer_done(struct flow_writer *writer)
 {
 	rollup_done(&writer->rollup);
+	flow_count_done(&writer->count);
 	sqlite3_finalize(writer->add_flow);
 	sqlite3_finalize(writer->add_nat);
 	sqlite3_finalize(writer->scan_flow);
@@ -94,6 +95,8 @@ int flow_writer_begin(struct flow_writer *writer, size_t flows)
 		writer->ended = ended;
 		writer->ended_capacity = flows;
 	}
+	if (flow_count_begin(&writer->count, flows) < 0)
+		return -ENOMEM;
 	return rollup_begin(&writer->rollup, flows, writer->latest_us);
 }
 
@@ -208,6 +211,7 @@ int flow_writer_add(struct flow_writer *writer, const struct flow_row *row)
 	if (insert_flow(writer, row, &entry.last_us) < 0 ||
 		insert_nat(writer, &row->nat, entry.last_us) < 0)
 		return -1;
+	flow_count_note(&writer->count, entry.executable);
 	if (entry.first_us > entry.last_us)
 		entry.first_us = entry.last_us;
 	return rollup_add(&writer->rollup, &entry, duration_of(row) + entry.last_us - row->end_us);
@@ -215,6 +219,8 @@ int flow_writer_add(struct flow_writer *writer, const struct flow_row *row)
 
 int flow_writer_finish(struct flow_writer *writer)
 {
+	if (flow_count_write(&writer->count, 1) < 0)
+		return -1;
 	return rollup_finish(&writer->rollup);
 }
 

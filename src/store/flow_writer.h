@@ -8,6 +8,7 @@
 
 #include "store/batch.h"
 #include "store/dictionary.h"
+#include "store/flow_count.h"
 #include "store/rollup.h"
 
 enum { FLOW_WRITER_RUNS = 256 };
@@ -53,6 +54,7 @@ struct ended_flow {
 struct flow_writer {
 	struct dictionary *dictionary;
 	struct rollup rollup;
+	struct flow_count count;
 	int64_t run;
 	sqlite3_stmt *add_flow, *add_nat, *scan_flow, *put_open, *remove_open;
 	int64_t latest_us;                     /* the greatest key, or more */

@@ -168,3 +168,30 @@ int sql_row(sqlite3_stmt *stmt, int64_t *ret_values, size_t count)
 		return -1;
 	return code == SQLITE_ROW;
 }
+
+int sql_run_text(sqlite3 *db, const char *text, const int64_t *values, size_t count)
+{
+	sqlite3_stmt *stmt;
+	int status;
+
+	if (sqlite3_prepare_v2(db, text, -1, &stmt, NULL) != SQLITE_OK)
+		return -1;
+	sql_bind_integers(stmt, 1, values, count);
+	status = sql_run(stmt);
+	sqlite3_finalize(stmt);
+	return status;
+}
+
+int sql_row_text(sqlite3 *db, const char *text, const int64_t *values, size_t count,
+	int64_t *ret_row, size_t columns)
+{
+	sqlite3_stmt *stmt;
+	int found;
+
+	if (sqlite3_prepare_v2(db, text, -1, &stmt, NULL) != SQLITE_OK)
+		return -1;
+	sql_bind_integers(stmt, 1, values, count);
+	found = sql_row(stmt, ret_row, columns);
+	sqlite3_finalize(stmt);
+	return found;
+}

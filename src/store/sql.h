@@ -27,6 +27,12 @@ int sql_fail(struct store_error *ret_error, enum store_class class, const char *
 int sql_exec(sqlite3 *db, const char *text);
 int sql_integer(sqlite3 *db, const char *text, int64_t *ret_value); /* first column, first row */
 
+/* For statements that are run once: with parameters 1..count, to the end; or to the first row, of
+ * which columns go to ret_row: 1, or 0 if there is none. */
+int sql_run_text(sqlite3 *db, const char *text, const int64_t *values, size_t count);
+int sql_row_text(sqlite3 *db, const char *text, const int64_t *values, size_t count,
+	int64_t *ret_row, size_t columns);
+
 /* For statements that are kept. */
 int sql_prepare(sqlite3 *db, const char *text, sqlite3_stmt **ret_stmt);
 

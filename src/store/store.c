@@ -134,6 +134,8 @@ static int begin(
 		dictionary_init(
 			&store->dictionary, store->db, store->boot, options->boot_start_us) == 0 &&
 		flow_writer_init(&store->flows, store->db, &store->dictionary, store->run) == 0 &&
+		retention_init(&store->retention, store->db, &store->dictionary,
+			&store->flows.rollup) == 0 &&
 		store_recover(store, options, now_us) == 0 && store_commit(store) == 0) {
 		rollup_committed(&store->flows.rollup);
 		return 0;
@@ -144,6 +146,7 @@ static int begin(
 
 static void release(struct store *store)
 {
+	retention_done(&store->retention);
 	flow_writer_done(&store->flows);
 	dictionary_done(&store->dictionary);
 	store_write_finalize(store);
@@ -170,6 +173,7 @@ int store_open(const struct store_options *options, struct store **ret_store,
 		return -1;
 	}
 	store->checkpoint_ns = clock_boottime_ns();
+	store->retention.policy = options->retention;
 	*ret_store = store;
 	return 0;
 }
@@ -206,6 +210,45 @@ int store_heartbeat(struct store *store, int64_t seen_us, struct store_error *re
 		return sql_describe(store->db, store->file.path, "writing", ret_error);
 	store->beat_us = seen_us;
 	return 0;
+}
+
+void store_set_retention(struct store *store, const struct store_retention *retention)
+{
+	store->retention.policy = *retention;
+}
+
+/* What the roll-ups do not count yet is not forgotten. */
+static int forget_slice(struct store *store)
+{
+	if (store->retention.policy.at_once && store_settle_all(store) < 0)
+		return -1;
+	if (store_begin(store) < 0 || retention_step(&store->retention) < 0)
+		return -1;
+	return store_commit(store);
+}
+
+int store_maintain(struct store *store, int64_t now_us, struct store_error *ret_error)
+{
+	struct retention *retention = &store->retention;
+	int64_t begin_ns = clock_boottime_ns(), took_ns;
+	int due = retention_is_due(retention, now_us, begin_ns);
+
+	if (due == 0)
+		return 0;
+	if (due < 0 || forget_slice(store) < 0) {
+		sql_describe(store->db, store->file.path, "forgetting what is due", ret_error);
+		store_rollback(store);
+		return -1;
+	}
+	took_ns = clock_boottime_ns() - begin_ns;
+	retention_took(retention, took_ns);
+	if (took_ns / NS_PER_US > store->counters.longest_slice_us)
+		store->counters.longest_slice_us = took_ns / NS_PER_US;
+	store->counters.looks = retention->looks;
+	store->counters.too_large = retention_is_stuck(retention);
+	if (store->wal_pages >= WAL_PAGES_MAX)
+		store_checkpoint(store);
+	return 1;
 }
 
 int store_set_file_span(struct store *store, int64_t from_us, int64_t until_us)

@@ -42,6 +42,16 @@ struct store_before {
 	int64_t last_us;   /* of this boot, the last sign of life of an earlier run; 0 none */
 };
 
+/* For how long what is kept, and how large the file may become; 0: for ever, without limit. */
+struct store_retention {
+	int64_t flow_age_us;    /* single flows, names, listeners */
+	int64_t day_age_us;     /* the daily roll-up, coverage, runs */
+	int64_t contact_age_us; /* of the ledger, since the last contact */
+	uint64_t max_octets;    /* of the file without its WAL */
+	uint64_t max_contacts;  /* rows of the ledger */
+	bool at_once;           /* not only when it is time */
+};
+
 struct store_options {
 	const char *path;
 	const char *boot_uuid; /* /proc/sys/kernel/random/boot_id; "" when only files are read */
@@ -50,6 +60,7 @@ struct store_options {
 	const char *version; /* of lastconnd, kept with the run */
 	bool synchronous_full;
 	struct store_ring ring;
+	struct store_retention retention;
 };
 
 /* Opens for writing: creates (0640), takes the writer's lock, migrates, closes what runs of earlier
@@ -69,6 +80,12 @@ int store_write(struct store *store, const struct batch *batch, struct store_err
 /* What was seen up to seen_us is stored; also checkpoints the WAL when it is time. */
 int store_heartbeat(struct store *store, int64_t seen_us, struct store_error *ret_error);
 
+void store_set_retention(struct store *store, const struct store_retention *retention);
+
+/* Forgets what is due, as far as one transaction of some ms goes. Returns 1 if there is more to do,
+ * 0 if not, -1. */
+int store_maintain(struct store *store, int64_t now_us, struct store_error *ret_error);
+
 /* The run read a capture file with packets of this span. The caller has written its last batch. */
 int store_set_file_span(struct store *store, int64_t from_us, int64_t until_us); /* 0 or -1 */
 
@@ -81,6 +98,10 @@ struct store_counters {
 	uint64_t retries;                   /* failed attempts of store_write */
 	int64_t longest_batch_us;
 	int64_t recovered_flows; /* closed at the start for an earlier run */
+	int64_t longest_slice_us; /* of store_maintain */
+	int64_t looks;            /* for what is in use: who fills batches describes each process anew
+				   * when it sees that this has changed, and says so (batch_set_look) */
+	bool too_large;           /* nothing more can be forgotten, and the file is over its limit */
 };
 
 void store_counters(const struct store *store, struct store_counters *ret_counters);

@@ -7,10 +7,13 @@
 #include "store/dictionary.h"
 #include "store/flow_writer.h"
 #include "store/name_writer.h"
+#include "store/retention.h"
 #include "store/store.h"
 #include "store/store_path.h"
 
 #define STORE_APPLICATION_ID 0x4c434f4e /* "LCON" */
+
+enum { WAL_PAGES_MAX = 24576 }; /* of 2 KB; rewriting them seldom is what saves writes */
 
 struct store {
 	sqlite3 *db;
@@ -20,6 +23,7 @@ struct store {
 	struct dictionary dictionary;
 	struct flow_writer flows;
 	struct name_writer names;
+	struct retention retention;
 	sqlite3_stmt *begin, *commit, *rollback, *beat, *set_position;
 	sqlite3_stmt *put_listener, *close_listener, *extend_coverage, *add_coverage;
 	struct store_counters counters;

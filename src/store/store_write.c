@@ -9,8 +9,6 @@
 #include "store/store_internal.h"
 #include "util/clock.h"
 
-enum { WAL_PAGES_MAX = 24576 }; /* of 2 KB; rewriting them seldom is what saves writes */
-
 /* What a snapshot tells of a listener does not replace what an earlier run saw for itself. */
 static const char put_listener_text[] =
 	"INSERT INTO listener (run, socket, process, local, local_port, protocol_id, protocol,"
@@ -90,6 +88,7 @@ void store_rollback(struct store *store)
 		sql_run(store->rollback); /* fails only where SQLite has rolled back itself */
 	dictionary_drop(&store->dictionary);
 	flow_writer_drop(&store->flows);
+	retention_drop(&store->retention);
 }
 
 static int settle_slice(struct store *store)
@@ -267,6 +266,7 @@ int store_write(struct store *store, const struct batch *batch, struct store_err
 		return -1;
 	}
 	rollup_committed(&store->flows.rollup);
+	store->retention.looks_seen = batch_look(batch);
 	if (store->wal_pages >= WAL_PAGES_MAX && !settling)
 		store_checkpoint(store);
 	count_batch(store, batch, begin_ns);

@@ -1,0 +1,300 @@
+/* The size of a slice follows what the last one took: this disk, this cache, this load. */
+#include "store/retention.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "store/sql.h"
+#include "util/clock.h"
+
+#define US_OF_S(s) ((s)*INT64_C(1000000))
+#define DAY_US     US_OF_S(86400)
+
+enum {
+	ROUND_S = 3600,
+	STEADY_S = 600,
+	STEADY_SLACK_S = 60,
+	CHECK_S = 2,
+	ROWS_MIN = 64,
+	ROWS_FIRST = 1024,
+	ROWS_MAX = 16384,
+	SLICE_MS = 20, /* longer: halve, less than half: double */
+	FLOW_OCTETS = 48,
+	FLOWS_A_DAY = 5000000, /* with so many a look at all of them is made every second day, ... */
+	TRIES_MAX = 8,
+	KEEP_MIN = 500, /* per mille, in one round */
+};
+
+struct file_size {
+	int64_t page_octets, pages, free;
+};
+
+static int read_size(sqlite3 *db, struct file_size *size)
+{
+	if (sql_integer(db, "PRAGMA page_size", &size->page_octets) < 0 ||
+		sql_integer(db, "PRAGMA page_count", &size->pages) < 0)
+		return -1;
+	return sql_integer(db, "PRAGMA freelist_count", &size->free);
+}
+
+static int64_t used_octets(const struct file_size *size)
+{
+	return (size->pages - size->free) * size->page_octets;
+}
+
+/* The file may grow into the last sixteenth of its limit, and is then cut down by another one. */
+static int64_t high_octets(const struct retention *retention)
+{
+	int64_t max = (int64_t)retention->policy.max_octets;
+
+	return max ? max - max / 16 : INT64_MAX;
+}
+
+static int64_t low_octets(const struct retention *retention)
+{
+	return high_octets(retention) - (int64_t)retention->policy.max_octets / 16;
+}
+
+int retention_init(struct retention *retention, sqlite3 *db, struct dictionary *dictionary,
+	const struct rollup *rollup)
+{
+	retention->slice = (struct retention_slice){.db = db, .rows = ROWS_FIRST};
+	retention->dictionary = dictionary;
+	retention->rollup = rollup;
+	return retention_flows_init(&retention->flows, db);
+}
+
+void retention_done(struct retention *retention)
+{
+	retention_flows_done(&retention->flows);
+	retention_unused_done(&retention->unused);
+}
+
+void retention_drop(struct retention *retention)
+{
+	retention_unused_done(&retention->unused);
+	retention->stage = RETENTION_IDLE;
+	retention->waits = false;
+	retention->check_ns = retention->next_ns = clock_boottime_ns() + CHECK_S * (int64_t)NS_PER_S;
+}
+
+static void watch_clock(struct retention *retention, int64_t now_us, int64_t now_ns)
+{
+	int64_t offset_us = now_us - now_ns / NS_PER_US;
+
+	if (retention->steady_ns &&
+		llabs(offset_us - retention->clock_offset_us) <= US_OF_S(STEADY_SLACK_S))
+		return;
+	retention->clock_offset_us = offset_us;
+	retention->steady_ns = now_ns;
+	retention->next_ns = now_ns;
+	if (!retention->policy.at_once)
+		retention->next_ns += STEADY_S * (int64_t)NS_PER_S;
+}
+
+static int64_t horizon_us(const struct retention *retention, int64_t age_us)
+{
+	bool steady = clock_boottime_ns() >= retention->steady_ns + STEADY_S * (int64_t)NS_PER_S;
+
+	if (age_us == 0 || !(steady || retention->policy.at_once))
+		return 0;
+	return age_us < retention->slice.now_us ? retention->slice.now_us - age_us : 0;
+}
+
+/* Is it time for a look at everything? Rows that nothing names take room, but do no harm. */
+static int find_whole(struct retention *retention)
+{
+	int64_t last_us, flows;
+
+	if (sql_integer(retention->slice.db,
+		    "SELECT coalesce(max(at_us), 0) FROM retention WHERE what = 'sweep'",
+		    &last_us) < 0 ||
+		sql_integer(retention->slice.db,
+			"SELECT coalesce(sum(flows), 0) FROM executable_flows", &flows) < 0)
+		return -1;
+	retention->whole = retention->policy.at_once ||
+			   retention->slice.now_us - last_us >= DAY_US * (1 + flows / FLOWS_A_DAY);
+	return 0;
+}
+
+/* If flows are not what takes the room, days of the roll-up go too, and then rows of the ledger. */
+static int cut_more(struct retention *retention, int64_t used, int64_t keep, int64_t *days_us,
+	int64_t *contacts)
+{
+	sqlite3 *db = retention->slice.db;
+	int64_t flows, first, last, rows;
+
+	if (sql_integer(db, "SELECT coalesce(sum(flows), 0) FROM executable_flows", &flows) < 0 ||
+		sql_integer(db, "SELECT coalesce(min(day), 0) FROM contact_day", &first) < 0 ||
+		sql_integer(db, "SELECT coalesce(max(day), 0) FROM contact_day", &last) < 0)
+		return -1;
+	if (flows * FLOW_OCTETS > used / 4)
+		return 0;
+	first += 1 + (last - first) * (1000 - keep) / 1000;
+	if (first <= last) {
+		if (first * DAY_US > *days_us)
+			*days_us = first * DAY_US;
+		return 0;
+	}
+	if (sql_integer(db, "SELECT count(*) FROM contact", &rows) < 0)
+		return -1;
+	rows = 1 + rows * keep / 1000;
+	if (*contacts == 0 || rows < *contacts)
+		*contacts = rows;
+	return 0;
+}
+
+/* What stays of a thousand flows. */
+static int64_t keep_of(const struct retention *retention, int64_t used)
+{
+	int64_t keep = used > high_octets(retention) ? low_octets(retention) * 1000 / used : 1000;
+
+	return keep < KEEP_MIN ? KEEP_MIN : keep;
+}
+
+static int begin_round(struct retention *retention)
+{
+	const struct store_retention *policy = &retention->policy;
+	int64_t flows_us = horizon_us(retention, policy->flow_age_us);
+	int64_t days_us = horizon_us(retention, policy->day_age_us) / DAY_US * DAY_US, keep;
+	int64_t contacts = (int64_t)policy->max_contacts;
+	struct file_size size;
+
+	if (read_size(retention->slice.db, &size) < 0 || find_whole(retention) < 0)
+		return -1;
+	keep = keep_of(retention, used_octets(&size));
+	if (days_us > flows_us && policy->flow_age_us > policy->day_age_us)
+		days_us = flows_us / DAY_US * DAY_US; /* days are how flows are found */
+	if (keep < 1000) {
+		retention->whole = true;
+		if (cut_more(retention, used_octets(&size), keep, &days_us, &contacts) < 0)
+			return -1;
+		flows_us = days_us > flows_us ? days_us : flows_us;
+	}
+	retention_aged_begin(&retention->aged, flows_us, days_us);
+	if (retention_ledger_begin(&retention->ledger, retention->slice.db,
+		    horizon_us(retention, policy->contact_age_us), contacts) < 0)
+		return -1;
+	return retention_flows_begin(&retention->flows, retention->slice.db, flows_us, keep);
+}
+
+static bool is_to_free(const struct retention *retention, const struct file_size *size)
+{
+	return size->free > size->pages / 16 ||
+	       (size->free > 0 && size->pages * size->page_octets > high_octets(retention));
+}
+
+static int end_round(struct retention *retention)
+{
+	struct file_size size;
+
+	if (read_size(retention->slice.db, &size) < 0)
+		return -1;
+	retention->stage = RETENTION_IDLE;
+	retention->check_ns = 0;
+	retention->tries =
+		used_octets(&size) > high_octets(retention) ? retention->tries + 1 : 0;
+	retention->next_ns = clock_boottime_ns() + ROUND_S * (int64_t)NS_PER_S;
+	return 0;
+}
+
+static int begin_stage(struct retention *retention, enum retention_stage stage)
+{
+	if (!retention->whole && stage > RETENTION_FLOWS)
+		stage = RETENTION_FREE;
+	retention->stage = stage;
+	if (stage != RETENTION_UNUSED)
+		return 0;
+	retention->looks++;
+	return retention_unused_begin(
+		&retention->unused, retention->dictionary, retention->slice.db);
+}
+
+int retention_is_due(struct retention *retention, int64_t now_us, int64_t now_ns)
+{
+	struct file_size size;
+	bool over = false;
+
+	watch_clock(retention, now_us, now_ns);
+	if (retention->stage != RETENTION_IDLE)
+		return !retention->waits || retention->looks_seen == retention->looks;
+	if (now_ns >= retention->check_ns) {
+		retention->check_ns = now_ns + CHECK_S * (int64_t)NS_PER_S;
+		if (read_size(retention->slice.db, &size) < 0)
+			return -1;
+		over = used_octets(&size) > high_octets(retention) &&
+		       retention->tries < TRIES_MAX;
+	}
+	if (!over && now_ns < retention->next_ns)
+		return 0;
+	retention->slice.now_us = now_us;
+	if (!over)
+		retention->tries = 0;
+	return 1;
+}
+
+bool retention_is_stuck(const struct retention *retention)
+{
+	return retention->tries >= TRIES_MAX;
+}
+
+static enum retention_step step_free(struct retention *retention)
+{
+	struct file_size size;
+	char text[64];
+
+	if (read_size(retention->slice.db, &size) < 0)
+		return RETENTION_FAILED;
+	if (!is_to_free(retention, &size))
+		return RETENTION_DONE;
+	snprintf(text, sizeof(text), "PRAGMA incremental_vacuum(%lld)",
+		(long long)retention->slice.rows / 8);
+	return sql_exec(retention->slice.db, text) < 0 ? RETENTION_FAILED : RETENTION_MORE;
+}
+
+static enum retention_step step_stage(struct retention *retention)
+{
+	const struct retention_slice *slice = &retention->slice;
+	bool may_sweep = retention->policy.at_once || retention->looks_seen == retention->looks;
+	int64_t settled_us = retention->rollup->committed.settled_us;
+
+	switch (retention->stage) {
+	case RETENTION_IDLE:
+		return begin_round(retention) < 0 ? RETENTION_FAILED : RETENTION_DONE;
+	case RETENTION_FLOWS:
+		return retention_flows_step(&retention->flows, slice, settled_us);
+	case RETENTION_AGED:
+		return retention_aged_step(&retention->aged, slice);
+	case RETENTION_LEDGER:
+		return retention_ledger_step(&retention->ledger, slice);
+	case RETENTION_UNUSED:
+		return retention_unused_step(
+			&retention->unused, slice, may_sweep, &retention->waits);
+	case RETENTION_FREE:
+		return step_free(retention);
+	}
+	return RETENTION_FAILED;
+}
+
+int retention_step(struct retention *retention)
+{
+	enum retention_step step = step_stage(retention);
+
+	if (step != RETENTION_DONE)
+		return step == RETENTION_FAILED ? -1 : 0;
+	if (retention->stage == RETENTION_UNUSED)
+		retention_unused_done(&retention->unused);
+	if (retention->stage == RETENTION_FREE)
+		return end_round(retention);
+	return begin_stage(retention, retention->stage + 1);
+}
+
+void retention_took(struct retention *retention, int64_t took_ns)
+{
+	int64_t *rows = &retention->slice.rows;
+
+	if (took_ns > SLICE_MS * (int64_t)NS_PER_MS && *rows > ROWS_MIN)
+		*rows /= 2;
+	else if (took_ns < SLICE_MS * (int64_t)NS_PER_MS / 2 && *rows < ROWS_MAX)
+		*rows *= 2;
+}

@@ -1,0 +1,64 @@
+/* What the history forgets, so that its file stays within its bounds. Internal to store/.
+ *
+ * A round goes through stages: single flows, then (once a day, or to make room) what belongs to
+ * them and the roll-ups, the ledger, dictionaries; last the free pages go back to the file system.
+ * By age every hour; by size whenever the file is too large. All of it in slices of some ms, each
+ * in a transaction of its own; a round that was interrupted begins anew.
+ *
+ * By age nothing goes before the clock has been steady for ten minutes: a wrong one would take the
+ * history along. */
+#ifndef LASTCONN_STORE_RETENTION_H
+#define LASTCONN_STORE_RETENTION_H
+
+#include "store/retention_aged.h"
+#include "store/retention_flows.h"
+#include "store/retention_ledger.h"
+#include "store/retention_unused.h"
+#include "store/rollup.h"
+#include "store/store.h"
+
+enum retention_stage {
+	RETENTION_IDLE,
+	RETENTION_FLOWS,
+	RETENTION_AGED,
+	RETENTION_LEDGER,
+	RETENTION_UNUSED,
+	RETENTION_FREE,
+};
+
+struct retention {
+	struct store_retention policy;
+	struct retention_slice slice;
+	struct dictionary *dictionary;
+	const struct rollup *rollup;
+	struct retention_flows flows;
+	struct retention_aged aged;
+	struct retention_ledger ledger;
+	struct retention_unused unused;
+	enum retention_stage stage;
+	bool whole;                /* this round has all stages */
+	bool waits;                /* for processes to be described again */
+	int64_t clock_offset_us;   /* wall clock minus CLOCK_BOOTTIME */
+	int64_t steady_ns;         /* CLOCK_BOOTTIME since which that is so */
+	int64_t next_ns, check_ns; /* of the next round, and of the next look at the size */
+	int64_t looks, looks_seen; /* looks for what is in use; the last one that batches know of */
+	int tries;                 /* rounds in a row after which the file was still too large */
+};
+
+/* A zeroed retention; retention_done also after a failed init. */
+int retention_init(struct retention *retention, sqlite3 *db, struct dictionary *dictionary,
+	const struct rollup *rollup);
+void retention_done(struct retention *retention);
+void retention_drop(struct retention *retention); /* a transaction was rolled back */
+
+/* Is there work? now_us: wall clock, now_ns: CLOCK_BOOTTIME. Returns 1, 0, or -1. */
+int retention_is_due(struct retention *retention, int64_t now_us, int64_t now_ns);
+
+/* Was the file still too large after round upon round? */
+bool retention_is_stuck(const struct retention *retention);
+
+/* One slice, in a transaction. After its commit tell how long it took. */
+int retention_step(struct retention *retention);
+void retention_took(struct retention *retention, int64_t took_ns);
+
+#endif

@@ -1,0 +1,159 @@
+/* Walks from the oldest flow on until none is to go any more. */
+#include "store/retention_flows.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "store/sql.h"
+
+static const char shares_text[] = "SELECT executable, flows FROM executable_flows WHERE flows > 0";
+
+static const char walk_text[] =
+	"SELECT f.end_us, a.executable FROM flow AS f CROSS JOIN actor AS a ON a.id = f.actor"
+	" WHERE f.end_us > ?1 AND f.end_us <= ?2 ORDER BY f.end_us LIMIT ?3";
+
+int retention_flows_init(struct retention_flows *flows, sqlite3 *db)
+{
+	return flow_count_init(&flows->gone, db);
+}
+
+void retention_flows_done(struct retention_flows *flows)
+{
+	flow_count_done(&flows->gone);
+	retention_runs_done(&flows->runs);
+	free(flows->shares);
+}
+
+static int read_shares(struct retention_flows *flows, sqlite3_stmt *stmt, int64_t *ret_sum)
+{
+	int64_t count = 0, capacity = 0;
+	int code;
+
+	*ret_sum = 0;
+	while ((code = sqlite3_step(stmt)) == SQLITE_ROW) {
+		if (count == capacity) {
+			struct retention_share *grown;
+
+			capacity = capacity ? 2 * capacity : 256;
+			grown = reallocarray(
+				flows->shares, (size_t)capacity, sizeof(*grown));
+			if (!grown)
+				return -ENOMEM;
+			flows->shares = grown;
+		}
+		flows->shares[count] = (struct retention_share){
+			.executable = sqlite3_column_int64(stmt, 0),
+			.flows = sqlite3_column_int64(stmt, 1),
+		};
+		*ret_sum += flows->shares[count++].flows;
+	}
+	flows->share_count = (size_t)count;
+	return code == SQLITE_DONE ? 0 : -1;
+}
+
+static int share_out(struct retention_flows *flows, sqlite3 *db, int64_t keep_per_mille)
+{
+	sqlite3_stmt *stmt;
+	int64_t sum;
+	int status;
+
+	if (sql_prepare(db, shares_text, &stmt) < 0)
+		return -1;
+	status = read_shares(flows, stmt, &sum);
+	sqlite3_finalize(stmt);
+	if (status == 0)
+		flows->excess = retention_share_out(
+			flows->shares, flows->share_count, sum * keep_per_mille / 1000);
+	return status;
+}
+
+int retention_flows_begin(
+	struct retention_flows *flows, sqlite3 *db, int64_t horizon_us, int64_t keep_per_mille)
+{
+	free(flows->shares);
+	flows->shares = NULL;
+	flows->share_count = 0;
+	flows->excess = 0;
+	flows->horizon_us = horizon_us;
+	flows->cursor_us = INT64_MIN + 1; /* SQL_NULL is none */
+	return keep_per_mille < 1000 ? share_out(flows, db, keep_per_mille) : 0;
+}
+
+static int has_to_go(struct retention_flows *flows, int64_t end_us, int64_t executable)
+{
+	struct retention_share *share =
+		retention_share_find(flows->shares, flows->share_count, executable);
+
+	if (share && share->excess > 0) {
+		share->excess--;
+		flows->excess--;
+		return 1;
+	}
+	return end_us < flows->horizon_us;
+}
+
+/* Collects what has to go of the next rows. */
+static enum retention_step collect(
+	struct retention_flows *flows, sqlite3_stmt *stmt, int64_t rows, int64_t *ret_since_us)
+{
+	int64_t seen = 0;
+	int code;
+
+	while ((code = sqlite3_step(stmt)) == SQLITE_ROW) {
+		int64_t end_us = sqlite3_column_int64(stmt, 0);
+		int64_t executable = sqlite3_column_int64(stmt, 1);
+
+		if (end_us >= flows->horizon_us && flows->excess == 0)
+			return RETENTION_DONE;
+		seen++;
+		flows->cursor_us = end_us;
+		if (end_us < flows->horizon_us)
+			*ret_since_us = end_us + 1;
+		if (!has_to_go(flows, end_us, executable)) {
+			retention_runs_stay(&flows->runs);
+			continue;
+		}
+		retention_runs_add(&flows->runs, end_us);
+		flow_count_note(&flows->gone, (int32_t)executable);
+	}
+	if (code != SQLITE_DONE)
+		return RETENTION_FAILED;
+	return seen == rows ? RETENTION_MORE : RETENTION_DONE;
+}
+
+static int forget(
+	struct retention_flows *flows, const struct retention_slice *slice, int64_t since_us)
+{
+	const struct retention_runs *runs = &flows->runs;
+
+	if (runs->count == 0)
+		return 0;
+	if (retention_runs_delete(
+		    runs, slice->db, "DELETE FROM flow WHERE end_us BETWEEN ?1 AND ?2") < 0 ||
+		retention_runs_delete(runs, slice->db,
+			"DELETE FROM flow_nat WHERE end_us BETWEEN ?1 AND ?2") < 0 ||
+		flow_count_write(&flows->gone, -1) < 0 ||
+		sql_exec(slice->db, "DELETE FROM executable_flows WHERE flows <= 0") < 0)
+		return -1;
+	return retention_note(
+		slice, "flow", runs->rows, since_us, runs->runs[runs->count - 1][1]);
+}
+
+enum retention_step retention_flows_step(
+	struct retention_flows *flows, const struct retention_slice *slice, int64_t settled_us)
+{
+	int64_t range[3] = {flows->cursor_us, settled_us, slice->rows}, since_us = 0;
+	enum retention_step step;
+	sqlite3_stmt *stmt;
+
+	if (retention_runs_begin(&flows->runs, slice->rows) < 0 ||
+		flow_count_begin(&flows->gone, (size_t)slice->rows) < 0 ||
+		sql_prepare(slice->db, walk_text, &stmt) < 0)
+		return RETENTION_FAILED;
+	sql_bind_integers(stmt, 1, range, 3);
+	step = collect(flows, stmt, slice->rows, &since_us);
+	sqlite3_finalize(stmt);
+	if (step == RETENTION_FAILED || forget(flows, slice, since_us) < 0)
+		return RETENTION_FAILED;
+	return step;
+}

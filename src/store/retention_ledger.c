@@ -1,0 +1,140 @@
+/* The first look removes what is too old and counts the rest by executable and hour of the last
+ * contact, in a temporary table. If there are too many, each executable with more than its share
+ * gets a time before which its rows go, which a second look does: whole hours, so that some more
+ * may go than must. Slices are of whole remotes. */
+#include "store/retention_ledger.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "store/retention_share.h"
+#include "store/sql.h"
+
+#define HOUR_US "3600000000"
+
+static const char tables_text[] =
+	"CREATE TEMP TABLE IF NOT EXISTS ledger_hour (executable INTEGER, hour INTEGER,"
+	" rows INTEGER, PRIMARY KEY (executable, hour)) WITHOUT ROWID;"
+	"CREATE TEMP TABLE IF NOT EXISTS ledger_cut (executable INTEGER PRIMARY KEY,"
+	" before_us INTEGER);"
+	"DELETE FROM temp.ledger_hour; DELETE FROM temp.ledger_cut;";
+
+static const char end_text[] =
+	"SELECT remote FROM contact WHERE remote > ?1 ORDER BY remote LIMIT 1 OFFSET ?2";
+
+static const char delete_old_text[] =
+	"DELETE FROM contact WHERE remote > ?1 AND remote <= ?2 AND last_us < ?3";
+
+static const char count_text[] =
+	"INSERT INTO temp.ledger_hour SELECT executable, last_us / " HOUR_US ", count(*)"
+	" FROM contact WHERE remote > ?1 AND remote <= ?2 GROUP BY 1, 2"
+	" ON CONFLICT DO UPDATE SET rows = rows + excluded.rows";
+
+static const char shares_text[] =
+	"SELECT executable, sum(rows) FROM temp.ledger_hour GROUP BY executable";
+
+/* The end of the hour with which the executable ?1 has given ?2 rows. */
+static const char cut_text[] =
+	"INSERT INTO temp.ledger_cut SELECT ?1, (min(hour) + 1) * " HOUR_US " FROM (SELECT hour,"
+	" sum(rows) OVER (ORDER BY hour) AS gone FROM temp.ledger_hour WHERE executable = ?1)"
+	" WHERE gone >= ?2";
+
+static const char delete_cut_text[] =
+	"DELETE FROM contact WHERE remote > ?1 AND remote <= ?2 AND last_us <"
+	" (SELECT before_us FROM temp.ledger_cut AS c WHERE c.executable = contact.executable)";
+
+int retention_ledger_begin(
+	struct retention_ledger *ledger, sqlite3 *db, int64_t horizon_us, int64_t max_rows)
+{
+	*ledger = (struct retention_ledger){horizon_us, max_rows, INT64_MIN + 1, 0};
+	return sql_exec(db, tables_text);
+}
+
+static int read_shares(sqlite3 *db, struct retention_share **ret_shares, size_t *ret_count)
+{
+	struct retention_share *shares;
+	sqlite3_stmt *stmt;
+	int64_t count;
+	int code;
+
+	if (sql_integer(db, "SELECT count(DISTINCT executable) FROM temp.ledger_hour", &count) < 0 ||
+		sql_prepare(db, shares_text, &stmt) < 0)
+		return -1;
+	shares = calloc((size_t)count + 1, sizeof(*shares));
+	*ret_count = 0;
+	while (shares && (code = sqlite3_step(stmt)) == SQLITE_ROW && *ret_count < (size_t)count)
+		shares[(*ret_count)++] = (struct retention_share){
+			.executable = sqlite3_column_int64(stmt, 0),
+			.flows = sqlite3_column_int64(stmt, 1),
+		};
+	sqlite3_finalize(stmt);
+	*ret_shares = shares;
+	return shares ? 0 : -ENOMEM;
+}
+
+/* A sixteenth more than must goes, so that this is not to be done anew at once. Returns 1 if there
+ * is something to cut, 0 if not, -1. */
+static int find_cuts(const struct retention_ledger *ledger, sqlite3 *db)
+{
+	struct retention_share *shares;
+	int64_t rows;
+	size_t count;
+	int status = 0;
+
+	if (sql_integer(db, "SELECT coalesce(sum(rows), 0) FROM temp.ledger_hour", &rows) < 0)
+		return -1;
+	if (ledger->max_rows == 0 || rows <= ledger->max_rows)
+		return 0;
+	if (read_shares(db, &shares, &count) < 0)
+		return -1;
+	retention_share_out(shares, count, ledger->max_rows - ledger->max_rows / 16);
+	for (size_t i = 0; i < count && status == 0; i++)
+		if (shares[i].excess > 0)
+			status = sql_run_text(db, cut_text,
+				(int64_t[]){shares[i].executable, shares[i].excess}, 2);
+	free(shares);
+	return status < 0 ? -1 : 1;
+}
+
+static int look(const struct retention_ledger *ledger, const struct retention_slice *slice,
+	const int64_t range[3])
+{
+	int64_t pruned, since_us = ledger->cuts ? 0 : ledger->horizon_us;
+
+	if (ledger->cuts ? sql_run_text(slice->db, delete_cut_text, range, 2) < 0
+			 : sql_run_text(slice->db, delete_old_text, range, 3) < 0)
+		return -1;
+	pruned = sqlite3_changes64(slice->db);
+	if (pruned > 0 &&
+		retention_note(slice, "contact", pruned, since_us,
+			ledger->cuts ? slice->now_us : since_us) < 0)
+		return -1;
+	return ledger->cuts ? 0 : sql_run_text(slice->db, count_text, range, 2);
+}
+
+static enum retention_step look_again(struct retention_ledger *ledger, sqlite3 *db)
+{
+	int cuts = ledger->cuts ? 0 : find_cuts(ledger, db);
+
+	if (cuts <= 0)
+		return cuts < 0 ? RETENTION_FAILED : RETENTION_DONE;
+	ledger->cuts = 1;
+	ledger->cursor = INT64_MIN + 1;
+	return RETENTION_MORE;
+}
+
+enum retention_step retention_ledger_step(
+	struct retention_ledger *ledger, const struct retention_slice *slice)
+{
+	int64_t range[3] = {ledger->cursor, slice->rows, ledger->horizon_us};
+	int found = sql_row_text(slice->db, end_text, range, 2, &range[1], 1);
+
+	if (found < 0)
+		return RETENTION_FAILED;
+	if (!found)
+		range[1] = INT64_MAX;
+	if (look(ledger, slice, range) < 0)
+		return RETENTION_FAILED;
+	ledger->cursor = range[1];
+	return found ? RETENTION_MORE : look_again(ledger, slice->db);
+}

@@ -1,0 +1,21 @@
+/* Retention of the ledger (contact): by the age of the last contact, and by its number of rows, of
+ * the executables that have most. Internal to store/. */
+#ifndef LASTCONN_STORE_RETENTION_LEDGER_H
+#define LASTCONN_STORE_RETENTION_LEDGER_H
+
+#include "store/retention_slice.h"
+
+struct retention_ledger {
+	int64_t horizon_us; /* without a contact since then a row goes */
+	int64_t max_rows;   /* 0 no limit */
+	int64_t cursor;     /* the last remote that was looked at */
+	int cuts;           /* 1: the second look, at rows that there is no room for */
+};
+
+/* Returns 0, or -1 with the error in the connection. */
+int retention_ledger_begin(
+	struct retention_ledger *ledger, sqlite3 *db, int64_t horizon_us, int64_t max_rows);
+enum retention_step retention_ledger_step(
+	struct retention_ledger *ledger, const struct retention_slice *slice);
+
+#endif

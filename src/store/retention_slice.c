@@ -1,0 +1,81 @@
+/* Neighbours that go together go as a range: one statement for thousands of rows. */
+#include "store/retention_slice.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "store/sql.h"
+
+static const char note_text[] =
+	"INSERT INTO retention (what, pruned, since_us, whole_us, at_us) VALUES (?5, ?1, ?2, ?3, ?4)"
+	" ON CONFLICT DO UPDATE SET pruned = pruned + ?1, since_us = max(since_us, ?2),"
+	" whole_us = max(whole_us, ?3), at_us = ?4";
+
+int retention_runs_begin(struct retention_runs *runs, int64_t rows)
+{
+	int64_t(*grown)[2];
+
+	runs->count = runs->rows = 0;
+	runs->extends = 0;
+	if (rows <= runs->capacity)
+		return 0;
+	grown = realloc(runs->runs, (size_t)rows * sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	runs->runs = grown;
+	runs->capacity = rows;
+	return 0;
+}
+
+void retention_runs_add(struct retention_runs *runs, int64_t key)
+{
+	runs->rows++;
+	if (!runs->extends)
+		runs->runs[runs->count++][0] = key;
+	runs->runs[runs->count - 1][1] = key;
+	runs->extends = 1;
+}
+
+void retention_runs_stay(struct retention_runs *runs)
+{
+	runs->extends = 0;
+}
+
+void retention_runs_done(struct retention_runs *runs)
+{
+	free(runs->runs);
+	*runs = (struct retention_runs){0};
+}
+
+int retention_runs_delete(const struct retention_runs *runs, sqlite3 *db, const char *text)
+{
+	sqlite3_stmt *stmt;
+	int status = 0;
+
+	if (runs->count == 0)
+		return 0;
+	if (sql_prepare(db, text, &stmt) < 0)
+		return -1;
+	for (int64_t i = 0; i < runs->count && status == 0; i++) {
+		sql_bind_integers(stmt, 1, runs->runs[i], 2);
+		status = sql_run(stmt);
+	}
+	sqlite3_finalize(stmt);
+	return status;
+}
+
+int retention_note(const struct retention_slice *slice, const char *what, int64_t pruned,
+	int64_t since_us, int64_t whole_us)
+{
+	int64_t values[4] = {pruned, since_us, whole_us, slice->now_us};
+	sqlite3_stmt *stmt;
+	int status;
+
+	if (sql_prepare(slice->db, note_text, &stmt) < 0)
+		return -1;
+	sql_bind_integers(stmt, 1, values, 4);
+	sql_bind_text(stmt, 5, what);
+	status = sql_run(stmt);
+	sqlite3_finalize(stmt);
+	return status;
+}

@@ -1,0 +1,372 @@
+/* What the history forgets and what it keeps: by age, by size, by what nothing names any more. */
+#include "store/store.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "support/store_fixture.h"
+
+#define S_US   INT64_C(1000000)
+#define DAY_US (86400 * S_US)
+#define NOW_US (FIXTURE_START_US + 400 * DAY_US)
+
+enum { SLICES_MAX = 100000 };
+
+static void forget(struct store_fixture *fixture, int64_t now_us)
+{
+	int more = 1;
+
+	for (int i = 0; more > 0; i++) {
+		assert_true(i < SLICES_MAX);
+		more = store_maintain(fixture->store, now_us, &fixture->error);
+		if (more < 0)
+			fail_msg("%s", fixture->error.text);
+		if (store_fixture_number(fixture, "SELECT 1") != 1)
+			fail();
+	}
+	assert_string_equal(store_fixture_sql(fixture, "PRAGMA integrity_check"), "ok");
+	assert_string_equal(
+		store_fixture_sql(fixture,
+			"SELECT executable, flows FROM executable_flows EXCEPT SELECT executable,"
+			" count(*) FROM flow JOIN actor AS a ON a.id = actor GROUP BY 1"),
+		"");
+}
+
+static void add_flow(struct store_fixture *fixture, uint32_t pid, const char *remote, int64_t end_us)
+{
+	struct flow_record flow = store_fixture_flow(pid, remote, end_us);
+
+	if (batch_count(fixture->batch) > 4000)
+		store_fixture_write(fixture);
+	assert_int_equal(batch_add_flow(fixture->batch, &flow), 0);
+}
+
+static void add_process(struct store_fixture *fixture, uint32_t pid, const char *exe)
+{
+	struct process_info process = store_fixture_process(pid, exe);
+
+	assert_int_equal(batch_add_process(fixture->batch, &process), 0);
+}
+
+static void add_name(struct store_fixture *fixture, uint32_t pid, const char *name, int64_t at_us)
+{
+	struct name_record record = {.name = name,
+		.owner = "",
+		.asker = {pid * UINT64_C(1000000000), pid, 1},
+		.first_us = at_us,
+		.last_us = at_us,
+		.count = 1,
+		.source = NAME_SOURCE_DNS};
+
+	assert_int_equal(addr_parse("192.0.2.7", &record.address), 0);
+	assert_int_equal(batch_add_name(fixture->batch, &record), 0);
+}
+
+static void add_listener(struct store_fixture *fixture, uint32_t pid, int64_t until_us)
+{
+	struct listener_record record = {
+		.key = {.netns = 7, .local_port = 80, .protocol = 6, .socket_cookie = pid},
+		.owner = {pid * UINT64_C(1000000000), pid, 1},
+		.from_us = FIXTURE_START_US,
+		.until_us = until_us,
+		.method = FLOW_METHOD_EXACT};
+
+	assert_int_equal(addr_parse("192.0.2.1", &record.key.local), 0);
+	assert_int_equal(batch_add_listener(fixture->batch, &record), 0);
+}
+
+static void add_coverage(struct store_fixture *fixture, int64_t until_us)
+{
+	struct coverage_record record = {.from_us = until_us - S_US,
+		.until_us = until_us,
+		.count = 1,
+		.what = COVERAGE_RING_FULL,
+		.source = FLOW_SOURCE_EBPF};
+
+	assert_int_equal(batch_add_coverage(fixture->batch, &record), 0);
+}
+
+static void open_history(struct store_fixture *fixture, struct store_retention policy)
+{
+	policy.at_once = true;
+	fixture->options.retention = policy;
+	store_fixture_open(fixture);
+}
+
+/* A year of flows, one a day, of a process each, and all that belongs to them. */
+static void write_year(struct store_fixture *fixture)
+{
+	for (uint32_t day = 1; day <= 400; day++) {
+		int64_t at_us = FIXTURE_START_US + day * DAY_US - S_US;
+		char text[64];
+
+		snprintf(text, sizeof(text), "/bin/of-%u", day);
+		add_process(fixture, day, text);
+		snprintf(text, sizeof(text), "198.51.%u.%u", 100 + day / 256, day % 256);
+		add_flow(fixture, day, text, at_us);
+		snprintf(text, sizeof(text), "of-%u.example", day);
+		add_name(fixture, day, text, at_us);
+		add_listener(fixture, day, at_us);
+		add_coverage(fixture, at_us);
+	}
+	store_fixture_write(fixture);
+}
+
+static void old_flows_go_and_the_rollup_stays(void **state)
+{
+	struct store_fixture *fixture = *state;
+
+	open_history(fixture, (struct store_retention){.flow_age_us = 90 * DAY_US});
+	write_year(fixture);
+	forget(fixture, NOW_US);
+	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM flow"), 90);
+	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM name_evidence"), 90);
+	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM listener"), 90);
+	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM contact_day"), 400);
+	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM contact"), 400);
+	/* The ledger names the process of the first contact. */
+	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM process"), 400);
+	assert_int_equal(
+		store_fixture_number(fixture, "SELECT count(*) FROM name WHERE id <> 0"), 90);
+	assert_string_equal(store_fixture_sql(fixture,
+				    "SELECT pruned, since_us <= (SELECT min(end_us) FROM flow),"
+				    " whole_us < (SELECT min(end_us) FROM flow) FROM retention"
+				    " WHERE what = 'flow'"),
+		"310|1|1");
+}
+
+static void everything_has_its_age(void **state)
+{
+	struct store_fixture *fixture = *state;
+
+	open_history(fixture, (struct store_retention){.flow_age_us = 30 * DAY_US,
+				      .day_age_us = 100 * DAY_US,
+				      .contact_age_us = 200 * DAY_US});
+	write_year(fixture);
+	forget(fixture, NOW_US);
+	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM flow"), 30);
+	assert_in_range(
+		store_fixture_number(fixture, "SELECT count(*) FROM contact_day"), 100, 101);
+	assert_in_range(store_fixture_number(fixture, "SELECT count(*) FROM flow_hour"), 100, 101);
+	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM contact"), 200);
+	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM process"), 200);
+	assert_int_equal(
+		store_fixture_number(fixture, "SELECT count(*) FROM executable WHERE id <> 0"), 200);
+	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM remote"), 200);
+	assert_in_range(
+		store_fixture_number(fixture, "SELECT count(*) FROM coverage_interval"), 100, 101);
+	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM run"), 1);
+}
+
+static void nothing_goes_without_limits(void **state)
+{
+	struct store_fixture *fixture = *state;
+
+	open_history(fixture, (struct store_retention){0});
+	write_year(fixture);
+	forget(fixture, NOW_US + 10000 * DAY_US);
+	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM flow"), 400);
+	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM process"), 400);
+	assert_string_equal(
+		store_fixture_sql(fixture, "SELECT what FROM retention"), "sweep");
+}
+
+/* A clock that is a year ahead when the machine starts would take the history along. */
+static void no_age_before_the_clock_is_steady(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct store_retention policy = {.flow_age_us = 30 * DAY_US};
+
+	fixture->options.retention = policy;
+	store_fixture_open(fixture);
+	write_year(fixture);
+	assert_int_equal(store_maintain(fixture->store, NOW_US, &fixture->error), 0);
+	assert_int_equal(
+		store_maintain(fixture->store, NOW_US + 365 * DAY_US, &fixture->error), 0);
+	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM flow"), 400);
+}
+
+static int64_t octets_of(struct store_fixture *fixture)
+{
+	return store_fixture_number(fixture,
+		"SELECT page_count * page_size FROM pragma_page_count, pragma_page_size");
+}
+
+static void who_is_noisy_does_not_evict_who_is_rare(void **state)
+{
+	struct store_fixture *fixture = *state;
+	enum { NOISY = 40000, RARE = 100, LIMIT = 1 << 20 };
+
+	open_history(fixture, (struct store_retention){.max_octets = LIMIT});
+	add_process(fixture, 1, "/bin/noisy");
+	add_process(fixture, 2, "/bin/rare");
+	for (int i = 0; i < NOISY; i++) {
+		int64_t at_us = FIXTURE_START_US + i * S_US;
+
+		add_flow(fixture, 1, "198.51.100.1", at_us);
+		if (i % (NOISY / RARE) == 0)
+			add_flow(fixture, 2, "198.51.100.2", at_us + 1);
+	}
+	store_fixture_write(fixture);
+	assert_true(octets_of(fixture) > LIMIT);
+	forget(fixture, NOW_US);
+	assert_true(octets_of(fixture) <= LIMIT);
+	assert_int_equal(store_fixture_number(fixture,
+				 "SELECT flows FROM executable_flows JOIN executable AS e"
+				 " ON e.id = executable WHERE path = '/bin/rare'"),
+		RARE);
+	/* Of the noisy one the newest are there. */
+	assert_string_equal(store_fixture_sql(fixture,
+				    "SELECT count(*) > 10000, max(end_us) - min(end_us) < count(*) *"
+				    " 1000001 FROM flows WHERE exe = '/bin/noisy'"),
+		"1|1");
+	assert_string_equal(store_fixture_sql(fixture,
+				    "SELECT since_us, whole_us = (SELECT min(end_us) - 1000000 FROM"
+				    " flows WHERE exe = '/bin/noisy') FROM retention WHERE what ="
+				    " 'flow'"),
+		"0|1");
+	/* What was forgotten is counted still. */
+	assert_int_equal(store_fixture_number(fixture, "SELECT sum(flows) FROM contact_day"),
+		NOISY + RARE);
+}
+
+/* Where flows are few the roll-up gives way, and then the ledger. */
+static void size_holds_without_flows(void **state)
+{
+	struct store_fixture *fixture = *state;
+	enum { REMOTES = 6000, DAYS = 4, LIMIT = 1 << 20 };
+
+	open_history(fixture,
+		(struct store_retention){.flow_age_us = 1, .max_octets = LIMIT});
+	add_process(fixture, 1, "/bin/scan");
+	for (int i = 0; i < DAYS * REMOTES; i++) {
+		char remote[32];
+
+		snprintf(remote, sizeof(remote), "10.0.%d.%d", i % REMOTES / 256, i % 256);
+		add_flow(fixture, 1, remote, FIXTURE_START_US + i * (DAY_US / REMOTES));
+	}
+	store_fixture_write(fixture);
+	forget(fixture, NOW_US);
+	assert_true(octets_of(fixture) <= LIMIT);
+	assert_true(store_fixture_number(fixture, "SELECT count(*) FROM contact_day") > 0);
+	assert_true(store_fixture_number(fixture, "SELECT count(*) FROM contact") > 0);
+}
+
+static void the_ledger_has_a_limit_of_its_own(void **state)
+{
+	struct store_fixture *fixture = *state;
+	enum { SCAN = 5000, LIMIT = 1000 };
+
+	open_history(fixture, (struct store_retention){.max_contacts = LIMIT});
+	write_year(fixture);
+	add_process(fixture, 1000, "/bin/scan");
+	for (int i = 0; i < SCAN; i++) {
+		char remote[32];
+
+		snprintf(remote, sizeof(remote), "10.0.%d.%d", i / 256, i % 256);
+		add_flow(fixture, 1000, remote, FIXTURE_START_US + i * 60 * S_US);
+	}
+	store_fixture_write(fixture);
+	forget(fixture, NOW_US);
+	assert_int_equal(store_fixture_number(fixture,
+				 "SELECT count(*) FROM contacts WHERE exe GLOB '/bin/of-*'"),
+		400);
+	assert_in_range(store_fixture_number(fixture,
+				"SELECT count(*) FROM contacts WHERE exe = '/bin/scan'"),
+		400, LIMIT - 400);
+}
+
+static int64_t processes_named(struct store_fixture *fixture, const char *comm)
+{
+	char sql[128];
+
+	snprintf(sql, sizeof(sql), "SELECT count(*) FROM processes WHERE exe = '%s'", comm);
+	return store_fixture_number(fixture, sql);
+}
+
+/* Makes all that the process 1 named go; it lives on. */
+static struct store_fixture *begin_look(void **state)
+{
+	struct store_fixture *fixture = *state;
+
+	fixture->options.retention = (struct store_retention){
+		.flow_age_us = DAY_US, .contact_age_us = DAY_US, .day_age_us = DAY_US};
+	fixture->options.retention.at_once = true;
+	store_fixture_open(fixture);
+	add_process(fixture, 1, "/bin/alive");
+	add_process(fixture, 2, "/bin/gone");
+	add_flow(fixture, 1, "198.51.100.1", FIXTURE_START_US);
+	add_flow(fixture, 2, "198.51.100.2", FIXTURE_START_US);
+	store_fixture_write(fixture);
+	return fixture;
+}
+
+static int64_t looks(const struct store_fixture *fixture)
+{
+	struct store_counters counters;
+
+	store_counters(fixture->store, &counters);
+	return counters.looks;
+}
+
+/* What is written while the dictionaries are looked through keeps what it names, at every moment. */
+static void what_is_named_meanwhile_stays(void **state)
+{
+	for (int slices = 1;; slices++) {
+		struct store_fixture *fixture = begin_look(state);
+		int more = 1;
+
+		for (int i = 0; i < slices && more > 0; i++)
+			more = store_maintain(fixture->store, NOW_US, &fixture->error);
+		add_flow(fixture, 1, "198.51.100.1", NOW_US);
+		if (more == 0 || looks(fixture) > 0)
+			add_process(fixture, 1, "/bin/alive"); /* as the pipeline does then */
+		store_fixture_write(fixture);
+		forget(fixture, NOW_US);
+		assert_string_equal(store_fixture_sql(fixture,
+					    "SELECT exe, remote_ip, protocol, local_ip FROM flows"),
+			"/bin/alive|198.51.100.1|tcp|192.0.2.1");
+		assert_int_equal(processes_named(fixture, "/bin/gone"), 0);
+		store_fixture_close(fixture);
+		assert_int_equal(remove(fixture->path), 0);
+		if (more == 0)
+			return;
+	}
+}
+
+static void free_pages_go_back(void **state)
+{
+	struct store_fixture *fixture = *state;
+	int64_t before;
+
+	open_history(fixture, (struct store_retention){.flow_age_us = DAY_US});
+	add_process(fixture, 1, "/bin/x");
+	for (int i = 0; i < 50000; i++)
+		add_flow(fixture, 1, "198.51.100.1", FIXTURE_START_US + i * 100);
+	store_fixture_write(fixture);
+	before = octets_of(fixture);
+	forget(fixture, NOW_US);
+	assert_true(octets_of(fixture) < before / 4);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, store_fixture_set_up, store_fixture_tear_down)
+		TEST(old_flows_go_and_the_rollup_stays),
+		TEST(everything_has_its_age),
+		TEST(nothing_goes_without_limits),
+		TEST(no_age_before_the_clock_is_steady),
+		TEST(who_is_noisy_does_not_evict_who_is_rare),
+		TEST(size_holds_without_flows),
+		TEST(the_ledger_has_a_limit_of_its_own),
+		TEST(what_is_named_meanwhile_stays),
+		TEST(free_pages_go_back),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
