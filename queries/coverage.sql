@@ -9,6 +9,7 @@
 -- param until: before this time [time]
 -- param limit: rows at most [limit default=0]
 -- param line: 1: only the line that other reports end with [integer]
+-- param single: with line, 1: the report needs single flows [integer]
 --
 -- column from_time "from": begin of the interval [time_us]
 -- column until_time "until": its end [time_us]
@@ -178,6 +179,23 @@ losses (text, some, owners) AS (
 		ORDER BY missed DESC, what
 	)
 ),
+things (name, words, flows) AS (VALUES
+	('flow', 'single flows', TRUE), ('contact_day', 'days', FALSE)
+),
+-- What was forgotten by intent, see lastconn.conf(5). Without single flows days count whole.
+forgotten (text, some) AS MATERIALIZED (
+	SELECT group_concat(text, '; '), coalesce(max(some), 0)
+	FROM (
+		SELECT t.words || ' before ' || datetime(r.whole_us / 1000000, 'unixepoch', a.zone)
+				|| iif(r.since_us < r.whole_us, ' were forgotten in part', ' were forgotten')
+				|| iif(flows AND NOT :single IS TRUE, ', whole days count there', '') AS text,
+			NOT flows OR :single IS TRUE AS some
+		FROM asked AS a
+		CROSS JOIN things AS t
+		CROSS JOIN retention AS r ON r.what = t.name AND r.whole_us >= a.from_us
+		ORDER BY flows DESC
+	)
+),
 summary (from_us, until_us, share, line, evidence) AS MATERIALIZED (
 	SELECT from_us, until_us, share,
 		CASE WHEN until_us <= from_us AND :since IS NULL
@@ -191,8 +209,10 @@ summary (from_us, until_us, share, line, evidence) AS MATERIALIZED (
 				|| coalesce('; ' || losses, '')
 			ELSE printf('%.2f %% of the time ', share) || span
 				|| iif(gaps = 1, '; a gap of ', '; ' || gaps || ' gaps, the longest ')
-				|| (SELECT text FROM longest) || coalesce('; ' || losses, '') END,
-		iif(until_us > from_us AND gaps = 0 AND NOT some AND NOT ahead, 2 - owners, 0)
+				|| (SELECT text FROM longest) || coalesce('; ' || losses, '') END
+			|| iif(until_us > from_us, coalesce('; ' || (SELECT text FROM forgotten), ''), ''),
+		iif(until_us > from_us AND gaps = 0 AND NOT some AND NOT ahead
+			AND NOT (SELECT some FROM forgotten), 2 - owners, 0)
 	FROM (
 		SELECT a.from_us, a.until_us,
 			-- Rounded down: 100 is all of it.

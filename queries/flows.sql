@@ -16,7 +16,7 @@
 -- param direction: who began [in|out|forwarded]
 -- param limit: rows at most [limit default=50]
 --
--- footer coverage
+-- footer coverage of flows
 -- column flow_id: key of the flow while it is over; null while it is open [integer wide]
 -- column end_time "last": when it ended, or was last seen [time_us]
 -- column start_time: when it began [time_us wide]
@@ -132,13 +132,21 @@ kinds (id) AS MATERIALIZED (
 ),
 bits (n) AS (VALUES (0) UNION ALL SELECT n + 1 FROM bits WHERE n < 23),
 --:host {
--- A few remotes are sought day by day between their first and last contact; many are read through.
+-- A few remotes are sought day by day between their first and last contact, or in all days if
+-- contacts were forgotten for want of room; many are read through.
+thinned (yes) AS MATERIALIZED (
+	SELECT count(*) FROM retention WHERE what = 'contact' AND whole_us > since_us
+),
 few (yes) AS MATERIALIZED (SELECT count(*) <= 500 FROM (SELECT 1 FROM remotes LIMIT 501)),
 visits (remote, day, last_day) AS (
 	SELECT c.remote, min(c.first_us) / 86400000000, max(c.last_us) / 86400000000
 	FROM few AS w CROSS JOIN remotes AS r CROSS JOIN contact AS c ON c.remote = r.id
-	WHERE w.yes
+	WHERE w.yes AND NOT (SELECT yes FROM thinned)
 	GROUP BY c.remote
+	UNION ALL
+	SELECT r.id, (SELECT min(day) FROM contact_day), (SELECT max(day) FROM contact_day)
+	FROM few AS w CROSS JOIN remotes AS r
+	WHERE w.yes AND (SELECT yes FROM thinned)
 	UNION ALL
 	SELECT remote, day + 1, last_day FROM visits WHERE day < last_day
 ),

@@ -5,10 +5,11 @@
 -- layout record
 -- column file: the database
 -- column file_octets "size": of the file and its write-ahead log [octets]
--- column octets_a_flow "octets a flow": size by flows, everything included [integer]
+-- column octets_a_flow "octets a flow": size by flows that are kept, everything included [integer]
 -- column first_time "first flow": end of the first one that is kept [time_us]
 -- column last_time "last flow": end of the last one [time_us]
--- column flows: flows that are over [integer]
+-- column flows: flows that are over, also those that were forgotten [integer]
+-- column flows_kept "flows kept": of these those that are kept one by one [integer]
 -- column failed: of these refused, timed out or unreachable [integer]
 -- column open_flows "open": not over [integer]
 -- column octets_out "out": payload sent [octets]
@@ -26,6 +27,10 @@
 -- column running_since "last start": begin of the last run [time_us]
 -- column heartbeat_time "heartbeat": when the last run was last known to live [time_us]
 -- column ended_time "ended": end of the last run; null: running, or killed [time_us]
+-- column forgotten: rows that went by age or for want of room, by table [list]
+-- column flows_since "flows whole": all single flows that ended after this time are kept; null: none was forgotten [time_us]
+-- column days_since "days whole": the same of what programs did on a day [time_us]
+-- column next_retention "forgets next": when lastconnd looks again for what is due [time_us]
 -- column lost: what may have been missed, by kind: intervals, records [list]
 -- column days "flows a day": the last days with flows, UTC [list]
 
@@ -40,10 +45,11 @@ totals AS MATERIALIZED (
 SELECT
 	:file_path AS file,
 	:file_octets AS file_octets,
-	:file_octets / nullif(t.flows, 0) AS octets_a_flow,
+	:file_octets / nullif(k.flows, 0) AS octets_a_flow,
 	(SELECT min(end_us) FROM flow) AS first_time,
 	(SELECT max(end_us) FROM flow) AS last_time,
 	t.flows,
+	k.flows AS flows_kept,
 	t.failed,
 	(SELECT count(*) FROM open_flow) AS open_flows,
 	t.octets_out,
@@ -61,6 +67,11 @@ SELECT
 	r.start_us AS running_since,
 	r.heartbeat_us AS heartbeat_time,
 	r.end_us AS ended_time,
+	(SELECT json_group_array(what || ': ' || pruned)
+	FROM (SELECT what, pruned FROM retention WHERE pruned > 0 ORDER BY what)) AS forgotten,
+	(SELECT whole_us FROM retention WHERE what = 'flow') AS flows_since,
+	(SELECT whole_us FROM retention WHERE what = 'contact_day') AS days_since,
+	(SELECT at_us FROM retention WHERE what = 'next') AS next_retention,
 	(SELECT json_group_array(what || ': ' || intervals || iif(intervals = 1, ' interval', ' intervals')
 		|| iif(records, ', ' || records || ' lost', ''))
 	FROM (SELECT what, count(*) AS intervals, sum(count) AS records
@@ -69,4 +80,5 @@ SELECT
 	FROM (SELECT hour / 24 AS day, sum(flows) AS flows
 		FROM flow_hour GROUP BY hour / 24 ORDER BY day DESC LIMIT 7)) AS days
 FROM totals AS t
+CROSS JOIN (SELECT coalesce(sum(flows), 0) AS flows FROM executable_flows) AS k
 LEFT JOIN last_run AS r

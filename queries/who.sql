@@ -92,13 +92,21 @@ methods (bit, name) AS (VALUES (1, 'unknown'), (2, 'exact'), (4, 'inherited'), (
 	(16, 'snapshot'), (32, 'pktap'), (64, 'procfs')),
 directions (id, name) AS (VALUES (0, 'unknown'), (1, 'out'), (2, 'in'),
 	(3, 'forwarded')),
--- A few remotes are sought day by day between their first and last contact; many are read through.
+-- A few remotes are sought day by day between their first and last contact, or in all days if
+-- contacts were forgotten for want of room; many are read through.
+thinned (yes) AS MATERIALIZED (
+	SELECT count(*) FROM retention WHERE what = 'contact' AND whole_us > since_us
+),
 few (yes) AS MATERIALIZED (SELECT count(*) <= 500 FROM (SELECT 1 FROM remotes LIMIT 501)),
 visits (remote, day, last_day) AS (
 	SELECT c.remote, min(c.first_us) / 86400000000, max(c.last_us) / 86400000000
 	FROM few AS w CROSS JOIN remotes AS r CROSS JOIN contact AS c ON c.remote = r.id
-	WHERE w.yes
+	WHERE w.yes AND NOT (SELECT yes FROM thinned)
 	GROUP BY c.remote
+	UNION ALL
+	SELECT r.id, (SELECT min(day) FROM contact_day), (SELECT max(day) FROM contact_day)
+	FROM few AS w CROSS JOIN remotes AS r
+	WHERE w.yes AND (SELECT yes FROM thinned)
 	UNION ALL
 	SELECT remote, day + 1, last_day FROM visits WHERE day < last_day
 ),
@@ -111,11 +119,16 @@ days AS NOT MATERIALIZED (
 	WHERE NOT w.yes AND d.remote IN (SELECT id FROM remotes)
 --:since	AND d.day >= :since / 86400000000
 ),
+-- Up to this day single flows may be gone: what the window cuts counts whole.
+--:since,until forgotten (day) AS MATERIALIZED (
+--:since,until	SELECT coalesce(max(whole_us) / 86400000000, -1) FROM retention WHERE what = 'flow'
+--:since,until ),
 --!since,until,pid,host_name,host_suffix fitting AS NOT MATERIALIZED (
 --:since,until,pid,host_name,host_suffix fitting AS MATERIALIZED (
 	SELECT *, TRUE
---:since	AND (first_us >= :since OR day * 86400000000 >= :since)
---:until	AND last_us < :until
+--:since	AND (first_us >= :since OR day * 86400000000 >= :since
+--:since		OR day <= (SELECT day FROM forgotten))
+--:until	AND (last_us < :until OR day <= (SELECT day FROM forgotten))
 --:pid	AND FALSE
 --:host_name,host_suffix	AND (remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
 --:host_name,host_suffix		FROM loose AS w WHERE w.remote = days.remote

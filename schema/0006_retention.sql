@@ -6,7 +6,7 @@ CREATE TABLE retention (                -- what was forgotten so far
 	since_us INTEGER NOT NULL,          -- nothing that ended before is kept; 0 nothing was forgotten
 	whole_us INTEGER NOT NULL,          -- all that ended after it is kept
 	at_us    INTEGER NOT NULL           -- when the last row went; of 'sweep': when rows that nothing
-	                                    -- names were sought last
+	                                    -- names were sought last; of 'next': when the next look is
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE executable_flows (         -- how many rows of flow each program has

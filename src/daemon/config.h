@@ -11,7 +11,7 @@
 #include "flow/addr.h"
 
 enum {
-	CONFIG_OPTIONS_MAX = 32,
+	CONFIG_OPTIONS_MAX = 64,
 	CONFIG_TEXT_SIZE = 512, /* of a message */
 };
 
@@ -37,6 +37,11 @@ struct config {
 	int64_t reconcile_interval_ns;
 	int64_t flush_interval_ns;
 	int64_t shutdown_timeout_ns;
+	int64_t keep_flows_ns; /* 0: for ever */
+	int64_t keep_days_ns;
+	int64_t keep_contacts_ns;
+	uint64_t max_size; /* octets; 0 no limit */
+	uint64_t max_contacts;
 	uint64_t max_flows;
 	uint64_t max_processes;
 	uint64_t max_listeners;
@@ -50,6 +55,8 @@ struct config {
 	int check;                                /* asked for */
 	int unload;                               /* asked for */
 	int selftest;                             /* asked for */
+	int retention_now;                        /* asked for */
+	int dry_run;                              /* asked for */
 	int json;                                 /* asked for */
 	int version;                              /* asked for */
 	int help;                                 /* asked for */

@@ -15,6 +15,7 @@
 
 #define S(n)  ((uint64_t)(n)*NS_PER_S)
 #define MS(n) ((uint64_t)(n)*NS_PER_MS)
+#define DAYS(n) (S(86400) * (n))
 
 static const struct config_choice log_levels[] = {
 	{"error", LOG_LEVEL_ERROR},
@@ -79,6 +80,21 @@ static const struct config_option options[] = {
 	{"shutdown-timeout", 0, CONFIG_DURATION, offsetof(struct config, shutdown_timeout_ns),
 		"30s", "DUR", "at the end, give up writing after so long",
 		CONFIG_RUNTIME, 0, S(3600), NULL},
+	{"keep-flows", 0, CONFIG_DURATION, offsetof(struct config, keep_flows_ns),
+		"90d", "DUR", "forget single flows, names and listeners after so long; 0: never",
+		CONFIG_RUNTIME | CONFIG_OR_ZERO, S(1), DAYS(36500), NULL},
+	{"keep-days", 0, CONFIG_DURATION, offsetof(struct config, keep_days_ns),
+		"730d", "DUR", "forget what each program did on a day after so long; 0: never",
+		CONFIG_RUNTIME | CONFIG_OR_ZERO, S(1), DAYS(36500), NULL},
+	{"keep-contacts", 0, CONFIG_DURATION, offsetof(struct config, keep_contacts_ns),
+		"3650d", "DUR", "forget who was contacted so long ago last; 0: never",
+		CONFIG_RUNTIME | CONFIG_OR_ZERO, S(1), DAYS(36500), NULL},
+	{"max-size", 0, CONFIG_SIZE, offsetof(struct config, max_size),
+		"4G", "SIZE", "of the history; the busiest programs' flows go first; 0: any",
+		CONFIG_RUNTIME | CONFIG_OR_ZERO, 16 << 20, 1ull << 46, NULL},
+	{"max-contacts", 0, CONFIG_COUNT, offsetof(struct config, max_contacts),
+		"1000000", "N", "pairs of program and host remembered; 0: any",
+		CONFIG_RUNTIME | CONFIG_OR_ZERO, 1000, 1ull << 40, NULL},
 	{"max-flows", 0, CONFIG_COUNT, offsetof(struct config, max_flows),
 		"65536", "N", "flows open at a time", 0, 16, 1 << 24, NULL},
 	{"max-processes", 0, CONFIG_COUNT, offsetof(struct config, max_processes),
@@ -112,6 +128,12 @@ static const struct config_option options[] = {
 		CONFIG_COMMAND_LINE_ONLY, 0, 0, NULL},
 	{"selftest", 0, CONFIG_SWITCH, offsetof(struct config, selftest),
 		NULL, NULL, "make known flows, record them, tell which are right, then exit",
+		CONFIG_COMMAND_LINE_ONLY, 0, 0, NULL},
+	{"retention-now", 0, CONFIG_SWITCH, offsetof(struct config, retention_now),
+		NULL, NULL, "forget what is due in the history, then exit",
+		CONFIG_COMMAND_LINE_ONLY, 0, 0, NULL},
+	{"dry-run", 0, CONFIG_SWITCH, offsetof(struct config, dry_run),
+		NULL, NULL, "with --retention-now: only say what would go",
 		CONFIG_COMMAND_LINE_ONLY, 0, 0, NULL},
 	{"json", 0, CONFIG_SWITCH, offsetof(struct config, json),
 		NULL, NULL, "with --check: answer in JSON", CONFIG_COMMAND_LINE_ONLY, 0, 0, NULL},
@@ -225,7 +247,7 @@ static int set_duration(
 	if (error || (uint64_t)ns > option->max)
 		return refuse(why, "'%.64s' is too long; at most %llus", value,
 			(unsigned long long)(option->max / NS_PER_S));
-	if ((uint64_t)ns < option->min)
+	if ((uint64_t)ns < option->min && !(ns == 0 && option->flags & CONFIG_OR_ZERO))
 		return refuse(why, "'%.64s' is too short; at least %llums", value,
 			(unsigned long long)(option->min / NS_PER_MS));
 	*ret_ns = ns;
@@ -245,7 +267,7 @@ static int set_number(
 	if (error || number > option->max)
 		return refuse(why, "'%.64s' is too large; at most %llu", value,
 			(unsigned long long)option->max);
-	if (number < option->min)
+	if (number < option->min && !(number == 0 && option->flags & CONFIG_OR_ZERO))
 		return refuse(why, "'%.64s' is too small; at least %llu", value,
 			(unsigned long long)option->min);
 	if ((option->flags & CONFIG_POWER_OF_TWO) && (number & (number - 1)))

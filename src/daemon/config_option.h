@@ -24,6 +24,7 @@ enum {
 	CONFIG_COMMAND_LINE_ONLY = 1, /* no key of the file */
 	CONFIG_RUNTIME = 2,           /* SIGHUP applies it */
 	CONFIG_POWER_OF_TWO = 4,
+	CONFIG_OR_ZERO = 8, /* 0 is allowed below min */
 };
 
 struct config_choice {

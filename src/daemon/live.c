@@ -248,7 +248,8 @@ static void apply(struct live *live, const struct config *next)
 	char applied[CONFIG_TEXT_SIZE], kept[CONFIG_TEXT_SIZE];
 
 	config_apply(live->config, next, applied, kept);
-	writer_set_queue_octets(live->recorder.writer, live->config->queue_octets);
+	writer_set_limits(live->recorder.writer, live->config->queue_octets,
+		recorder_retention(live->config));
 	start_flush_timer(live);
 	if (*kept)
 		log_warning(

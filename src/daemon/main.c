@@ -10,6 +10,7 @@
 #include "daemon/config.h"
 #include "daemon/live.h"
 #include "daemon/read_file.h"
+#include "daemon/retention_now.h"
 #include "daemon/selftest.h"
 #include "source/source_pcap.h"
 #include "store/store.h"
@@ -59,6 +60,8 @@ int main(int argc, char *argv[])
 		print_version();
 	else if (config.unload)
 		status = live_unload(&config);
+	else if (config.retention_now)
+		status = retention_now_run(&config);
 	else if (config.check)
 		status = check_run(&config);
 	else if (config.selftest)

@@ -65,6 +65,17 @@ static void read_boot_uuid(char ret_uuid[static UUID_SIZE])
 	fclose(stream);
 }
 
+struct store_retention recorder_retention(const struct config *config)
+{
+	return (struct store_retention){
+		.flow_age_us = config->keep_flows_ns / NS_PER_US,
+		.day_age_us = config->keep_days_ns / NS_PER_US,
+		.contact_age_us = config->keep_contacts_ns / NS_PER_US,
+		.max_octets = config->max_size,
+		.max_contacts = config->max_contacts,
+	};
+}
+
 static int open_store(struct recorder *recorder, const struct config *config,
 	struct store_ring ring, struct store_error *ret_error)
 {
@@ -82,6 +93,7 @@ static int open_store(struct recorder *recorder, const struct config *config,
 	if (recorder->source != FLOW_SOURCE_FILE) {
 		read_boot_uuid(boot_uuid);
 		options.boot_start_us = clock_wall_offset_ns() / NS_PER_US;
+		options.retention = recorder_retention(config);
 	}
 	return store_open(&options, &recorder->store, ret_error);
 }

@@ -16,6 +16,8 @@ struct recorder {
 	int64_t file_from_us, file_until_us; /* of the packets that were read; 0: none */
 };
 
+struct store_retention recorder_retention(const struct config *config);
+
 /* The pipeline alone, so that a source can be made before the database is touched. Returns 0 or
  * -ENOMEM. */
 int recorder_init(struct recorder *recorder, const struct config *config, enum flow_source source);

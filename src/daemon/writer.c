@@ -43,6 +43,8 @@ struct writer {
 	int64_t marked_us;  /* writer_mark; 0: never */
 	int64_t written_us; /* the mark up to which all is written */
 	struct store_counters store_counters;
+	struct store_retention retention; /* for the thread to pass on */
+	bool has_retention;
 	enum writer_state state;
 	bool stopping, finished;
 	uint64_t deadline_ns; /* uv_hrtime, when stopping */
@@ -197,6 +199,7 @@ static uint64_t next_work_ns(const struct writer *writer)
 	return writer->heartbeat_ns + (uint64_t)HEARTBEAT_MS * NS_PER_MS;
 }
 
+/* Also passes on what was told meanwhile. */
 static bool is_time_to_maintain(struct writer *writer)
 {
 	uint64_t pause_ms = PAUSE_MS;
@@ -204,6 +207,9 @@ static bool is_time_to_maintain(struct writer *writer)
 	uv_mutex_lock(&writer->mutex);
 	if (writer->queued > 0)
 		pause_ms = BUSY_PAUSE_MS;
+	if (writer->has_retention)
+		store_set_retention(writer->options.store, &writer->retention);
+	writer->has_retention = false;
 	uv_mutex_unlock(&writer->mutex);
 	return uv_hrtime() >= writer->maintain_ns + pause_ms * NS_PER_MS;
 }
@@ -349,10 +355,13 @@ void writer_free(struct writer *writer)
 	destroy(writer);
 }
 
-void writer_set_queue_octets(struct writer *writer, uint64_t queue_octets)
+void writer_set_limits(
+	struct writer *writer, uint64_t queue_octets, struct store_retention retention)
 {
 	uv_mutex_lock(&writer->mutex);
 	writer->options.queue_octets = queue_octets;
+	writer->retention = retention;
+	writer->has_retention = true;
 	uv_mutex_unlock(&writer->mutex);
 }
 

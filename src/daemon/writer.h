@@ -42,7 +42,9 @@ int writer_new(const struct writer_options *options, struct writer **ret_writer)
 /* After writer_stop returned 0, or if nothing was ever put. */
 void writer_free(struct writer *writer);
 
-void writer_set_queue_octets(struct writer *writer, uint64_t queue_octets);
+/* Of the queue and of the history, from now on. */
+void writer_set_limits(
+	struct writer *writer, uint64_t queue_octets, struct store_retention retention);
 
 /* An empty batch to fill, owned by the caller. Returns 0 or -ENOMEM. */
 int writer_take(struct writer *writer, struct batch **ret_batch);

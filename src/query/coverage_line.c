@@ -53,7 +53,7 @@ static void ask(struct store_reader *reader, const struct report *report, struct
 }
 
 void coverage_line_read(struct store_reader *reader, const struct options *options,
-	struct report_args *args, struct coverage_line *ret_line)
+	struct report_args *args, bool needs_flows, struct coverage_line *ret_line)
 {
 	struct report_error error;
 	struct report *report;
@@ -63,7 +63,10 @@ void coverage_line_read(struct store_reader *reader, const struct options *optio
 		message("%s", error.text);
 		return;
 	}
-	if (report_param(report, "line"))
+	/* Days do not tell of single processes. */
+	needs_flows = needs_flows || report_args_given(args, "pid");
+	if (report_param(report, "line") &&
+		report_args_integer(args, "single", needs_flows) == 0)
 		ask(reader, report, args, ret_line);
 	report_free(report);
 }

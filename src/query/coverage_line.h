@@ -13,6 +13,6 @@ struct coverage_line {
 /* Asks the report "coverage" for the window of args, to which it adds. If that fails says why, and
  * there is no line. */
 void coverage_line_read(struct store_reader *reader, const struct options *options,
-	struct report_args *args, struct coverage_line *ret_line);
+	struct report_args *args, bool needs_flows, struct coverage_line *ret_line);
 
 #endif

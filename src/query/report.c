@@ -211,8 +211,10 @@ static int read_head_line(struct parser *parser, const char *line)
 		parser->report->record = true;
 		return 0;
 	}
-	if (keyword && strcmp(at, "footer coverage") == 0) {
+	if (keyword && (strcmp(at, "footer coverage") == 0 ||
+			       strcmp(at, "footer coverage of flows") == 0)) {
 		parser->report->covered = true;
+		parser->report->needs_flows = strcmp(at, "footer coverage") != 0;
 		return 0;
 	}
 	if (*at == '\0' || parser->report->params_count || parser->report->columns_count)

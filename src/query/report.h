@@ -50,6 +50,7 @@ struct report {
 	size_t columns_count;
 	bool record;  /* "-- layout record" */
 	bool covered; /* "-- footer coverage" */
+	bool needs_flows; /* "-- footer coverage of flows": what days tell is not enough */
 	char *sql;    /* the whole file */
 };
 

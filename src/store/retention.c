@@ -43,16 +43,28 @@ static int64_t used_octets(const struct file_size *size)
 }
 
 /* The file may grow into the last sixteenth of its limit, and is then cut down by another one. */
-static int64_t high_octets(const struct retention *retention)
+static int64_t high_octets(uint64_t max_octets)
 {
-	int64_t max = (int64_t)retention->policy.max_octets;
-
-	return max ? max - max / 16 : INT64_MAX;
+	return max_octets ? (int64_t)(max_octets - max_octets / 16) : INT64_MAX;
 }
 
-static int64_t low_octets(const struct retention *retention)
+static int64_t keep_of(uint64_t max_octets, int64_t used)
 {
-	return high_octets(retention) - (int64_t)retention->policy.max_octets / 16;
+	int64_t high = high_octets(max_octets), keep = 1000;
+
+	if (used > high)
+		keep = (high - (int64_t)max_octets / 16) * 1000 / used;
+	return keep < KEEP_MIN ? KEEP_MIN : keep;
+}
+
+int retention_keep(sqlite3 *db, uint64_t max_octets, int64_t *ret_keep)
+{
+	struct file_size size;
+
+	if (read_size(db, &size) < 0)
+		return -1;
+	*ret_keep = keep_of(max_octets, used_octets(&size));
+	return 0;
 }
 
 int retention_init(struct retention *retention, sqlite3 *db, struct dictionary *dictionary,
@@ -144,27 +156,19 @@ static int cut_more(struct retention *retention, int64_t used, int64_t keep, int
 	return 0;
 }
 
-/* What stays of a thousand flows. */
-static int64_t keep_of(const struct retention *retention, int64_t used)
-{
-	int64_t keep = used > high_octets(retention) ? low_octets(retention) * 1000 / used : 1000;
-
-	return keep < KEEP_MIN ? KEEP_MIN : keep;
-}
-
 static int begin_round(struct retention *retention)
 {
 	const struct store_retention *policy = &retention->policy;
 	int64_t flows_us = horizon_us(retention, policy->flow_age_us);
 	int64_t days_us = horizon_us(retention, policy->day_age_us) / DAY_US * DAY_US, keep;
-	int64_t contacts = (int64_t)policy->max_contacts;
+	int64_t contacts = (int64_t)policy->max_contacts, contacts_us;
 	struct file_size size;
 
 	if (read_size(retention->slice.db, &size) < 0 || find_whole(retention) < 0)
 		return -1;
-	keep = keep_of(retention, used_octets(&size));
-	if (days_us > flows_us && policy->flow_age_us > policy->day_age_us)
-		days_us = flows_us / DAY_US * DAY_US; /* days are how flows are found */
+	keep = keep_of(policy->max_octets, used_octets(&size));
+	/* Flows are found by days, and days by contacts. */
+	days_us = days_us < flows_us ? days_us : flows_us / DAY_US * DAY_US;
 	if (keep < 1000) {
 		retention->whole = true;
 		if (cut_more(retention, used_octets(&size), keep, &days_us, &contacts) < 0)
@@ -172,8 +176,10 @@ static int begin_round(struct retention *retention)
 		flows_us = days_us > flows_us ? days_us : flows_us;
 	}
 	retention_aged_begin(&retention->aged, flows_us, days_us);
-	if (retention_ledger_begin(&retention->ledger, retention->slice.db,
-		    horizon_us(retention, policy->contact_age_us), contacts) < 0)
+	contacts_us = horizon_us(retention, policy->contact_age_us);
+	contacts_us = contacts_us < days_us ? contacts_us : days_us;
+	if (retention_ledger_begin(
+		    &retention->ledger, retention->slice.db, contacts_us, contacts) < 0)
 		return -1;
 	return retention_flows_begin(&retention->flows, retention->slice.db, flows_us, keep);
 }
@@ -181,19 +187,23 @@ static int begin_round(struct retention *retention)
 static bool is_to_free(const struct retention *retention, const struct file_size *size)
 {
 	return size->free > size->pages / 16 ||
-	       (size->free > 0 && size->pages * size->page_octets > high_octets(retention));
+	       (size->free > 0 && size->pages * size->page_octets > high_octets(retention->policy.max_octets));
 }
 
 static int end_round(struct retention *retention)
 {
+	struct retention_slice next = retention->slice;
 	struct file_size size;
 
 	if (read_size(retention->slice.db, &size) < 0)
 		return -1;
+	next.now_us += US_OF_S(ROUND_S);
+	if (retention_note(&next, "next", 0, 0, 0) < 0)
+		return -1;
 	retention->stage = RETENTION_IDLE;
 	retention->check_ns = 0;
 	retention->tries =
-		used_octets(&size) > high_octets(retention) ? retention->tries + 1 : 0;
+		used_octets(&size) > high_octets(retention->policy.max_octets) ? retention->tries + 1 : 0;
 	retention->next_ns = clock_boottime_ns() + ROUND_S * (int64_t)NS_PER_S;
 	return 0;
 }
@@ -222,7 +232,7 @@ int retention_is_due(struct retention *retention, int64_t now_us, int64_t now_ns
 		retention->check_ns = now_ns + CHECK_S * (int64_t)NS_PER_S;
 		if (read_size(retention->slice.db, &size) < 0)
 			return -1;
-		over = used_octets(&size) > high_octets(retention) &&
+		over = used_octets(&size) > high_octets(retention->policy.max_octets) &&
 		       retention->tries < TRIES_MAX;
 	}
 	if (!over && now_ns < retention->next_ns)

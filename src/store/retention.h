@@ -51,6 +51,9 @@ int retention_init(struct retention *retention, sqlite3 *db, struct dictionary *
 void retention_done(struct retention *retention);
 void retention_drop(struct retention *retention); /* a transaction was rolled back */
 
+/* How many of a thousand flows can stay in a file with this limit (0 none). Returns 0 or -1. */
+int retention_keep(sqlite3 *db, uint64_t max_octets, int64_t *ret_keep);
+
 /* Is there work? now_us: wall clock, now_ns: CLOCK_BOOTTIME. Returns 1, 0, or -1. */
 int retention_is_due(struct retention *retention, int64_t now_us, int64_t now_ns);
 

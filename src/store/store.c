@@ -123,20 +123,33 @@ static int begin_run(struct store *store, const struct store_options *options, i
 	return status;
 }
 
+static int begin_recording(struct store *store, const struct store_options *options)
+{
+	int64_t now_us = clock_realtime_us();
+
+	if (begin_boot(store, options) < 0)
+		return -1;
+	return begin_run(store, options, now_us);
+}
+
+static int recover(struct store *store, const struct store_options *options)
+{
+	return options->maintenance ? rollup_recover(store->db)
+				    : store_recover(store, options, store->seen_us);
+}
+
 /* The new run, and the end of what earlier ones left open, in one transaction. */
 static int begin(
 	struct store *store, const struct store_options *options, struct store_error *ret_error)
 {
-	int64_t now_us = clock_realtime_us();
-
 	if (store_write_prepare(store) == 0 && store_begin(store) == 0 &&
-		begin_boot(store, options) == 0 && begin_run(store, options, now_us) == 0 &&
+		(options->maintenance || begin_recording(store, options) == 0) &&
 		dictionary_init(
 			&store->dictionary, store->db, store->boot, options->boot_start_us) == 0 &&
 		flow_writer_init(&store->flows, store->db, &store->dictionary, store->run) == 0 &&
 		retention_init(&store->retention, store->db, &store->dictionary,
 			&store->flows.rollup) == 0 &&
-		store_recover(store, options, now_us) == 0 && store_commit(store) == 0) {
+		recover(store, options) == 0 && store_commit(store) == 0) {
 		rollup_committed(&store->flows.rollup);
 		return 0;
 	}

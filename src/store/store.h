@@ -61,6 +61,7 @@ struct store_options {
 	bool synchronous_full;
 	struct store_ring ring;
 	struct store_retention retention;
+	bool maintenance; /* nothing is recorded: no run begins, what others left open stays so */
 };
 
 /* Opens for writing: creates (0640), takes the writer's lock, migrates, closes what runs of earlier

@@ -10,6 +10,7 @@
 #include "store/retention.h"
 #include "store/store.h"
 #include "store/store_path.h"
+#include "store/store_report.h"
 
 #define STORE_APPLICATION_ID 0x4c434f4e /* "LCON" */
 
@@ -34,6 +35,10 @@ struct store {
 	int64_t checkpoint_ns; /* CLOCK_BOOTTIME of the last checkpoint */
 	int wal_pages;         /* as of the last commit */
 };
+
+/* store_report.c */
+sqlite3 *store_reader_db(struct store_reader *reader);
+const char *store_reader_path(const struct store_reader *reader);
 
 /* store_write.c */
 int store_write_prepare(struct store *store); /* 0 or -1 with the error in the connection */

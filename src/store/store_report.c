@@ -182,6 +182,16 @@ void store_reader_close(struct store_reader *reader)
 	free(reader);
 }
 
+sqlite3 *store_reader_db(struct store_reader *reader)
+{
+	return reader->db;
+}
+
+const char *store_reader_path(const struct store_reader *reader)
+{
+	return reader->path;
+}
+
 static int fail_sql(const struct store_reader *reader, struct store_error *ret_error)
 {
 	int code = sqlite3_extended_errcode(reader->db);

@@ -1,0 +1,102 @@
+/* Counts by the same horizons and shares as retention.c; what the dictionaries lose is not known
+ * before the rest is gone. */
+#include "store/store_preview.h"
+
+#include "store/retention.h"
+#include "store/sql.h"
+#include "store/store_internal.h"
+
+static const struct {
+	const char *what;
+	const char *count_text; /* ?1: the horizon */
+	size_t age;             /* in the policy */
+} aged[] = {
+	{"flow", "SELECT count(*) FILTER (WHERE end_us < ?1), count(*) FROM flow",
+		offsetof(struct store_retention, flow_age_us)},
+	{"name_evidence",
+		"SELECT count(*) FILTER (WHERE max(last_us, until_us) < ?1), count(*) FROM"
+		" name_evidence",
+		offsetof(struct store_retention, flow_age_us)},
+	{"listener", "SELECT count(*) FILTER (WHERE until_us < ?1), count(*) FROM listener",
+		offsetof(struct store_retention, flow_age_us)},
+	{"contact_day",
+		"SELECT count(*) FILTER (WHERE day < ?1 / 86400000000), count(*) FROM contact_day",
+		offsetof(struct store_retention, day_age_us)},
+	{"coverage_interval",
+		"SELECT count(*) FILTER (WHERE until_us < ?1), count(*) FROM coverage_interval",
+		offsetof(struct store_retention, day_age_us)},
+	{"contact", "SELECT count(*) FILTER (WHERE last_us < ?1), count(*) FROM contact",
+		offsetof(struct store_retention, contact_age_us)},
+};
+
+struct preview {
+	sqlite3 *db;
+	const struct store_retention *policy;
+	int64_t now_us;
+	void (*row)(void *ctx, const struct store_preview *preview);
+	void *ctx;
+};
+
+static int preview_aged(const struct preview *preview)
+{
+	for (size_t i = 0; i < sizeof(aged) / sizeof(aged[0]); i++) {
+		int64_t age_us =
+			*(const int64_t *)((const char *)preview->policy + aged[i].age);
+		int64_t horizon_us = preview->now_us - age_us, counts[2];
+		struct store_preview row = {.what = aged[i].what, .before_us = horizon_us};
+
+		if (age_us == 0)
+			continue;
+		if (sql_row_text(preview->db, aged[i].count_text, &horizon_us, 1, counts, 2) < 0)
+			return -1;
+		row.rows = counts[0];
+		row.total = counts[1];
+		if (row.rows > 0)
+			preview->row(preview->ctx, &row);
+	}
+	return 0;
+}
+
+static int preview_program(const struct preview *preview, const struct retention_share *share)
+{
+	struct store_preview row = {
+		.what = "flow", .rows = share->excess, .total = share->flows};
+	sqlite3_stmt *stmt;
+	int code;
+
+	if (share->excess == 0)
+		return 0;
+	if (sql_prepare(preview->db, "SELECT path FROM executable WHERE id = ?1", &stmt) < 0)
+		return -1;
+	sql_bind_integers(stmt, 1, &share->executable, 1);
+	code = sqlite3_step(stmt);
+	row.program = code == SQLITE_ROW ? (const char *)sqlite3_column_text(stmt, 0) : "";
+	preview->row(preview->ctx, &row);
+	return sqlite3_finalize(stmt) == SQLITE_OK ? 0 : -1;
+}
+
+static int preview_shares(const struct preview *preview)
+{
+	struct retention_flows flows = {0};
+	int64_t keep;
+	int status;
+
+	if (retention_keep(preview->db, preview->policy->max_octets, &keep) < 0)
+		return -1;
+	status = retention_flows_begin(&flows, preview->db, INT64_MIN + 1, keep);
+	for (size_t i = 0; i < flows.share_count && status == 0; i++)
+		status = preview_program(preview, &flows.shares[i]);
+	retention_flows_done(&flows);
+	return status;
+}
+
+int store_preview(struct store_reader *reader, const struct store_retention *policy, int64_t now_us,
+	void (*row)(void *ctx, const struct store_preview *preview), void *ctx,
+	struct store_error *ret_error)
+{
+	struct preview preview = {store_reader_db(reader), policy, now_us, row, ctx};
+
+	if (preview_aged(&preview) < 0 || preview_shares(&preview) < 0)
+		return sql_describe(preview.db, store_reader_path(reader), "reading", ret_error);
+	return 0;
+}
