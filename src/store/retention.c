@@ -82,6 +82,19 @@ void retention_done(struct retention *retention)
 	retention_unused_done(&retention->unused);
 }
 
+/* At once, or when the clock is steady. */
+static int64_t first_round_ns(const struct retention *retention)
+{
+	return retention->steady_ns +
+	       (retention->policy.at_once ? 0 : STEADY_S * (int64_t)NS_PER_S);
+}
+
+void retention_set(struct retention *retention, const struct store_retention *policy)
+{
+	retention->policy = *policy;
+	retention->next_ns = first_round_ns(retention);
+}
+
 void retention_drop(struct retention *retention)
 {
 	retention_unused_done(&retention->unused);
@@ -99,9 +112,7 @@ static void watch_clock(struct retention *retention, int64_t now_us, int64_t now
 		return;
 	retention->clock_offset_us = offset_us;
 	retention->steady_ns = now_ns;
-	retention->next_ns = now_ns;
-	if (!retention->policy.at_once)
-		retention->next_ns += STEADY_S * (int64_t)NS_PER_S;
+	retention->next_ns = first_round_ns(retention);
 }
 
 static int64_t horizon_us(const struct retention *retention, int64_t age_us)

@@ -49,6 +49,7 @@ struct retention {
 int retention_init(struct retention *retention, sqlite3 *db, struct dictionary *dictionary,
 	const struct rollup *rollup);
 void retention_done(struct retention *retention);
+void retention_set(struct retention *retention, const struct store_retention *policy);
 void retention_drop(struct retention *retention); /* a transaction was rolled back */
 
 /* How many of a thousand flows can stay in a file with this limit (0 none). Returns 0 or -1. */

@@ -186,7 +186,7 @@ int store_open(const struct store_options *options, struct store **ret_store,
 		return -1;
 	}
 	store->checkpoint_ns = clock_boottime_ns();
-	store->retention.policy = options->retention;
+	retention_set(&store->retention, &options->retention);
 	*ret_store = store;
 	return 0;
 }
@@ -227,7 +227,7 @@ int store_heartbeat(struct store *store, int64_t seen_us, struct store_error *re
 
 void store_set_retention(struct store *store, const struct store_retention *retention)
 {
-	store->retention.policy = *retention;
+	retention_set(&store->retention, retention);
 }
 
 /* What the roll-ups do not count yet is not forgotten. */

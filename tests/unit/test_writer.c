@@ -256,6 +256,26 @@ static void what_was_seen_and_not_written_lies_behind_the_end_of_the_run(void **
 	history_temp_remove(&fixture.history);
 }
 
+static void what_is_due_is_forgotten_without_a_batch(void **state)
+{
+	const struct store_retention retention = {.flow_age_us = 1, .at_once = true};
+	int64_t deadline_ns = clock_boottime_ns() + PATIENCE_NS;
+	struct fixture fixture;
+
+	(void)state;
+	start(&fixture, 64 << 20);
+	assert_int_equal(writer_put(fixture.writer, make_batch(&fixture, 1000, 300)), 0);
+	wait_until_empty(&fixture);
+	assert_int_equal(history_temp_number(&fixture.history, COUNT_FLOWS), 300);
+	writer_set_limits(fixture.writer, 64 << 20, retention);
+	while (history_temp_number(&fixture.history, COUNT_FLOWS) > 0 &&
+		clock_boottime_ns() < deadline_ns)
+		usleep(10000);
+	assert_int_equal(history_temp_number(&fixture.history, COUNT_FLOWS), 0);
+	assert_int_equal(stop(&fixture, PATIENCE_NS), 0);
+	history_temp_remove(&fixture.history);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -266,6 +286,7 @@ int main(void)
 		cmocka_unit_test(stop_gives_up_in_time_and_counts_what_is_lost),
 		cmocka_unit_test(an_error_that_will_not_pass_ends_the_writer_once),
 		cmocka_unit_test(the_run_ends_with_what_was_marked_as_seen),
+		cmocka_unit_test(what_is_due_is_forgotten_without_a_batch),
 		cmocka_unit_test(what_was_seen_and_not_written_lies_behind_the_end_of_the_run),
 	};
 
