@@ -75,8 +75,7 @@ static int preview(const struct config *config)
 
 	if (store_reader_open(config->db_path, &reader, &error) < 0)
 		return fail(&error);
-	status = store_preview(
-		reader, &policy, clock_realtime_us(), print_preview, &rows, &error);
+	status = store_preview(reader, &policy, clock_realtime_us(), print_preview, &rows, &error);
 	store_reader_close(reader);
 	if (status < 0)
 		return fail(&error);
@@ -93,8 +92,7 @@ static int read_pruned(const char *path, int64_t pruned[THINGS], struct store_er
 
 	if (store_reader_open(path, &reader, ret_error) < 0)
 		return -1;
-	row = store_report_new(
-		reader, "SELECT what, pruned FROM retention", &report, ret_error);
+	row = store_report_new(reader, "SELECT what, pruned FROM retention", &report, ret_error);
 	while (row >= 0 && (row = store_report_step(report, ret_error)) > 0) {
 		size_t length;
 		const char *what = store_report_text(report, 0, &length);

@@ -19,9 +19,9 @@ enum {
 	RETRY_FIRST_MS = 100,
 	RETRY_LAST_MS = 5000,
 	RETRY_STOPPING_MS = 200,
-	HEARTBEAT_MS = 5000, /* the store itself thins them out */
-	GRACE_S = 5,         /* of a store call that began before the deadline */
-	PAUSE_MS = 20,       /* between two slices of what the store forgets */
+	HEARTBEAT_MS = 5000,  /* the store itself thins them out */
+	GRACE_S = 5,          /* of a store call that began before the deadline */
+	PAUSE_MS = 20,        /* between two slices of what the store forgets */
 	BUSY_PAUSE_MS = 1000, /* the same while batches wait */
 };
 

@@ -65,8 +65,7 @@ void coverage_line_read(struct store_reader *reader, const struct options *optio
 	}
 	/* Days do not tell of single processes. */
 	needs_flows = needs_flows || report_args_given(args, "pid");
-	if (report_param(report, "line") &&
-		report_args_integer(args, "single", needs_flows) == 0)
+	if (report_param(report, "line") && report_args_integer(args, "single", needs_flows) == 0)
 		ask(reader, report, args, ret_line);
 	report_free(report);
 }

@@ -48,10 +48,10 @@ struct report {
 	size_t params_count;
 	struct report_column *columns;
 	size_t columns_count;
-	bool record;  /* "-- layout record" */
-	bool covered; /* "-- footer coverage" */
+	bool record;      /* "-- layout record" */
+	bool covered;     /* "-- footer coverage" */
 	bool needs_flows; /* "-- footer coverage of flows": what days tell is not enough */
-	char *sql;    /* the whole file */
+	char *sql;        /* the whole file */
 };
 
 struct report_error {

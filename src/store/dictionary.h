@@ -35,7 +35,8 @@ struct dictionary {
 	sqlite3_stmt *add[DICTIONARY_COUNT];
 	sqlite3_stmt *find_process_before; /* an earlier program of the same process */
 	sqlite3_stmt *update_process;
-	struct used_ids used[DICTIONARY_COUNT]; /* marks what is given out, see retention_unused.h */
+	struct used_ids
+		used[DICTIONARY_COUNT]; /* marks what is given out, see retention_unused.h */
 };
 
 /* A zeroed dictionary; dictionary_done also after a failed init. */

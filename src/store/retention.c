@@ -20,7 +20,8 @@ enum {
 	ROWS_MAX = 16384,
 	SLICE_MS = 20, /* longer: halve, less than half: double */
 	FLOW_OCTETS = 48,
-	FLOWS_A_DAY = 5000000, /* with so many a look at all of them is made every second day, ... */
+	FLOWS_A_DAY =
+		5000000, /* with so many a look at all of them is made every second day, ... */
 	TRIES_MAX = 8,
 	KEEP_MIN = 500, /* per mille, in one round */
 };
@@ -100,7 +101,8 @@ void retention_drop(struct retention *retention)
 	retention_unused_done(&retention->unused);
 	retention->stage = RETENTION_IDLE;
 	retention->waits = false;
-	retention->check_ns = retention->next_ns = clock_boottime_ns() + CHECK_S * (int64_t)NS_PER_S;
+	retention->check_ns = retention->next_ns =
+		clock_boottime_ns() + CHECK_S * (int64_t)NS_PER_S;
 }
 
 static void watch_clock(struct retention *retention, int64_t now_us, int64_t now_ns)
@@ -189,8 +191,8 @@ static int begin_round(struct retention *retention)
 	retention_aged_begin(&retention->aged, flows_us, days_us);
 	contacts_us = horizon_us(retention, policy->contact_age_us);
 	contacts_us = contacts_us < days_us ? contacts_us : days_us;
-	if (retention_ledger_begin(
-		    &retention->ledger, retention->slice.db, contacts_us, contacts) < 0)
+	if (retention_ledger_begin(&retention->ledger, retention->slice.db, contacts_us, contacts) <
+		0)
 		return -1;
 	return retention_flows_begin(&retention->flows, retention->slice.db, flows_us, keep);
 }
@@ -198,7 +200,8 @@ static int begin_round(struct retention *retention)
 static bool is_to_free(const struct retention *retention, const struct file_size *size)
 {
 	return size->free > size->pages / 16 ||
-	       (size->free > 0 && size->pages * size->page_octets > high_octets(retention->policy.max_octets));
+	       (size->free > 0 &&
+		       size->pages * size->page_octets > high_octets(retention->policy.max_octets));
 }
 
 static int end_round(struct retention *retention)
@@ -213,8 +216,9 @@ static int end_round(struct retention *retention)
 		return -1;
 	retention->stage = RETENTION_IDLE;
 	retention->check_ns = 0;
-	retention->tries =
-		used_octets(&size) > high_octets(retention->policy.max_octets) ? retention->tries + 1 : 0;
+	retention->tries = used_octets(&size) > high_octets(retention->policy.max_octets)
+				   ? retention->tries + 1
+				   : 0;
 	retention->next_ns = clock_boottime_ns() + ROUND_S * (int64_t)NS_PER_S;
 	return 0;
 }

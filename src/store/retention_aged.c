@@ -1,4 +1,5 @@
-/* Table by table, in the order of the keys. Where keys do not follow time, all rows are looked at. */
+/* Table by table, in the order of the keys. Where keys do not follow time, all rows are looked at.
+ */
 #include "store/retention_aged.h"
 
 #include "store/sql.h"
@@ -8,22 +9,22 @@
 /* ?1 .. ?2: the rows of a slice, ?3: the horizon. */
 struct aged_table {
 	const char *name;
-	const char *end_text;    /* of a slice after ?1, with ?2 rows; NULL: there is no row */
+	const char *end_text; /* of a slice after ?1, with ?2 rows; NULL: there is no row */
 	const char *delete_text;
-	int of_days;             /* 1: ends with the roll-up, not with flows */
+	int of_days; /* 1: ends with the roll-up, not with flows */
 };
 
-#define BY_ID(table, condition)                                                                \
-	table,                                                                                 \
-		"SELECT max(id) FROM (SELECT id FROM " table                                   \
-		" WHERE id > ?1 ORDER BY id LIMIT ?2)",                                        \
+#define BY_ID(table, condition)                              \
+	table,                                               \
+		"SELECT max(id) FROM (SELECT id FROM " table \
+		" WHERE id > ?1 ORDER BY id LIMIT ?2)",      \
 		"DELETE FROM " table " WHERE id > ?1 AND id <= ?2 AND " condition
 
 /* A run stays as long as something names it. */
-#define RUN_IS_OVER                                                                            \
-	"coalesce(end_us, heartbeat_us) < ?3 AND id < (SELECT min(id) FROM"                    \
-	" (SELECT max(id) AS id FROM run UNION ALL SELECT min(run) FROM listener"              \
-	" UNION ALL SELECT min(run) FROM coverage_interval"                                    \
+#define RUN_IS_OVER                                                               \
+	"coalesce(end_us, heartbeat_us) < ?3 AND id < (SELECT min(id) FROM"       \
+	" (SELECT max(id) AS id FROM run UNION ALL SELECT min(run) FROM listener" \
+	" UNION ALL SELECT min(run) FROM coverage_interval"                       \
 	" UNION ALL SELECT min(run) FROM open_flow))"
 
 static const struct aged_table tables[] = {
@@ -60,9 +61,8 @@ static enum retention_step step_days(
 	int found = sql_row_text(slice->db, day_end_text, range, 2, key, 6);
 	int64_t pruned, since_us = (found > 0 ? key[0] : range[0]) * DAY_US;
 
-	if (found < 0 ||
-		(found ? sql_run_text(slice->db, delete_day_part_text, key, 6)
-		       : sql_run_text(slice->db, delete_days_text, range, 1)) < 0)
+	if (found < 0 || (found ? sql_run_text(slice->db, delete_day_part_text, key, 6)
+				: sql_run_text(slice->db, delete_days_text, range, 1)) < 0)
 		return RETENTION_FAILED;
 	pruned = sqlite3_changes64(slice->db);
 	if (pruned > 0 && retention_note(slice, "contact_day", pruned, since_us, since_us) < 0)

@@ -35,8 +35,7 @@ static int read_shares(struct retention_flows *flows, sqlite3_stmt *stmt, int64_
 			struct retention_share *grown;
 
 			capacity = capacity ? 2 * capacity : 256;
-			grown = reallocarray(
-				flows->shares, (size_t)capacity, sizeof(*grown));
+			grown = reallocarray(flows->shares, (size_t)capacity, sizeof(*grown));
 			if (!grown)
 				return -ENOMEM;
 			flows->shares = grown;
@@ -135,8 +134,7 @@ static int forget(
 		flow_count_write(&flows->gone, -1) < 0 ||
 		sql_exec(slice->db, "DELETE FROM executable_flows WHERE flows <= 0") < 0)
 		return -1;
-	return retention_note(
-		slice, "flow", runs->rows, since_us, runs->runs[runs->count - 1][1]);
+	return retention_note(slice, "flow", runs->rows, since_us, runs->runs[runs->count - 1][1]);
 }
 
 enum retention_step retention_flows_step(

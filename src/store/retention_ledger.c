@@ -57,7 +57,8 @@ static int read_shares(sqlite3 *db, struct retention_share **ret_shares, size_t 
 	int64_t count;
 	int code;
 
-	if (sql_integer(db, "SELECT count(DISTINCT executable) FROM temp.ledger_hour", &count) < 0 ||
+	if (sql_integer(db, "SELECT count(DISTINCT executable) FROM temp.ledger_hour", &count) <
+			0 ||
 		sql_prepare(db, shares_text, &stmt) < 0)
 		return -1;
 	shares = calloc((size_t)count + 1, sizeof(*shares));
@@ -105,9 +106,8 @@ static int look(const struct retention_ledger *ledger, const struct retention_sl
 			 : sql_run_text(slice->db, delete_old_text, range, 3) < 0)
 		return -1;
 	pruned = sqlite3_changes64(slice->db);
-	if (pruned > 0 &&
-		retention_note(slice, "contact", pruned, since_us,
-			ledger->cuts ? slice->now_us : since_us) < 0)
+	if (pruned > 0 && retention_note(slice, "contact", pruned, since_us,
+				  ledger->cuts ? slice->now_us : since_us) < 0)
 		return -1;
 	return ledger->cuts ? 0 : sql_run_text(slice->db, count_text, range, 2);
 }

@@ -7,7 +7,8 @@
 #include "store/sql.h"
 
 static const char note_text[] =
-	"INSERT INTO retention (what, pruned, since_us, whole_us, at_us) VALUES (?5, ?1, ?2, ?3, ?4)"
+	"INSERT INTO retention (what, pruned, since_us, whole_us, at_us) VALUES (?5, ?1, ?2, ?3, "
+	"?4)"
 	" ON CONFLICT DO UPDATE SET pruned = pruned + ?1, since_us = max(since_us, ?2),"
 	" whole_us = max(whole_us, ?3), at_us = ?4";
 

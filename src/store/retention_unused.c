@@ -25,8 +25,20 @@ struct phase {
 	enum dictionary_table names[COLUMNS_MAX]; /* by column */
 };
 
-#define LOOK_AT(table, keys, columns, ...)    {LOOK, 0, table, keys, columns, {__VA_ARGS__}}
-#define SWEEP_OF(table, dictionary)           {SWEEP, dictionary, table, "id", "", {0}}
+#define LOOK_AT(table, keys, columns, ...)     \
+	{                                      \
+		LOOK, 0, table, keys, columns, \
+		{                              \
+			__VA_ARGS__            \
+		}                              \
+	}
+#define SWEEP_OF(table, dictionary)                 \
+	{                                           \
+		SWEEP, dictionary, table, "id", "", \
+		{                                   \
+			0                           \
+		}                                   \
+	}
 
 #define ACTOR      DICTIONARY_ACTOR
 #define EXECUTABLE DICTIONARY_EXECUTABLE
@@ -98,8 +110,8 @@ int retention_unused_begin(
 
 		if (phases[i].kind != SWEEP)
 			continue;
-		snprintf(text, sizeof(text), "SELECT coalesce(max(id), 0) FROM %s",
-			phases[i].table);
+		snprintf(
+			text, sizeof(text), "SELECT coalesce(max(id), 0) FROM %s", phases[i].table);
 		if (sql_integer(db, text, &max) < 0 ||
 			used_ids_init(&dictionary->used[phases[i].swept], max) < 0)
 			return -1;
@@ -137,8 +149,8 @@ static int prepare(const struct phase *phase, const struct retention_unused *unu
 	return 0;
 }
 
-static void mark(struct retention_unused *unused, const struct phase *phase, sqlite3_stmt *stmt,
-	int first)
+static void mark(
+	struct retention_unused *unused, const struct phase *phase, sqlite3_stmt *stmt, int first)
 {
 	int columns = words(phase->columns);
 
@@ -167,8 +179,7 @@ static void judge(struct retention_unused *unused, const struct phase *phase, sq
 }
 
 /* Returns how many rows there were, or -1. */
-static int64_t walk(
-	struct retention_unused *unused, const struct phase *phase, sqlite3_stmt *stmt)
+static int64_t walk(struct retention_unused *unused, const struct phase *phase, sqlite3_stmt *stmt)
 {
 	int keys = words(phase->keys), code;
 	int64_t rows = 0;

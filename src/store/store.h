@@ -98,11 +98,11 @@ struct store_counters {
 	uint64_t batches, flows, processes; /* committed */
 	uint64_t retries;                   /* failed attempts of store_write */
 	int64_t longest_batch_us;
-	int64_t recovered_flows; /* closed at the start for an earlier run */
+	int64_t recovered_flows;  /* closed at the start for an earlier run */
 	int64_t longest_slice_us; /* of store_maintain */
-	int64_t looks;            /* for what is in use: who fills batches describes each process anew
-				   * when it sees that this has changed, and says so (batch_set_look) */
-	bool too_large;           /* nothing more can be forgotten, and the file is over its limit */
+	int64_t looks;  /* for what is in use: who fills batches describes each process anew
+			 * when it sees that this has changed, and says so (batch_set_look) */
+	bool too_large; /* nothing more can be forgotten, and the file is over its limit */
 };
 
 void store_counters(const struct store *store, struct store_counters *ret_counters);

@@ -40,8 +40,7 @@ struct preview {
 static int preview_aged(const struct preview *preview)
 {
 	for (size_t i = 0; i < sizeof(aged) / sizeof(aged[0]); i++) {
-		int64_t age_us =
-			*(const int64_t *)((const char *)preview->policy + aged[i].age);
+		int64_t age_us = *(const int64_t *)((const char *)preview->policy + aged[i].age);
 		int64_t horizon_us = preview->now_us - age_us, counts[2];
 		struct store_preview row = {.what = aged[i].what, .before_us = horizon_us};
 
@@ -59,8 +58,7 @@ static int preview_aged(const struct preview *preview)
 
 static int preview_program(const struct preview *preview, const struct retention_share *share)
 {
-	struct store_preview row = {
-		.what = "flow", .rows = share->excess, .total = share->flows};
+	struct store_preview row = {.what = "flow", .rows = share->excess, .total = share->flows};
 	sqlite3_stmt *stmt;
 	int code;
 

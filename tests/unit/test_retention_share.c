@@ -45,7 +45,8 @@ static void all_give_where_there_is_no_room(void **state)
 	assert_int_equal(shares[1].excess, 7);
 }
 
-/* Of any numbers: the room is kept and used, and nobody gives who has less than another one keeps. */
+/* Of any numbers: the room is kept and used, and nobody gives who has less than another one keeps.
+ */
 static void the_rule_holds_for_any_numbers(void **state)
 {
 	enum { COUNT = 50, ROUNDS = 500 };

@@ -36,7 +36,8 @@ static void forget(struct store_fixture *fixture, int64_t now_us)
 		"");
 }
 
-static void add_flow(struct store_fixture *fixture, uint32_t pid, const char *remote, int64_t end_us)
+static void add_flow(
+	struct store_fixture *fixture, uint32_t pid, const char *remote, int64_t end_us)
 {
 	struct flow_record flow = store_fixture_flow(pid, remote, end_us);
 
@@ -155,7 +156,8 @@ static void everything_has_its_age(void **state)
 	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM contact"), 200);
 	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM process"), 200);
 	assert_int_equal(
-		store_fixture_number(fixture, "SELECT count(*) FROM executable WHERE id <> 0"), 200);
+		store_fixture_number(fixture, "SELECT count(*) FROM executable WHERE id <> 0"),
+		200);
 	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM remote"), 200);
 	assert_in_range(
 		store_fixture_number(fixture, "SELECT count(*) FROM coverage_interval"), 100, 101);
@@ -185,15 +187,14 @@ static void no_age_before_the_clock_is_steady(void **state)
 	store_fixture_open(fixture);
 	write_year(fixture);
 	assert_int_equal(store_maintain(fixture->store, NOW_US, &fixture->error), 0);
-	assert_int_equal(
-		store_maintain(fixture->store, NOW_US + 365 * DAY_US, &fixture->error), 0);
+	assert_int_equal(store_maintain(fixture->store, NOW_US + 365 * DAY_US, &fixture->error), 0);
 	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM flow"), 400);
 }
 
 static int64_t octets_of(struct store_fixture *fixture)
 {
-	return store_fixture_number(fixture,
-		"SELECT page_count * page_size FROM pragma_page_count, pragma_page_size");
+	return store_fixture_number(
+		fixture, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size");
 }
 
 static void who_is_noisy_does_not_evict_who_is_rare(void **state)
@@ -220,9 +221,10 @@ static void who_is_noisy_does_not_evict_who_is_rare(void **state)
 				 " ON e.id = executable WHERE path = '/bin/rare'"),
 		RARE);
 	/* Of the noisy one the newest are there. */
-	assert_string_equal(store_fixture_sql(fixture,
-				    "SELECT count(*) > 10000, max(end_us) - min(end_us) < count(*) *"
-				    " 1000001 FROM flows WHERE exe = '/bin/noisy'"),
+	assert_string_equal(
+		store_fixture_sql(fixture,
+			"SELECT count(*) > 10000, max(end_us) - min(end_us) < count(*) *"
+			" 1000001 FROM flows WHERE exe = '/bin/noisy'"),
 		"1|1");
 	assert_string_equal(store_fixture_sql(fixture,
 				    "SELECT since_us, whole_us = (SELECT min(end_us) - 1000000 FROM"
@@ -230,8 +232,8 @@ static void who_is_noisy_does_not_evict_who_is_rare(void **state)
 				    " 'flow'"),
 		"0|1");
 	/* What was forgotten is counted still. */
-	assert_int_equal(store_fixture_number(fixture, "SELECT sum(flows) FROM contact_day"),
-		NOISY + RARE);
+	assert_int_equal(
+		store_fixture_number(fixture, "SELECT sum(flows) FROM contact_day"), NOISY + RARE);
 }
 
 /* Where flows are few the roll-up gives way, and then the ledger. */
@@ -240,8 +242,7 @@ static void size_holds_without_flows(void **state)
 	struct store_fixture *fixture = *state;
 	enum { REMOTES = 6000, DAYS = 4, LIMIT = 1 << 20 };
 
-	open_history(fixture,
-		(struct store_retention){.flow_age_us = 1, .max_octets = LIMIT});
+	open_history(fixture, (struct store_retention){.flow_age_us = 1, .max_octets = LIMIT});
 	add_process(fixture, 1, "/bin/scan");
 	for (int i = 0; i < DAYS * REMOTES; i++) {
 		char remote[32];
@@ -275,8 +276,8 @@ static void the_ledger_has_a_limit_of_its_own(void **state)
 	assert_int_equal(store_fixture_number(fixture,
 				 "SELECT count(*) FROM contacts WHERE exe GLOB '/bin/of-*'"),
 		400);
-	assert_in_range(store_fixture_number(fixture,
-				"SELECT count(*) FROM contacts WHERE exe = '/bin/scan'"),
+	assert_in_range(store_fixture_number(
+				fixture, "SELECT count(*) FROM contacts WHERE exe = '/bin/scan'"),
 		400, LIMIT - 400);
 }
 
@@ -313,7 +314,8 @@ static int64_t looks(const struct store_fixture *fixture)
 	return counters.looks;
 }
 
-/* What is written while the dictionaries are looked through keeps what it names, at every moment. */
+/* What is written while the dictionaries are looked through keeps what it names, at every moment.
+ */
 static void what_is_named_meanwhile_stays(void **state)
 {
 	for (int slices = 1;; slices++) {
@@ -356,7 +358,8 @@ static void free_pages_go_back(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, store_fixture_set_up, store_fixture_tear_down)
+#define TEST(name) \
+	cmocka_unit_test_setup_teardown(name, store_fixture_set_up, store_fixture_tear_down)
 		TEST(old_flows_go_and_the_rollup_stays),
 		TEST(everything_has_its_age),
 		TEST(nothing_goes_without_limits),
