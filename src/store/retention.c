@@ -20,8 +20,8 @@ enum {
 	ROWS_MAX = 16384,
 	SLICE_MS = 20, /* longer: halve, less than half: double */
 	FLOW_OCTETS = 48,
-	FLOWS_A_DAY =
-		5000000, /* with so many a look at all of them is made every second day, ... */
+	ROWS_A_PAGE = 32, /* as much work */
+	SWEEP_DAYS = 30,  /* so often a look at everything is made, whatever went */
 	TRIES_MAX = 8,
 	KEEP_MIN = 500, /* per mille, in one round */
 };
@@ -126,19 +126,23 @@ static int64_t horizon_us(const struct retention *retention, int64_t age_us)
 	return age_us < retention->slice.now_us ? retention->slice.now_us - age_us : 0;
 }
 
-/* Is it time for a look at everything? Rows that nothing names take room, but do no harm. */
+/* Is it time for a look at everything? Rows that nothing names take room, but do no harm: when an
+ * eighth of the flows went. How many had gone at the last look is the count of "sweep". */
 static int find_whole(struct retention *retention)
 {
-	int64_t last_us, flows;
+	static const char text[] =
+		"SELECT coalesce((SELECT pruned FROM retention WHERE what = 'flow'), 0),"
+		" coalesce((SELECT pruned FROM retention WHERE what = 'sweep'), 0),"
+		" coalesce((SELECT at_us FROM retention WHERE what = 'sweep'), 0),"
+		" coalesce((SELECT sum(flows) FROM executable_flows), 0)";
+	int64_t row[4], days;
 
-	if (sql_integer(retention->slice.db,
-		    "SELECT coalesce(max(at_us), 0) FROM retention WHERE what = 'sweep'",
-		    &last_us) < 0 ||
-		sql_integer(retention->slice.db,
-			"SELECT coalesce(sum(flows), 0) FROM executable_flows", &flows) < 0)
+	if (sql_row_text(retention->slice.db, text, NULL, 0, row, 4) < 0)
 		return -1;
-	retention->whole = retention->policy.at_once ||
-			   retention->slice.now_us - last_us >= DAY_US * (1 + flows / FLOWS_A_DAY);
+	days = (retention->slice.now_us - row[2]) / DAY_US;
+	retention->whole = retention->policy.at_once || days >= SWEEP_DAYS ||
+			   (days > 0 && row[0] - row[1] > row[3] / 8);
+	retention->unswept = row[0] - row[1];
 	return 0;
 }
 
@@ -273,7 +277,7 @@ static enum retention_step step_free(struct retention *retention)
 	if (!is_to_free(retention, &size))
 		return RETENTION_DONE;
 	snprintf(text, sizeof(text), "PRAGMA incremental_vacuum(%lld)",
-		(long long)retention->slice.rows / 8);
+		(long long)retention->slice.rows / ROWS_A_PAGE);
 	return sql_exec(retention->slice.db, text) < 0 ? RETENTION_FAILED : RETENTION_MORE;
 }
 
@@ -307,8 +311,11 @@ int retention_step(struct retention *retention)
 
 	if (step != RETENTION_DONE)
 		return step == RETENTION_FAILED ? -1 : 0;
-	if (retention->stage == RETENTION_UNUSED)
+	if (retention->stage == RETENTION_UNUSED) {
 		retention_unused_done(&retention->unused);
+		if (retention_note(&retention->slice, "sweep", retention->unswept, 0, 0) < 0)
+			return -1;
+	}
 	if (retention->stage == RETENTION_FREE)
 		return end_round(retention);
 	return begin_stage(retention, retention->stage + 1);

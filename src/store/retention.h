@@ -37,6 +37,7 @@ struct retention {
 	struct retention_unused unused;
 	enum retention_stage stage;
 	bool whole;                /* this round has all stages */
+	int64_t unswept;           /* flows that went since the last look at what is in use */
 	bool waits;                /* for processes to be described again */
 	int64_t clock_offset_us;   /* wall clock minus CLOCK_BOOTTIME */
 	int64_t steady_ns;         /* CLOCK_BOOTTIME since which that is so */

@@ -1,10 +1,11 @@
-/* The first look removes what is too old and counts the rest by executable and hour of the last
- * contact, in a temporary table. If there are too many, each executable with more than its share
- * gets a time before which its rows go, which a second look does: whole hours, so that some more
- * may go than must. Slices are of whole remotes. */
+/* The first look removes what is too old and counts the rest. If there are too many rows a second
+ * one counts them by executable and hour of the last contact, in a temporary table: each executable
+ * with more than its share gets a time before which its rows go, in a third one. These are whole
+ * hours, so that some more may go than must. Slices are of whole remotes. */
 #include "store/retention_ledger.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "store/retention_share.h"
@@ -25,6 +26,8 @@ static const char end_text[] =
 static const char delete_old_text[] =
 	"DELETE FROM contact WHERE remote > ?1 AND remote <= ?2 AND last_us < ?3";
 
+static const char rows_text[] = "SELECT count(*) FROM contact WHERE remote > ?1 AND remote <= ?2";
+
 static const char count_text[] =
 	"INSERT INTO temp.ledger_hour SELECT executable, last_us / " HOUR_US ", count(*)"
 	" FROM contact WHERE remote > ?1 AND remote <= ?2 GROUP BY 1, 2"
@@ -43,10 +46,12 @@ static const char delete_cut_text[] =
 	"DELETE FROM contact WHERE remote > ?1 AND remote <= ?2 AND last_us <"
 	" (SELECT before_us FROM temp.ledger_cut AS c WHERE c.executable = contact.executable)";
 
+enum { LOOK_AGE, LOOK_COUNT, LOOK_CUT };
+
 int retention_ledger_begin(
 	struct retention_ledger *ledger, sqlite3 *db, int64_t horizon_us, int64_t max_rows)
 {
-	*ledger = (struct retention_ledger){horizon_us, max_rows, INT64_MIN + 1, 0};
+	*ledger = (struct retention_ledger){.horizon_us = horizon_us, .max_rows = max_rows};
 	return sql_exec(db, tables_text);
 }
 
@@ -73,19 +78,13 @@ static int read_shares(sqlite3 *db, struct retention_share **ret_shares, size_t 
 	return shares ? 0 : -ENOMEM;
 }
 
-/* A sixteenth more than must goes, so that this is not to be done anew at once. Returns 1 if there
- * is something to cut, 0 if not, -1. */
+/* A sixteenth more than must goes, so that this is not to be done anew at once. */
 static int find_cuts(const struct retention_ledger *ledger, sqlite3 *db)
 {
 	struct retention_share *shares;
-	int64_t rows;
 	size_t count;
 	int status = 0;
 
-	if (sql_integer(db, "SELECT coalesce(sum(rows), 0) FROM temp.ledger_hour", &rows) < 0)
-		return -1;
-	if (ledger->max_rows == 0 || rows <= ledger->max_rows)
-		return 0;
 	if (read_shares(db, &shares, &count) < 0)
 		return -1;
 	retention_share_out(shares, count, ledger->max_rows - ledger->max_rows / 16);
@@ -94,32 +93,59 @@ static int find_cuts(const struct retention_ledger *ledger, sqlite3 *db)
 			status = sql_run_text(db, cut_text,
 				(int64_t[]){shares[i].executable, shares[i].excess}, 2);
 	free(shares);
-	return status < 0 ? -1 : 1;
+	return status;
 }
 
-static int look(const struct retention_ledger *ledger, const struct retention_slice *slice,
+/* range: of remotes, and the horizon. */
+static int look_for_age(struct retention_ledger *ledger, const struct retention_slice *slice,
 	const int64_t range[3])
 {
-	int64_t pruned, since_us = ledger->cuts ? 0 : ledger->horizon_us;
+	int64_t pruned, rows;
 
-	if (ledger->cuts ? sql_run_text(slice->db, delete_cut_text, range, 2) < 0
-			 : sql_run_text(slice->db, delete_old_text, range, 3) < 0)
+	if (sql_run_text(slice->db, delete_old_text, range, 3) < 0)
 		return -1;
 	pruned = sqlite3_changes64(slice->db);
-	if (pruned > 0 && retention_note(slice, "contact", pruned, since_us,
-				  ledger->cuts ? slice->now_us : since_us) < 0)
+	if (sql_row_text(slice->db, rows_text, range, 2, &rows, 1) < 0)
 		return -1;
-	return ledger->cuts ? 0 : sql_run_text(slice->db, count_text, range, 2);
+	ledger->rows += rows;
+	if (pruned == 0)
+		return 0;
+	return retention_note(slice, "contact", pruned, range[2], range[2]);
 }
 
-static enum retention_step look_again(struct retention_ledger *ledger, sqlite3 *db)
+static int cut(const struct retention_slice *slice, const int64_t range[3])
 {
-	int cuts = ledger->cuts ? 0 : find_cuts(ledger, db);
+	int64_t pruned;
 
-	if (cuts <= 0)
-		return cuts < 0 ? RETENTION_FAILED : RETENTION_DONE;
-	ledger->cuts = 1;
-	ledger->cursor = INT64_MIN + 1;
+	if (sql_run_text(slice->db, delete_cut_text, range, 2) < 0)
+		return -1;
+	pruned = sqlite3_changes64(slice->db);
+	return pruned > 0 ? retention_note(slice, "contact", pruned, 0, slice->now_us) : 0;
+}
+
+static int look(struct retention_ledger *ledger, const struct retention_slice *slice,
+	const int64_t range[3])
+{
+	switch (ledger->look) {
+	case LOOK_AGE:
+		return look_for_age(ledger, slice, range);
+	case LOOK_COUNT:
+		return sql_run_text(slice->db, count_text, range, 2);
+	default:
+		return cut(slice, range);
+	}
+}
+
+static enum retention_step next_look(struct retention_ledger *ledger, sqlite3 *db)
+{
+	bool fits = ledger->max_rows == 0 || ledger->rows <= ledger->max_rows;
+
+	if (ledger->look == LOOK_CUT || fits)
+		return RETENTION_DONE;
+	if (ledger->look == LOOK_COUNT && find_cuts(ledger, db) < 0)
+		return RETENTION_FAILED;
+	ledger->look++;
+	ledger->cursor = 0;
 	return RETENTION_MORE;
 }
 
@@ -136,5 +162,5 @@ enum retention_step retention_ledger_step(
 	if (look(ledger, slice, range) < 0)
 		return RETENTION_FAILED;
 	ledger->cursor = range[1];
-	return found ? RETENTION_MORE : look_again(ledger, slice->db);
+	return found ? RETENTION_MORE : next_look(ledger, slice->db);
 }

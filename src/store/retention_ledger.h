@@ -9,7 +9,8 @@ struct retention_ledger {
 	int64_t horizon_us; /* without a contact since then a row goes */
 	int64_t max_rows;   /* 0 no limit */
 	int64_t cursor;     /* the last remote that was looked at */
-	int cuts;           /* 1: the second look, at rows that there is no room for */
+	int64_t rows;       /* that stay, as far as the first look went */
+	int look;
 };
 
 /* Returns 0, or -1 with the error in the connection. */

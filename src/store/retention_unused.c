@@ -220,10 +220,7 @@ static enum retention_step next_phase(
 		begin_phase(unused);
 		return RETENTION_MORE;
 	}
-	if (sql_exec(slice->db, delete_boots_text) < 0 ||
-		retention_note(slice, "sweep", 0, 0, 0) < 0)
-		return RETENTION_FAILED;
-	return RETENTION_DONE;
+	return sql_exec(slice->db, delete_boots_text) < 0 ? RETENTION_FAILED : RETENTION_DONE;
 }
 
 enum retention_step retention_unused_step(struct retention_unused *unused,
