@@ -8,6 +8,7 @@
     house.py man [ROOT]        mandoc's lint over the man pages
     house.py options [ROOT]    --help of the programs in LASTCONN_BUILD against man pages,
                                lastconn.conf and completion
+    house.py unit [ROOT]       systemd-analyze over the unit: hardened enough
     house.py tidy [ROOT]       clang-tidy over src/ as LASTCONN_BUILD compiles it
 
 One line a finding, "file:line: what". Exit status 0 in order, 1 findings, 77 a tool is missing.
@@ -20,6 +21,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 
 # a folder includes itself and these (architecture.md)
 LAYERS = {
@@ -48,6 +50,7 @@ PURE = ("flow", "decode", "process")
 IMPURE = r"(sys/(socket|stat|mman|epoll|wait|time)|fcntl|unistd|time|pthread|signal)\.h$"
 INCLUDE = re.compile(r'\s*#\s*include\s+([<"])([^>"]+)[>"]')
 MAX_FILE, MAX_FUNCTION, MAX_HEADER = 800, 100, 150
+MAX_EXPOSURE = 2.5
 SKIP = 77
 
 
@@ -252,6 +255,23 @@ def check_options(root):
     yield from check_query_options(root)
 
 
+def check_unit(root):
+    """The exposure that systemd itself finds, out of 10. Its releases differ a little; what counts is
+    the one of Debian 12."""
+    tool = need_tool("systemd-analyze")
+    path = "contrib/lastconnd.service"
+    with tempfile.TemporaryDirectory() as directory:
+        unit = os.path.join(directory, os.path.basename(path))
+        with open(unit, "w", encoding="utf-8") as file:
+            file.write("\n".join(lines_of(os.path.join(root, path))).replace("@LASTCONN_SBINDIR@", "/bin"))
+        _, output = run_tool(root, [unit], tool, "security", "--offline=true", "--no-pager")
+    found = re.search(r"Overall exposure level for \S+: ([\d.]+)", output)
+    if not found:
+        yield path, 1, "systemd-analyze does not rate it: " + output.strip().replace("\n", "; ")
+    elif float(found[1]) >= MAX_EXPOSURE:
+        yield path, 1, f"its exposure is {found[1]}; below {MAX_EXPOSURE} is wanted"
+
+
 def check_tidy(root):
     tool = need_tool("run-clang-tidy-14")
     build = os.environ.get("LASTCONN_BUILD", os.path.join(root, "build", "dev"))
@@ -267,7 +287,7 @@ def check_tidy(root):
 
 CHECKS = {"layers": check_layers, "sizes": check_sizes, "format": check_format,
           "shell": check_shell, "man": check_man, "options": check_options,
-          "tidy": check_tidy}
+          "unit": check_unit, "tidy": check_tidy}
 
 
 def main():

@@ -75,6 +75,14 @@ class House(unittest.TestCase):
         self.write("src/util/log.c", HEAD + '#include <stdio.h>\n\n#include "util/log.h"\n')
         self.assert_found("layers", "its own header util/log.h comes first")
 
+    def test_a_unit_with_too_many_rights_is_found(self):
+        with open(os.path.join(ROOT, "contrib", "lastconnd.service"), encoding="utf-8") as file:
+            unit = file.read()
+        self.write("contrib/lastconnd.service", unit)
+        self.assertEqual(self.check("unit", tool="systemd-analyze"), (0, ""))
+        self.write("contrib/lastconnd.service", unit.replace("ProtectSystem=", "#ProtectSystem="))
+        self.assert_found("unit", "contrib/lastconnd.service:1: its exposure is ")
+
     def test_an_included_source_and_a_path_that_is_not_from_src_are_found(self):
         self.write("src/util/a.c", HEAD + '#include "util/b.c"\n#include "log.h"\n')
         self.assert_found("layers", "src/util/a.c:2: util/b.c", "src/util/a.c:3: log.h")
