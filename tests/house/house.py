@@ -8,7 +8,8 @@
     house.py man [ROOT]        mandoc's lint over the man pages
     house.py options [ROOT]    --help of the programs in LASTCONN_BUILD against man pages,
                                lastconn.conf and completion
-    house.py unit [ROOT]       systemd-analyze over the unit: hardened enough
+    house.py unit [ROOT]       systemd-analyze over the unit: hardened enough, and OpenRC
+                               gives no other capabilities
     house.py tidy [ROOT]       clang-tidy over src/ as LASTCONN_BUILD compiles it
 
 One line a finding, "file:line: what". Exit status 0 in order, 1 findings, 77 a tool is missing.
@@ -172,7 +173,7 @@ def scripts(root):
                 full = os.path.join(path, name)
                 with open(full, "rb") as file:
                     head = file.read(64)
-                if re.match(rb"#!.*\b(ba|da)?sh\b|# shellcheck shell=", head):
+                if re.match(rb"#!.*\b((ba|da)?sh|openrc-run)\b|# shellcheck shell=", head):
                     yield full
 
 
@@ -255,6 +256,14 @@ def check_options(root):
     yield from check_query_options(root)
 
 
+def check_capabilities(root):
+    """The OpenRC script gives those of the unit."""
+    unit, script = "contrib/lastconnd.service", "contrib/openrc/lastconnd"
+    granted = " ".join(found_in(root, unit, r"^CapabilityBoundingSet=(.*)$")).lower().split()
+    kept = " ".join(found_in(root, script, r"^capabilities_kept=(.*)$")).split(",")
+    yield from compare(script, "capability", [name.replace("+", "cap_") for name in kept], granted)
+
+
 def check_unit(root):
     """The exposure that systemd itself finds, out of 10. Its releases differ a little; what counts is
     the one of Debian 12."""
@@ -270,6 +279,7 @@ def check_unit(root):
         yield path, 1, "systemd-analyze does not rate it: " + output.strip().replace("\n", "; ")
     elif float(found[1]) >= MAX_EXPOSURE:
         yield path, 1, f"its exposure is {found[1]}; below {MAX_EXPOSURE} is wanted"
+    yield from check_capabilities(root)
 
 
 def check_tidy(root):

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Shows that each check of house.py finds what it is for, and lets pass what is in order."""
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -78,10 +79,15 @@ class House(unittest.TestCase):
     def test_a_unit_with_too_many_rights_is_found(self):
         with open(os.path.join(ROOT, "contrib", "lastconnd.service"), encoding="utf-8") as file:
             unit = file.read()
+        granted = re.search("^CapabilityBoundingSet=(.*)$", unit, re.MULTILINE)[1].lower().split()
+        kept = ",".join(name.replace("cap_", "+") for name in granted)
+        self.write("contrib/openrc/lastconnd", f"capabilities_kept={kept}\n")
         self.write("contrib/lastconnd.service", unit)
         self.assertEqual(self.check("unit", tool="systemd-analyze"), (0, ""))
         self.write("contrib/lastconnd.service", unit.replace("ProtectSystem=", "#ProtectSystem="))
         self.assert_found("unit", "contrib/lastconnd.service:1: its exposure is ")
+        self.write("contrib/openrc/lastconnd", f"capabilities_kept={kept},+sys_admin\n")
+        self.assert_found("unit", "there is no capability cap_sys_admin")
 
     def test_an_included_source_and_a_path_that_is_not_from_src_are_found(self):
         self.write("src/util/a.c", HEAD + '#include "util/b.c"\n#include "log.h"\n')
