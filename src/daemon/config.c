@@ -323,6 +323,7 @@ void config_done(struct config *config)
 	free(config->config_path);
 	free(config->db_path);
 	free(config->pin_path);
+	free(config->metrics_path);
 	for (size_t i = 0; i < config->read_count; i++)
 		free(config->read_paths[i]);
 	free(config->read_paths);

@@ -23,6 +23,7 @@ struct config {
 	char *config_path;
 	char *db_path;
 	char *pin_path;      /* NULL: the programs end with the daemon */
+	char *metrics_path;  /* for Prometheus; NULL: none */
 	char **read_paths;   /* capture files to read, in this order */
 	uint64_t read_count; /* 0: record this machine */
 	char *filter;        /* of them, pcap-filter(7); NULL: all packets */

@@ -44,6 +44,8 @@ static const struct config_option options[] = {
 		"/var/lib/lastconn/history.db", "FILE", "the history", 0, 0, 0, NULL},
 	{"pin", 0, CONFIG_TEXT, offsetof(struct config, pin_path),
 		NULL, "DIR", "keep the programs here, so that a restart loses nothing", 0, 0, 0, NULL},
+	{"metrics-file", 0, CONFIG_TEXT, offsetof(struct config, metrics_path),
+		NULL, "FILE", "write the counters here for Prometheus, once a minute", 0, 0, 0, NULL},
 	{"unload", 0, CONFIG_SWITCH, offsetof(struct config, unload),
 		NULL, NULL, "remove what --pin left in the kernel, then exit",
 		CONFIG_COMMAND_LINE_ONLY, 0, 0, NULL},

@@ -2,7 +2,7 @@
  *
  *   events, every 200 ms            source's consume
  *   sweep-interval                  source's sweep: counters of open flows, losses
- *   1 s                             clocks, flow expiry, watchdog, whether there is NAT
+ *   1 s                             clocks, flow expiry, watchdog, whether there is NAT, metrics
  *   reconcile-interval              a sweep, and flows compared with the kernel's own counters
  *   every 200 ms, before a batch    what conntrack tells of NAT
  *   flush-interval                  the batch goes to the writer; before that nothing is consumed
@@ -23,6 +23,7 @@
 #include "daemon/coverage_watch.h"
 #include "daemon/live_nat.h"
 #include "daemon/live_source.h"
+#include "daemon/metrics.h"
 #include "daemon/notify.h"
 #include "daemon/recorder.h"
 #include "daemon/status.h"
@@ -52,6 +53,7 @@ struct live {
 	struct coverage_watch watch;
 	struct source *source;
 	struct live_nat nat;
+	struct metrics metrics;
 	uv_loop_t loop;
 	uv_poll_t poll;
 	uv_timer_t consume_timer, sweep_timer, second_timer, flush_timer, settle_timer;
@@ -182,6 +184,8 @@ static void on_second(uv_timer_t *timer)
 	}
 	live_nat_look(&live->nat);
 	live_nat_say(&live->nat);
+	metrics_write(&live->metrics, live->config->metrics_path, &live->recorder, live->begin_us,
+		now_ns);
 	watch_dog(live, now_ns);
 }
 
@@ -486,6 +490,7 @@ static int stop(struct live *live)
 	if (live->source->ops->leave)
 		live->source->ops->leave(live->source, !live->interrupted);
 	sweep(live);
+	metrics_remove(live->config->metrics_path);
 	lost = recorder_close(&live->recorder, live->config->shutdown_timeout_ns, &counters);
 	log_info("recorded %llu flows of %llu processes", (unsigned long long)counters.flows,
 		(unsigned long long)counters.processes);

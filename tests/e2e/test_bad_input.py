@@ -25,7 +25,7 @@ BAD_OPTIONS = {
     "--local": ("", "300.1.1.1", "10.0.0.0/33", "2001:db8::/129", "host", "1.2.3.4/x"),
     "--disable-slot": ("", "no-such-slot"),
     "--disable-program": ("", "no_such_program"),
-    "--pin": ("",), "--db": ("",), "--read": ("",), "--config": ("",),
+    "--pin": ("",), "--metrics-file": ("",), "--db": ("",), "--read": ("",), "--config": ("",),
 }
 
 
