@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# Sourced by contrib/try, contrib/test and .ci/run: installs the Debian packages that are missing.
+# Sourced by contrib/try, contrib/test, contrib/deb and .ci/run: installs the Debian packages that are missing.
 # Needs root or sudo only when something is missing; says in one line what it cannot get.
 
-# packages_of KIND...: the names that contrib/packages lists for these kinds (build, test, vm).
+# packages_of KIND...: the names that contrib/packages lists for these kinds (build, package, test, vm).
 packages_of() {
 	local kind
 	for kind in "$@"; do
