@@ -13,8 +13,8 @@
 #include "util/log.h"
 #include "util/parse.h"
 
-#define S(n)  ((uint64_t)(n)*NS_PER_S)
-#define MS(n) ((uint64_t)(n)*NS_PER_MS)
+#define S(n)    ((uint64_t)(n)*NS_PER_S)
+#define MS(n)   ((uint64_t)(n)*NS_PER_MS)
 #define DAYS(n) (S(86400) * (n))
 
 static const struct config_choice log_levels[] = {

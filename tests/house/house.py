@@ -226,7 +226,7 @@ def check_daemon_options(root):
     option = r"^ +(?:-\w, )?--([\w-]+).*?(?:\(([^()]*)\))?$"
     defaults = dict(help_of("daemon", "lastconnd", option))
     keys = set(defaults) - {"config", "read", "filter", "check", "json", "selftest", "unload", "version",
-                            "help"}
+                            "help", "retention-now", "dry-run"}
     page, keys_page, conf = ("contrib/man/lastconnd.8", "contrib/man/lastconn.conf.5",
                              "contrib/lastconn.conf")
     yield from compare(page, "option", found_in(root, page, r"^\.It.* Fl -([\w-]+)"), defaults)
