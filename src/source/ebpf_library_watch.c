@@ -37,6 +37,7 @@ struct ebpf_library_watch {
 	bool sweep, stop, ended;
 
 	/* Of the loop alone. */
+	bool begun;       /* the thread is */
 	uint64_t told;    /* of these */
 	int64_t asked_ns; /* when the sweep that is to come was asked for */
 };
@@ -106,10 +107,9 @@ static void *run(void *arg)
 	return NULL;
 }
 
-static int begin(struct ebpf_library_watch *watch)
+static void init_locks(struct ebpf_library_watch *watch)
 {
 	pthread_condattr_t attributes;
-	int error;
 
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -117,8 +117,6 @@ static int begin(struct ebpf_library_watch *watch)
 	pthread_cond_init(&watch->work, &attributes);
 	pthread_cond_init(&watch->done, &attributes);
 	pthread_condattr_destroy(&attributes);
-	error = pthread_create(&watch->thread, NULL, run, watch);
-	return -error;
 }
 
 int ebpf_library_watch_new(
@@ -131,26 +129,30 @@ int ebpf_library_watch_new(
 		return -ENOMEM;
 	watch->hash_key = hash_key_random();
 	error = ebpf_libraries_new(begin_fd, end_fd, pin, &watch->libraries);
-	if (!error) {
-		ebpf_libraries_sweep(watch->libraries);
-		error = begin(watch);
-	}
 	if (error) {
-		ebpf_libraries_free(watch->libraries);
 		free(watch);
 		return error;
 	}
+	ebpf_libraries_sweep(watch->libraries);
+	init_locks(watch);
 	*ret_watch = watch;
 	return 0;
 }
 
-bool ebpf_library_watch_free(struct ebpf_library_watch *watch)
+int ebpf_library_watch_begin(struct ebpf_library_watch *watch)
+{
+	int error = pthread_create(&watch->thread, NULL, run, watch);
+
+	watch->begun = error == 0;
+	return -error;
+}
+
+/* Returns whether it ended in time. */
+static bool end(struct ebpf_library_watch *watch)
 {
 	int64_t until_ns = now_ns() + PATIENCE_S * (int64_t)NS_PER_S;
 	bool ended;
 
-	if (!watch)
-		return true;
 	pthread_mutex_lock(&watch->mutex);
 	watch->stop = true;
 	pthread_cond_signal(&watch->work);
@@ -158,11 +160,19 @@ bool ebpf_library_watch_free(struct ebpf_library_watch *watch)
 		wait_until(watch, &watch->done, until_ns);
 	ended = watch->ended;
 	pthread_mutex_unlock(&watch->mutex);
-	if (!ended) {
+	if (ended)
+		pthread_join(watch->thread, NULL);
+	else
 		pthread_detach(watch->thread);
+	return ended;
+}
+
+bool ebpf_library_watch_free(struct ebpf_library_watch *watch)
+{
+	if (!watch)
+		return true;
+	if (watch->begun && !end(watch))
 		return false;
-	}
-	pthread_join(watch->thread, NULL);
 	pthread_cond_destroy(&watch->work);
 	pthread_cond_destroy(&watch->done);
 	pthread_mutex_destroy(&watch->mutex);

@@ -17,10 +17,13 @@
 
 struct ebpf_library_watch;
 
-/* Begins with the libraries in the usual places. begin_fd and end_fd: the programs, borrowed for
- * the call. pin: borrowed for good, NULL none. Returns 0 or negative errno. */
+/* Looks for the libraries in the usual places. begin_fd and end_fd: the programs, borrowed for the
+ * call. pin: borrowed for good, NULL none. Returns 0 or negative errno. */
 int ebpf_library_watch_new(int begin_fd, int end_fd, const struct ebpf_pin *pin,
 	struct ebpf_library_watch **ret_watch);
+
+/* Starts the thread, once; until then what is noted waits. Returns 0 or negative errno. */
+int ebpf_library_watch_begin(struct ebpf_library_watch *watch);
 
 /* Takes the probes away that are not pinned. NULL is fine. False: the thread did not end in time
  * and is left behind, with the pin. */

@@ -161,7 +161,8 @@ static int return_restricted(void)
 	return WIFEXITED(status) ? 0 : -ENOTRECOVERABLE;
 }
 
-int ebpf_uprobe_try(int begin_fd, int end_fd)
+/* at_work: what happens meanwhile; NULL nothing. */
+static int probe_own(int begin_fd, int end_fd, int (*at_work)(void))
 {
 	int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), begin, end, error;
 	uint64_t offset;
@@ -171,11 +172,23 @@ int ebpf_uprobe_try(int begin_fd, int end_fd)
 	error = own_offset(&offset);
 	begin = error ? error : ebpf_uprobe_attach(begin_fd, file, offset, false);
 	end = begin < 0 ? begin : ebpf_uprobe_attach(end_fd, file, offset, true);
-	error = end < 0 ? end : return_restricted();
+	error = end < 0 ? end : 0;
+	if (!error && at_work)
+		error = at_work();
 	if (begin >= 0)
 		close(begin);
 	if (end >= 0)
 		close(end);
 	close(file);
 	return error;
+}
+
+int ebpf_uprobe_check(int begin_fd, int end_fd)
+{
+	return probe_own(begin_fd, end_fd, NULL);
+}
+
+int ebpf_uprobe_try(int begin_fd, int end_fd)
+{
+	return probe_own(begin_fd, end_fd, return_restricted);
 }

@@ -15,10 +15,13 @@ enum { EBPF_UPROBE_ATTACH_TYPE = 48 };
  * Needs CAP_PERFMON. */
 int ebpf_uprobe_attach(int program_fd, int file_fd, uint64_t offset, bool at_return);
 
-/* Tries the programs on a function of our own: are probes granted, and can a process return from a
- * probed function whose system calls are restricted? Returns 0; -ENOTRECOVERABLE: that kills it
- * (Linux 6.11 to 6.13, where a probed function returns by a system call of its own, before seccomp
- * let that pass); or negative errno. */
+/* Are probes granted, with the capabilities that this thread has now? Tries the programs on a
+ * function of our own. Returns 0 or negative errno. */
+int ebpf_uprobe_check(int begin_fd, int end_fd);
+
+/* The same, and: can a process return from a probed function whose system calls are restricted?
+ * -ENOTRECOVERABLE: that kills it (Linux 6.11 to 6.13, where a probed function returns by a system
+ * call of its own, before seccomp let that pass). */
 int ebpf_uprobe_try(int begin_fd, int end_fd);
 
 #endif

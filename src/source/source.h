@@ -90,12 +90,24 @@ struct source_kept {
 	bool adopted;     /* it was there before this daemon */
 };
 
+/* What a source does while it records, and the kernel may want capabilities for. */
+enum source_act {
+	SOURCE_ACT_READ,   /* what the kernel collected */
+	SOURCE_ACT_ATTACH, /* to C libraries that show up, on a thread of the source's own */
+};
+
 /* What a live source can do. All of it on one thread; the sink hears of events only from within
  * consume, snapshot and sweep. The int functions return negative errno when they fail. */
 struct source_ops {
 	enum flow_source source;
 	/* Readable when there is enough to consume; consume on a timer too. */
 	int (*fd)(const struct source *source);
+	/* May this thread do it, with the capabilities that it has now? Returns 0 or negative
+	 * errno; of what the source does not do -EOPNOTSUPP. NULL: nothing of it wants any. */
+	int (*may)(const struct source *source, enum source_act act);
+	/* Starts the threads of the source; before it has none. Their capabilities are those of the
+	 * caller. Once, before snapshot. Returns 0 or negative errno. NULL: it has no threads. */
+	int (*begin)(struct source *source);
 	/* Hands what is waiting to the sink. */
 	int (*consume)(struct source *source);
 	/* What was there before: once, when the sink is ready. */

@@ -18,6 +18,7 @@
 #include "source/ebpf_peers.h"
 #include "source/ebpf_pin.h"
 #include "source/ebpf_ring.h"
+#include "source/ebpf_uprobe.h"
 #include "util/clock.h"
 
 enum {
@@ -454,9 +455,49 @@ static void free_source(struct source *base)
 	free(source);
 }
 
+/* What the kernel wants for it changed with its versions. A map and an iterator stand for all that
+ * is read. */
+static int may_read(const struct source_ebpf *source)
+{
+	int fd = ebpf_ladder_map(source->ladder, "seen");
+	char key[SEEN_KEY_SIZE];
+
+	if (bpf_map_get_next_key(fd, NULL, key) < 0 && errno != ENOENT)
+		return -errno;
+	fd = ebpf_ladder_iterate(source->ladder, EBPF_SLOT_SWEEP, 0);
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 && fd != -ENOENT ? fd : 0;
+}
+
+static int may(const struct source *base, enum source_act act)
+{
+	const struct source_ebpf *source = (const struct source_ebpf *)base;
+
+	switch (act) {
+	case SOURCE_ACT_READ:
+		return may_read(source);
+	case SOURCE_ACT_ATTACH:
+		break;
+	}
+	if (!source->libraries)
+		return -EOPNOTSUPP;
+	return ebpf_uprobe_check(ebpf_ladder_program(source->ladder, EBPF_SLOT_RESOLVE, 0),
+		ebpf_ladder_program(source->ladder, EBPF_SLOT_RESOLVE, 1));
+}
+
+static int begin(struct source *base)
+{
+	struct source_ebpf *source = (struct source_ebpf *)base;
+
+	return source->libraries ? ebpf_library_watch_begin(source->libraries) : 0;
+}
+
 static const struct source_ops ops = {
 	.source = FLOW_SOURCE_EBPF,
 	.fd = ring_fd,
+	.may = may,
+	.begin = begin,
 	.consume = consume,
 	.snapshot = snapshot,
 	.sweep = sweep,

@@ -82,6 +82,18 @@ static int consume(struct source *base)
 	return source->flows->ops->consume(source->flows);
 }
 
+static int may(const struct source *base, enum source_act act)
+{
+	const struct source *flows = ((const struct source_named *)base)->flows;
+
+	return flows->ops->may(flows, act);
+}
+
+static int begin(struct source *base)
+{
+	return of(base)->flows->ops->begin(of(base)->flows);
+}
+
 static int snapshot(struct source *base)
 {
 	return of(base)->flows->ops->snapshot(of(base)->flows);
@@ -175,6 +187,8 @@ static struct source_ops ops_beside(const struct source_ops *flows)
 	return (struct source_ops){
 		.source = flows->source,
 		.fd = epoll_of,
+		.may = flows->may ? may : NULL,
+		.begin = flows->begin ? begin : NULL,
 		.consume = consume,
 		.snapshot = snapshot,
 		.sweep = sweep,
