@@ -1,5 +1,5 @@
-/* The programs are really loaded and attached, for as long as the question takes: the only way to
- * know. A lastconnd that records meanwhile is not disturbed. */
+/* The programs are really loaded and attached, for as long as the question takes, and privileges
+ * really dropped: the only way to know. A lastconnd that records meanwhile is not disturbed. */
 #include "daemon/check.h"
 
 #include <stdio.h>
@@ -106,6 +106,24 @@ static enum check_status print(const struct check_result *result, bool json)
 	return result->status;
 }
 
+/* Last: what was dropped is gone. */
+static void drop_privileges(
+	const struct config *config, struct source *source, struct check_result *result)
+{
+	char why[PRIVILEGE_TEXT_SIZE];
+
+	if (source && privilege_drop(config, source, &result->privileges, why) < 0)
+		privilege_report_add(&result->privileges, "refused", why, "--privileges keep");
+}
+
+static void become_user(const struct config *config, struct check_result *result)
+{
+	char why[PRIVILEGE_TEXT_SIZE];
+
+	if (privilege_become(config, &result->privileges, why) < 0)
+		privilege_report_add(&result->privileges, "user", "refused", "%s", why);
+}
+
 enum check_status check_run(const struct config *config)
 {
 	struct config small = *config;
@@ -117,6 +135,7 @@ enum check_status check_run(const struct config *config)
 	small.ring_octets = RING_OCTETS;
 	small.max_peers = small.max_processes = small.max_flows = TABLE_ENTRIES;
 	small.pin_path = NULL; /* what is pinned waits for the next daemon */
+	become_user(config, &result);
 	if (live_source_open(&small, &nobody, &source, why) == 0) {
 		result.source = flow_source_name(source->ops->source);
 		result.slots = source->ops->slots(source, &result.slot_count);
@@ -124,6 +143,7 @@ enum check_status check_run(const struct config *config)
 	result.error = *why ? why : NULL;
 	result.status = judge(&result);
 	result.fact_count = check_facts(result.facts);
+	drop_privileges(config, source, &result);
 	status = print(&result, config->json);
 	if (source)
 		source->ops->free(source);

@@ -69,6 +69,25 @@ static void add_facts_text(struct strbuf *out, const struct check_result *result
 	}
 }
 
+static void add_privileges_text(struct strbuf *out, const struct privilege_report *report)
+{
+	if (report->count > 0)
+		strbuf_add_text(out, "\nprivileges of a lastconnd that records\n");
+	for (size_t i = 0; i < report->count; i++) {
+		const struct privilege_line *line = &report->lines[i];
+		bool again = i > 0 && strcmp(line->stage, line[-1].stage) == 0;
+
+		strbuf_printf(out, "  %-17s  ", again ? "" : line->stage);
+		escape_add(out, line->what, strlen(line->what));
+		strbuf_add_char(out, '\n');
+		if (!*line->why)
+			continue;
+		strbuf_add_text(out, "                     ");
+		escape_add(out, line->why, strlen(line->why));
+		strbuf_add_char(out, '\n');
+	}
+}
+
 static bool mentioned(const struct check_result *result, size_t slot, size_t rung)
 {
 	const char *name = result->slots[slot].rungs[rung].name;
@@ -114,6 +133,7 @@ void check_print_text(struct strbuf *out, const struct check_result *result)
 	for (size_t i = 0; i < result->slot_count; i++)
 		add_slot_text(out, &result->slots[i]);
 	add_facts_text(out, result);
+	add_privileges_text(out, &result->privileges);
 	add_options_text(out, result);
 }
 
@@ -179,6 +199,18 @@ static void add_fact_json(struct strbuf *out, const struct check_fact *fact)
 	strbuf_add_char(out, '}');
 }
 
+static void add_privilege_json(struct strbuf *out, const struct privilege_line *line)
+{
+	separate(out);
+	strbuf_add_char(out, '{');
+	add_string(out, "stage", line->stage);
+	strbuf_add_char(out, ',');
+	add_string(out, "what", line->what);
+	strbuf_add_char(out, ',');
+	add_string(out, "why", *line->why ? line->why : NULL);
+	strbuf_add_char(out, '}');
+}
+
 void check_print_json(struct strbuf *out, const struct check_result *result)
 {
 	struct utsname kernel;
@@ -200,5 +232,8 @@ void check_print_json(struct strbuf *out, const struct check_result *result)
 	strbuf_add_text(out, "],\"system\":[");
 	for (size_t i = 0; i < result->fact_count; i++)
 		add_fact_json(out, &result->facts[i]);
+	strbuf_add_text(out, "],\"privileges\":[");
+	for (size_t i = 0; i < result->privileges.count; i++)
+		add_privilege_json(out, &result->privileges.lines[i]);
 	strbuf_add_text(out, "]}\n");
 }

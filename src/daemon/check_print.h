@@ -6,6 +6,7 @@
 
 #include "daemon/check.h"
 #include "daemon/check_facts.h"
+#include "daemon/privilege.h"
 #include "source/source.h"
 #include "util/strbuf.h"
 
@@ -17,6 +18,7 @@ struct check_result {
 	size_t slot_count;
 	struct check_fact facts[CHECK_FACTS_MAX];
 	size_t fact_count;
+	struct privilege_report privileges; /* once it records */
 };
 
 void check_print_text(struct strbuf *out, const struct check_result *result);

@@ -322,6 +322,7 @@ void config_done(struct config *config)
 		return;
 	free(config->config_path);
 	free(config->db_path);
+	free(config->user);
 	free(config->pin_path);
 	free(config->metrics_path);
 	for (size_t i = 0; i < config->read_count; i++)

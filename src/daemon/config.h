@@ -22,6 +22,7 @@ struct config_range {
 struct config {
 	char *config_path;
 	char *db_path;
+	char *user;          /* to become */
 	char *pin_path;      /* NULL: the programs end with the daemon */
 	char *metrics_path;  /* for Prometheus; NULL: none */
 	char **read_paths;   /* capture files to read, in this order */
@@ -51,6 +52,7 @@ struct config {
 	uint64_t queue_octets;
 	uint64_t ring_octets;
 	int source;                               /* enum live_source_choice */
+	int privileges;                           /* enum privilege_choice */
 	int synchronous_full;                     /* 0 or 1 */
 	int log_level;                            /* enum log_level */
 	int check;                                /* asked for */

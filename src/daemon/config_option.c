@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "daemon/live_source.h"
+#include "daemon/privilege.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/parse.h"
@@ -32,6 +33,9 @@ static const struct config_choice sources[] = {
 	{"pcap", LIVE_SOURCE_PCAP},
 	{0},
 };
+
+static const struct config_choice privileges[] = {
+	{"drop", PRIVILEGE_DROP}, {"keep", PRIVILEGE_KEEP}, {0}};
 
 static const struct config_choice synchronous_modes[] = {{"normal", 0}, {"full", 1}, {0}};
 
@@ -117,6 +121,12 @@ static const struct config_option options[] = {
 	{"synchronous", 0, CONFIG_CHOICE, offsetof(struct config, synchronous_full),
 		"normal", "MODE", "normal, or full: no commit lost in a power cut, 4 ms each",
 		0, 0, 0, synchronous_modes},
+	{"user", 0, CONFIG_TEXT, offsetof(struct config, user),
+		"auto", "NAME", "root becomes this user; auto: the history's; none: stays root",
+		0, 0, 0, NULL},
+	{"privileges", 0, CONFIG_CHOICE, offsetof(struct config, privileges),
+		"drop", "MODE", "drop those that are not needed once it records, or keep",
+		0, 0, 0, privileges},
 	{"log-level", 0, CONFIG_CHOICE, offsetof(struct config, log_level),
 		"info", "LEVEL", "error, warning, info or debug", CONFIG_RUNTIME, 0, 0, log_levels},
 	{"disable-slot", 0, CONFIG_NAMES, offsetof(struct config, disable_slots),

@@ -25,6 +25,7 @@
 #include "daemon/live_source.h"
 #include "daemon/metrics.h"
 #include "daemon/notify.h"
+#include "daemon/privilege.h"
 #include "daemon/recorder.h"
 #include "daemon/status.h"
 #include "source/source_ebpf.h"
@@ -54,6 +55,7 @@ struct live {
 	struct source *source;
 	struct live_nat nat;
 	struct metrics metrics;
+	struct privilege_report privileges;
 	uv_loop_t loop;
 	uv_poll_t poll;
 	uv_timer_t consume_timer, sweep_timer, second_timer, flush_timer, settle_timer;
@@ -369,6 +371,32 @@ static void read_slots(struct live *live)
 	live->counts = live->sweeps && live->source->ops->source == FLOW_SOURCE_EBPF;
 }
 
+/* Not all is needed any more; for the database nothing is. */
+static int drop_privileges(struct live *live)
+{
+	char text[PRIVILEGE_TEXT_SIZE];
+
+	if (privilege_drop(live->config, live->source, &live->privileges, text) < 0) {
+		log_error("%s; --privileges keep goes on without that", text);
+		return -1;
+	}
+	privilege_report_brief(&live->privileges, text, sizeof(text));
+	log_info("%s", text);
+	return 0;
+}
+
+static int become_user(struct live *live)
+{
+	char why[PRIVILEGE_TEXT_SIZE];
+	int error = privilege_become(live->config, &live->privileges, why);
+
+	if (error)
+		log_error("%s", why);
+	else if (*why)
+		log_warning("%s", why);
+	return error;
+}
+
 static int open_source(struct live *live)
 {
 	char why[LIVE_SOURCE_TEXT_SIZE];
@@ -442,7 +470,7 @@ static int start(struct live *live)
 		log_error("no memory to hear of NAT");
 		return -1;
 	}
-	if (open_source(live))
+	if (become_user(live) || open_source(live) || drop_privileges(live))
 		return -1;
 	live->nat.source = live->source->ops->source;
 	live->second_ns = clock_boottime_ns();

@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/privilege.h"
 #include "daemon/read_cover.h"
 #include "daemon/read_progress.h"
 #include "daemon/recorder.h"
@@ -319,13 +320,29 @@ static int read_all(struct reading *reading)
 	return finish(reading);
 }
 
+/* Strangers made the files: nothing of them is read with more than that takes. */
+static int drop_privileges(const struct config *config)
+{
+	struct privilege_report report = {.count = 0};
+	char text[PRIVILEGE_TEXT_SIZE];
+
+	if (privilege_become(config, &report, text) < 0 ||
+		privilege_drop(config, NULL, &report, text) < 0) {
+		log_error("%s", text);
+		return -1;
+	}
+	privilege_report_brief(&report, text, sizeof(text));
+	log_debug("%s", text);
+	return 0;
+}
+
 int read_file_run(const struct config *config)
 {
 	struct reading reading = {.config = config};
 	uint64_t octets;
 	int status;
 
-	if (look_at_files(config, &octets))
+	if (look_at_files(config, &octets) || drop_privileges(config))
 		return EXIT_FAILURE;
 	read_progress_init(&reading.progress, octets);
 	status = read_all(&reading);

@@ -43,6 +43,7 @@ LIBRARIES = {
     r"sqlite3": ("store",),
     r"uv(/|\.h$)": ("daemon",),
     r"ini\.h$": ("daemon",),
+    r"cap-ng\.h$|seccomp\.h$": ("daemon",),
     r"openssl/|arpa/nameser": ("decode",),
     r"systemd/": ("daemon",),
 }

@@ -40,6 +40,9 @@ static const struct check_result degraded = {
 	.slot_count = 3,
 	.facts = {{.name = "cgroup v2", .value = "none\033[2J", .advice = "mount it"}},
 	.fact_count = 1,
+	.privileges = {.lines = {{"capabilities", "CAP_NET_ADMIN", "for NAT"},
+			       {"capabilities", "no others", ""}, {"seccomp", "on", "no \033"}},
+		.count = 3},
 };
 
 static void assert_has(const struct strbuf *out, const char *text)
@@ -117,13 +120,30 @@ static void without_any_source_the_reason_is_told(void **state)
 	assert_has(&out, ": none\nit refuses\n");
 	strbuf_clear(&out);
 	check_print_json(&out, &none);
-	assert_has(&out, "\"source\":null,\"error\":\"it refuses\",\"hooks\":[],\"system\":[]}");
+	assert_has(&out, "\"source\":null,\"error\":\"it "
+			 "refuses\",\"hooks\":[],\"system\":[],\"privileges\":[]}");
+	strbuf_done(&out);
+}
+
+static void each_stage_tells_what_is_kept_and_why(void **state)
+{
+	struct strbuf out = {0};
+
+	(void)state;
+	check_print_text(&out, &degraded);
+	assert_has(&out, "\n  capabilities       CAP_NET_ADMIN\n                     for NAT\n"
+			 "                     no others\n  seccomp            on\n");
+	assert_null(strchr(strbuf_text(&out), '\033'));
+	strbuf_clear(&out);
+	check_print_json(&out, &degraded);
+	assert_has(&out, "{\"stage\":\"capabilities\",\"what\":\"no others\",\"why\":null}");
 	strbuf_done(&out);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_stage_tells_what_is_kept_and_why),
 		cmocka_unit_test(
 			each_hook_tells_what_serves_it_what_was_refused_and_what_that_costs),
 		cmocka_unit_test(a_rung_that_does_not_fit_is_neither_refused_nor_a_cost),
