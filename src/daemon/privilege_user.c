@@ -3,7 +3,6 @@
  * an error if somebody named the user, else it goes on as it was and says what would help. */
 #include "daemon/privilege_user.h"
 
-#include <cap-ng.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -188,15 +187,23 @@ int privilege_user_choose(const struct config *config, struct privilege_user *re
 	return choose_owner(config, ret_user);
 }
 
+static int change(const struct privilege_user *user)
+{
+	int error = user->known ? initgroups(user->name, user->gid) : setgroups(0, NULL);
+
+	if (error || setresgid(user->gid, user->gid, user->gid) < 0 ||
+		setresuid(user->uid, user->uid, user->uid) < 0)
+		return -errno;
+	return 0;
+}
+
+/* By hand: capng_change_id(3) drops CAP_SETPCAP, which emptying the bounding set will want. */
 int privilege_user_become(const struct privilege_user *user)
 {
-	int flags = user->known ? CAPNG_INIT_SUPP_GRP : CAPNG_DROP_SUPP_GRP, error;
+	int error = prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 ? -errno : change(user);
 
-	capng_get_caps_process();
-	error = capng_change_id((int)user->uid, (int)user->gid, (capng_flags_t)flags);
-	if (error < 0)
-		return -EPERM;
-	return privilege_capability_use(all_capabilities);
+	prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
+	return error ? error : privilege_capability_use(all_capabilities);
 }
 
 /* As root is without the capabilities to pass over permissions. */

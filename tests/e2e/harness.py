@@ -107,6 +107,7 @@ class Daemon:
         notify_path = self.log_path + ".notify"
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notify.bind(notify_path)
+        os.chmod(notify_path, 0o777)  # as the service manager's is
         config = os.path.join(case.directory, "empty.conf")
         with open(config, "a", encoding="ascii"):
             pass
