@@ -54,4 +54,8 @@ int privilege_become(const struct config *config, struct privilege_report *repor
 int privilege_drop(const struct config *config, struct source *source,
 	struct privilege_report *report, char ret_why[static PRIVILEGE_TEXT_SIZE]);
 
+/* All stages, of a process that works on the history and the capture files only. Returns 0, with
+ * the report in brief, or -1 with one line why not. */
+int privilege_drop_all(const struct config *config, char ret_text[static PRIVILEGE_TEXT_SIZE]);
+
 #endif

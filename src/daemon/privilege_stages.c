@@ -328,3 +328,14 @@ int privilege_drop(const struct config *config, struct source *source,
 		return -1;
 	return drop_calls(needs, report, ret_why);
 }
+
+int privilege_drop_all(const struct config *config, char ret_text[static PRIVILEGE_TEXT_SIZE])
+{
+	struct privilege_report report = {.count = 0};
+
+	if (privilege_become(config, &report, ret_text) < 0 ||
+		privilege_drop(config, NULL, &report, ret_text) < 0)
+		return -1;
+	privilege_report_brief(&report, ret_text, PRIVILEGE_TEXT_SIZE);
+	return 0;
+}

@@ -323,17 +323,14 @@ static int read_all(struct reading *reading)
 /* Strangers made the files: nothing of them is read with more than that takes. */
 static int drop_privileges(const struct config *config)
 {
-	struct privilege_report report = {.count = 0};
 	char text[PRIVILEGE_TEXT_SIZE];
+	int error = privilege_drop_all(config, text);
 
-	if (privilege_become(config, &report, text) < 0 ||
-		privilege_drop(config, NULL, &report, text) < 0) {
+	if (error)
 		log_error("%s", text);
-		return -1;
-	}
-	privilege_report_brief(&report, text, sizeof(text));
-	log_debug("%s", text);
-	return 0;
+	else
+		log_debug("%s", text);
+	return error;
 }
 
 int read_file_run(const struct config *config)

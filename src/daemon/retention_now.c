@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "daemon/privilege.h"
 #include "daemon/recorder.h"
 #include "store/store_preview.h"
 #include "util/clock.h"
@@ -148,8 +149,13 @@ static int forget(const struct config *config, struct store_error *ret_error)
 int retention_now_run(const struct config *config)
 {
 	int64_t before[THINGS] = {0}, after[THINGS] = {0};
+	char text[PRIVILEGE_TEXT_SIZE];
 	struct store_error error;
 
+	if (privilege_drop_all(config, text) < 0) {
+		log_error("%s", text);
+		return EXIT_FAILURE;
+	}
 	if (config->dry_run)
 		return preview(config);
 	if (read_pruned(config->db_path, before, &error) < 0 || forget(config, &error) < 0 ||
