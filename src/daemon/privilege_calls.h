@@ -20,14 +20,11 @@ enum privilege_calls {
 /* A call, or some uses of it: an argument, masked, has this value. */
 struct privilege_call {
 	const char *name;
-	unsigned for_what; /* any of enum privilege_calls */
-	bool some;
-	unsigned argument;
 	uint64_t mask, value;
-	/* A second condition. */
-	bool further;
-	unsigned argument2;
-	uint64_t mask2, value2;
+	uint64_t mask2, value2; /* of a second condition */
+	unsigned for_what;      /* any of enum privilege_calls */
+	unsigned argument, argument2;
+	bool some, further; /* has the first, the second condition */
 };
 
 /* NULL past the end. */

@@ -7,34 +7,33 @@
 
 static const struct {
 	int capability;
-	const char *name;
 	unsigned needs; /* any of them */
-	const char *why;
+	const char *name, *why;
 } rows[] = {
-	{CAP_NET_ADMIN, "CAP_NET_ADMIN", PRIVILEGE_NEED_NAT,
+	{CAP_NET_ADMIN, PRIVILEGE_NEED_NAT, "CAP_NET_ADMIN",
 		"conntrack tells nobody else whose ends NAT changes"},
-	{CAP_NET_RAW, "CAP_NET_RAW", PRIVILEGE_NEED_CAPTURE,
+	{CAP_NET_RAW, PRIVILEGE_NEED_CAPTURE, "CAP_NET_RAW",
 		"to capture on an interface that comes, or comes back"},
-	{CAP_SYS_PTRACE, "CAP_SYS_PTRACE", PRIVILEGE_NEED_LIBRARIES,
+	{CAP_SYS_PTRACE, PRIVILEGE_NEED_LIBRARIES, "CAP_SYS_PTRACE",
 		"to see in /proc which C library a stranger's process has"},
-	{CAP_SYS_PTRACE, "CAP_SYS_PTRACE", PRIVILEGE_NEED_POLL,
+	{CAP_SYS_PTRACE, PRIVILEGE_NEED_POLL, "CAP_SYS_PTRACE",
 		"to see in /proc whose process has which socket"},
-	{CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH", PRIVILEGE_NEED_LIBRARIES,
+	{CAP_DAC_READ_SEARCH, PRIVILEGE_NEED_LIBRARIES, "CAP_DAC_READ_SEARCH",
 		"C libraries may lie where only their users may read"},
-	{CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH", PRIVILEGE_NEED_POLL,
+	{CAP_DAC_READ_SEARCH, PRIVILEGE_NEED_POLL, "CAP_DAC_READ_SEARCH",
 		"only its own user may list the open files of a process"},
-	{CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH", PRIVILEGE_NEED_FILES,
+	{CAP_DAC_READ_SEARCH, PRIVILEGE_NEED_FILES, "CAP_DAC_READ_SEARCH",
 		"the capture files belong to others"},
-	{CAP_BPF, "CAP_BPF", PRIVILEGE_WANTS_BPF, "this kernel wants it for the maps or probes"},
-	{CAP_PERFMON, "CAP_PERFMON", PRIVILEGE_WANTS_PERFMON,
+	{CAP_BPF, PRIVILEGE_WANTS_BPF, "CAP_BPF", "this kernel wants it for the maps or probes"},
+	{CAP_PERFMON, PRIVILEGE_WANTS_PERFMON, "CAP_PERFMON",
 		"to probe C libraries that show up, for the names that programs ask for"},
-	{CAP_SYS_ADMIN, "CAP_SYS_ADMIN", PRIVILEGE_WANTS_ADMIN,
+	{CAP_SYS_ADMIN, PRIVILEGE_WANTS_ADMIN, "CAP_SYS_ADMIN",
 		"this kernel wants it for probes of C libraries or for the maps"},
-	{CAP_SYS_ADMIN, "CAP_SYS_ADMIN", PRIVILEGE_NEED_NAMESPACES,
+	{CAP_SYS_ADMIN, PRIVILEGE_NEED_NAMESPACES, "CAP_SYS_ADMIN",
 		"to ask for sockets in the network namespaces of containers"},
-	{CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE", PRIVILEGE_NEED_FOREIGN,
+	{CAP_DAC_OVERRIDE, PRIVILEGE_NEED_FOREIGN, "CAP_DAC_OVERRIDE",
 		"the history is in the directory of another user"},
-	{CAP_CHOWN, "CAP_CHOWN", PRIVILEGE_NEED_FOREIGN,
+	{CAP_CHOWN, PRIVILEGE_NEED_FOREIGN, "CAP_CHOWN",
 		"the files beside the history are to belong to whom it belongs"},
 };
 
