@@ -164,6 +164,8 @@ static int choose_named(
 		user->change = true;
 		return 0;
 	}
+	if (config->read_count > 0) /* the user of the configuration is the recorder's */
+		return stay(user, "not for the user of the configuration");
 	if (able < 0)
 		snprintf(ret_why, size, "only root may become user %.64s: %s", user->name,
 			strerror(-able));

@@ -313,11 +313,24 @@ class Privilege(harness.Case):
         done = self.run_daemon("-r", capture, "--db", f"{self.home}/y.db")
         self.assertEqual(done.returncode, 0, done.stderr)
 
+    def test_the_recorders_user_is_no_matter_where_that_user_cannot_work(self):
+        capture = self.path("x.pcap")
+        with open(capture, "wb") as file:
+            file.write(DEFAULT_CAPTURE)
+        self.give(self.home, uid=NOBODY - 1)
+        for name, prefix in (("x.db", ()), ("y.db", (
+                "setpriv", "--reuid", str(NOBODY - 1), "--regid", str(NOBODY - 1),
+                "--clear-groups"))):
+            done = self.run_daemon("-r", capture, "--db", f"{self.home}/{name}", "--user",
+                                   "nobody", prefix=prefix)
+            self.assertEqual(done.returncode, 0, done.stderr)
+
     def test_pipes_of_a_shell_are_read(self):
         capture = self.path("x.pcap")
         with open(capture, "wb") as file:
             file.write(DEFAULT_CAPTURE)
-        self.run_program("bash", "-c", f"{harness.LASTCONND} -r <(cat {capture}) --db {self.home}/x.db")
+        self.run_program("bash", "-c", f"{harness.LASTCONND} -r <(cat {capture})"
+                                       f" --db {self.home}/x.db")
         self.run_program("bash", "-c", f"{harness.LASTCONND} -r /dev/stdin --db {self.home}/y.db"
                                        f" <{capture}")
 
