@@ -380,8 +380,6 @@ static int drop_privileges(struct live *live)
 		log_error("%s; --privileges keep goes on without that", text);
 		return -1;
 	}
-	privilege_report_brief(&live->privileges, text, sizeof(text));
-	log_info("%s", text);
 	return 0;
 }
 
@@ -497,7 +495,11 @@ static int start(struct live *live)
 
 static void say_started(struct live *live)
 {
+	char privileges[PRIVILEGE_TEXT_SIZE];
+
 	log_start(live);
+	privilege_report_brief(&live->privileges, privileges, sizeof(privileges));
+	log_info("%s", privileges);
 	log_missing(live);
 	live_nat_say(&live->nat);
 	coverage_watch_slots(live->recorder.pipeline, live->source, live->begin_us);
