@@ -1,7 +1,8 @@
-/* Made from what was seen (strace over the end-to-end tests) by whole families: another libc,
- * SQLite or libuv takes another call of the same family. What is not here cannot be done, above
- * all: run a program, begin a process, trace or signal one, mount, load modules, keys or BPF
- * programs, change users or namespaces, listen, talk TCP, map what is both writable and executable.
+/* By whole families, as another libc, SQLite or libuv takes another call of the same one; what the
+ * kernel logs of the end-to-end tests shows whether one is missing. What is not here cannot be
+ * done, above all: run a program, begin a process, trace or signal one, mount, load modules, keys
+ * or BPF programs, change users or namespaces, listen, talk TCP, map what is both writable and
+ * executable.
  */
 #include "daemon/privilege_calls.h"
 

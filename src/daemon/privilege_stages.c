@@ -208,7 +208,7 @@ _Static_assert(READABLE_COUNT + 8 <= PATHS_MAX, "room for all");
 struct places {
 	struct privilege_landlock_path *at;
 	size_t count;
-	char history[PATH_MAX], linked[PATH_MAX], config[PATH_MAX];
+	char history[PATH_MAX], linked[PATH_MAX], config[PATH_MAX], metrics[PATH_MAX];
 };
 
 static void add_place(struct places *places, const char *path, enum privilege_landlock_use use)
@@ -242,6 +242,10 @@ static void add_own_places(struct places *places, const struct config *config, b
 	}
 	if (live && config->pin_path)
 		add_place(places, config->pin_path, PRIVILEGE_LANDLOCK_WRITE);
+	if (live && config->metrics_path) {
+		set_directory(places->metrics, config->metrics_path);
+		add_place(places, places->metrics, PRIVILEGE_LANDLOCK_WRITE);
+	}
 	set_directory(places->config, config->config_path);
 	if (live)
 		add_place(places, places->config, PRIVILEGE_LANDLOCK_READ);
@@ -286,8 +290,9 @@ static int drop_files(const struct config *config, unsigned needs, bool live,
 		return refuse(why, "cannot restrict files by Landlock: %s", strerror(-version));
 	snprintf(what, sizeof(what), "version %d", version);
 	privilege_report_add(report, STAGE_LANDLOCK, what,
-		"writes to the directory of the history%s only%s",
-		live && config->pin_path ? " and the pins" : "",
+		"writes to the directory of the history%s%s only%s",
+		live && config->pin_path ? ", of the pins" : "",
+		live && config->metrics_path ? ", of the metrics" : "",
 		needs & PRIVILEGE_NEED_LIBRARIES
 			? "; but not the thread that looks for C libraries, from which it would "
 			  "hide them"

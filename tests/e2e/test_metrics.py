@@ -41,6 +41,14 @@ class Metrics(harness.Case):
         daemon.stop()
         self.assertEqual([n for n in os.listdir(self.directory) if n.startswith("lastconn.prom")], [])
 
+    def test_they_are_written_by_who_dropped_his_rights(self):
+        os.mkdir(self.path("elsewhere"))
+        path = self.path("elsewhere/lastconn.prom")
+        daemon = self.start_daemon("--metrics-file", path)
+        self.wait_written(path)
+        daemon.stop()
+        self.assertNotIn("cannot write", daemon.log())
+
     def test_they_are_written_once_a_minute_at_most(self):
         path = self.path("lastconn.prom")
         daemon = self.start(path)
