@@ -1,9 +1,9 @@
 /* What this process may do, and how it gives up what it does not need, in named stages:
  *
- *   user          root becomes the user whom the history belongs to          before anything is
- * opened capabilities  those that a feature which is on needs stay, each for its reason landlock
- * only the history and the pins can be written seccomp       only the system calls of recording are
- * granted
+ * user: root becomes the user whom the history belongs to, before anything is opened.
+ * capabilities: those that a feature which is on needs stay, each for its reason.
+ * landlock: only the history, the pins and the metrics can be written.
+ * seccomp: only the system calls of recording are granted.
  *
  * What the kernel lacks is said in the report and left out; what it should grant and does not is an
  * error. For the rest of the process's life: there is no way back. */
