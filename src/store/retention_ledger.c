@@ -60,7 +60,7 @@ static int read_shares(sqlite3 *db, struct retention_share **ret_shares, size_t 
 	struct retention_share *shares;
 	sqlite3_stmt *stmt;
 	int64_t count;
-	int code;
+	int code = SQLITE_DONE;
 
 	if (sql_integer(db, "SELECT count(DISTINCT executable) FROM temp.ledger_hour", &count) <
 			0 ||
@@ -75,7 +75,10 @@ static int read_shares(sqlite3 *db, struct retention_share **ret_shares, size_t 
 		};
 	sqlite3_finalize(stmt);
 	*ret_shares = shares;
-	return shares ? 0 : -ENOMEM;
+	if (shares && (code == SQLITE_ROW || code == SQLITE_DONE))
+		return 0;
+	free(shares);
+	return -1;
 }
 
 /* A sixteenth more than must goes, so that this is not to be done anew at once. */
