@@ -60,10 +60,11 @@ static void print_preview(void *ctx, const struct store_preview *preview)
 	printf("%12" PRId64 " of %" PRId64 " %s", preview->rows, preview->total,
 		words_of(preview->what));
 	if (preview->program)
-		printf(" of %s, for want of room\n",
-			preview->program[0] ? preview->program : "unknown programs");
-	else
+		printf(" of %s", preview->program[0] ? preview->program : "unknown programs");
+	if (preview->before_us)
 		printf(", from before %s\n", text);
+	else
+		puts(", for want of room");
 }
 
 static int preview(const struct config *config)

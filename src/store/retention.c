@@ -23,7 +23,8 @@ enum {
 	ROWS_A_PAGE = 32, /* as much work */
 	SWEEP_DAYS = 30,  /* so often a look at everything is made, whatever went */
 	TRIES_MAX = 8,
-	KEEP_MIN = 500, /* per mille, in one round */
+	FAILURES_MAX = 8, /* the last pause is 512 s */
+	KEEP_MIN = 500,   /* per mille, in one round */
 };
 
 struct file_size {
@@ -93,16 +94,24 @@ static int64_t first_round_ns(const struct retention *retention)
 void retention_set(struct retention *retention, const struct store_retention *policy)
 {
 	retention->policy = *policy;
+	retention->tries = 0;
+	retention->today = 0;
 	retention->next_ns = first_round_ns(retention);
 }
 
+/* The longer the more often it failed in a row. */
 void retention_drop(struct retention *retention)
 {
+	int64_t pause_s = CHECK_S << retention->failures;
+
+	if (retention->failures < FAILURES_MAX)
+		retention->failures++;
 	retention_unused_done(&retention->unused);
 	retention->stage = RETENTION_IDLE;
 	retention->waits = false;
+	retention->today = 0; /* what was left undone is done then */
 	retention->check_ns = retention->next_ns =
-		clock_boottime_ns() + CHECK_S * (int64_t)NS_PER_S;
+		clock_boottime_ns() + pause_s * (int64_t)NS_PER_S;
 }
 
 static void watch_clock(struct retention *retention, int64_t now_us, int64_t now_ns)
@@ -117,33 +126,61 @@ static void watch_clock(struct retention *retention, int64_t now_us, int64_t now
 	retention->next_ns = first_round_ns(retention);
 }
 
-static int64_t horizon_us(const struct retention *retention, int64_t age_us)
+static int64_t horizon_us(int64_t now_us, int64_t age_us)
 {
-	bool steady = clock_boottime_ns() >= retention->steady_ns + STEADY_S * (int64_t)NS_PER_S;
-
-	if (age_us == 0 || !(steady || retention->policy.at_once))
-		return 0;
-	return age_us < retention->slice.now_us ? retention->slice.now_us - age_us : 0;
+	return age_us && age_us < now_us ? now_us - age_us : 0;
 }
 
-/* Is it time for a look at everything? Rows that nothing names take room, but do no harm: when an
- * eighth of the flows went. How many had gone at the last look is the count of "sweep". */
-static int find_whole(struct retention *retention)
+struct retention_horizons retention_horizons(const struct store_retention *policy, int64_t now_us)
+{
+	int64_t flows_us = horizon_us(now_us, policy->flow_age_us);
+	int64_t days_us = horizon_us(now_us, policy->day_age_us);
+	int64_t contacts_us = horizon_us(now_us, policy->contact_age_us);
+
+	/* Flows are found by days, and days by contacts. */
+	days_us = (days_us < flows_us ? days_us : flows_us) / DAY_US * DAY_US;
+	contacts_us = contacts_us < days_us ? contacts_us : days_us;
+	return (struct retention_horizons){flows_us, days_us, contacts_us};
+}
+
+static bool is_steady(const struct retention *retention)
+{
+	return retention->policy.at_once ||
+	       clock_boottime_ns() >= retention->steady_ns + STEADY_S * (int64_t)NS_PER_S;
+}
+
+/* How much of this round there is. Rows that nothing names take room, but do no harm: they are
+ * sought when an eighth of the flows went. How many had gone by then is the count of "sweep". */
+static int find_extent(struct retention *retention)
 {
 	static const char text[] =
 		"SELECT coalesce((SELECT pruned FROM retention WHERE what = 'flow'), 0),"
 		" coalesce((SELECT pruned FROM retention WHERE what = 'sweep'), 0),"
 		" coalesce((SELECT at_us FROM retention WHERE what = 'sweep'), 0),"
 		" coalesce((SELECT sum(flows) FROM executable_flows), 0)";
-	int64_t row[4], days;
+	int64_t row[4], days, today = retention->slice.now_us / DAY_US;
 
 	if (sql_row_text(retention->slice.db, text, NULL, 0, row, 4) < 0)
 		return -1;
 	days = (retention->slice.now_us - row[2]) / DAY_US;
-	retention->whole = retention->policy.at_once || days >= SWEEP_DAYS ||
-			   (days > 0 && row[0] - row[1] > row[3] / 8);
-	retention->unswept = row[0] - row[1];
+	retention->sweeps = retention->policy.at_once || days < 0 || days >= SWEEP_DAYS ||
+			    (days > 0 && row[0] - row[1] > row[3] / 8);
+	retention->whole = retention->sweeps || retention->today != today;
+	retention->today = today;
 	return 0;
+}
+
+/* Of the look that begins. */
+static int note_sweep(const struct retention *retention)
+{
+	int64_t unswept;
+
+	if (sql_integer(retention->slice.db,
+		    "SELECT coalesce((SELECT pruned FROM retention WHERE what = 'flow'), 0)"
+		    " - coalesce((SELECT pruned FROM retention WHERE what = 'sweep'), 0)",
+		    &unswept) < 0)
+		return -1;
+	return retention_note(&retention->slice, "sweep", unswept, 0, 0);
 }
 
 /* If flows are not what takes the room, days of the roll-up go too, and then rows of the ledger. */
@@ -175,30 +212,27 @@ static int cut_more(struct retention *retention, int64_t used, int64_t keep, int
 
 static int begin_round(struct retention *retention)
 {
-	const struct store_retention *policy = &retention->policy;
-	int64_t flows_us = horizon_us(retention, policy->flow_age_us);
-	int64_t days_us = horizon_us(retention, policy->day_age_us) / DAY_US * DAY_US, keep;
-	int64_t contacts = (int64_t)policy->max_contacts, contacts_us;
+	sqlite3 *db = retention->slice.db;
+	struct retention_horizons horizons = {0};
+	int64_t contacts = (int64_t)retention->policy.max_contacts, keep;
 	struct file_size size;
 
-	if (read_size(retention->slice.db, &size) < 0 || find_whole(retention) < 0)
+	if (is_steady(retention))
+		horizons = retention_horizons(&retention->policy, retention->slice.now_us);
+	if (read_size(db, &size) < 0 || find_extent(retention) < 0)
 		return -1;
-	keep = keep_of(policy->max_octets, used_octets(&size));
-	/* Flows are found by days, and days by contacts. */
-	days_us = days_us < flows_us ? days_us : flows_us / DAY_US * DAY_US;
+	keep = keep_of(retention->policy.max_octets, used_octets(&size));
 	if (keep < 1000) {
-		retention->whole = true;
-		if (cut_more(retention, used_octets(&size), keep, &days_us, &contacts) < 0)
+		retention->whole = retention->sweeps = true;
+		if (cut_more(retention, used_octets(&size), keep, &horizons.days_us, &contacts) < 0)
 			return -1;
-		flows_us = days_us > flows_us ? days_us : flows_us;
+		if (horizons.flows_us < horizons.days_us)
+			horizons.flows_us = horizons.days_us;
 	}
-	retention_aged_begin(&retention->aged, flows_us, days_us);
-	contacts_us = horizon_us(retention, policy->contact_age_us);
-	contacts_us = contacts_us < days_us ? contacts_us : days_us;
-	if (retention_ledger_begin(&retention->ledger, retention->slice.db, contacts_us, contacts) <
-		0)
+	retention_aged_begin(&retention->aged, horizons.flows_us, horizons.days_us);
+	if (retention_ledger_begin(&retention->ledger, db, horizons.contacts_us, contacts) < 0)
 		return -1;
-	return retention_flows_begin(&retention->flows, retention->slice.db, flows_us, keep);
+	return retention_flows_begin(&retention->flows, db, horizons.flows_us, keep);
 }
 
 static bool is_to_free(const struct retention *retention, const struct file_size *size)
@@ -220,6 +254,7 @@ static int end_round(struct retention *retention)
 		return -1;
 	retention->stage = RETENTION_IDLE;
 	retention->check_ns = 0;
+	retention->failures = 0;
 	retention->tries = used_octets(&size) > high_octets(retention->policy.max_octets)
 				   ? retention->tries + 1
 				   : 0;
@@ -229,12 +264,18 @@ static int end_round(struct retention *retention)
 
 static int begin_stage(struct retention *retention, enum retention_stage stage)
 {
-	if (!retention->whole && stage > RETENTION_FLOWS)
+	if (!retention->whole && stage == RETENTION_AGED)
+		stage = RETENTION_FREE;
+	if (!retention->sweeps && stage == RETENTION_UNUSED)
 		stage = RETENTION_FREE;
 	retention->stage = stage;
+	if (retention->slice.rows > ROWS_FIRST)
+		retention->slice.rows = ROWS_FIRST; /* the next stage's may be dearer */
 	if (stage != RETENTION_UNUSED)
 		return 0;
 	retention->looks++;
+	if (note_sweep(retention) < 0)
+		return -1;
 	return retention_unused_begin(
 		&retention->unused, retention->dictionary, retention->slice.db);
 }
@@ -257,8 +298,6 @@ int retention_is_due(struct retention *retention, int64_t now_us, int64_t now_ns
 	if (!over && now_ns < retention->next_ns)
 		return 0;
 	retention->slice.now_us = now_us;
-	if (!over)
-		retention->tries = 0;
 	return 1;
 }
 
@@ -281,10 +320,22 @@ static enum retention_step step_free(struct retention *retention)
 	return sql_exec(retention->slice.db, text) < 0 ? RETENTION_FAILED : RETENTION_MORE;
 }
 
+/* To remove rows is dearer than to look at them. */
+static enum retention_step step_unused(struct retention *retention)
+{
+	bool may_sweep = retention->policy.at_once || retention->looks_seen == retention->looks;
+	size_t phase = retention->unused.phase;
+	enum retention_step step = retention_unused_step(
+		&retention->unused, &retention->slice, may_sweep, &retention->waits);
+
+	if (retention->unused.phase != phase && retention->slice.rows > ROWS_FIRST)
+		retention->slice.rows = ROWS_FIRST;
+	return step;
+}
+
 static enum retention_step step_stage(struct retention *retention)
 {
 	const struct retention_slice *slice = &retention->slice;
-	bool may_sweep = retention->policy.at_once || retention->looks_seen == retention->looks;
 	int64_t settled_us = retention->rollup->committed.settled_us;
 
 	switch (retention->stage) {
@@ -297,8 +348,7 @@ static enum retention_step step_stage(struct retention *retention)
 	case RETENTION_LEDGER:
 		return retention_ledger_step(&retention->ledger, slice);
 	case RETENTION_UNUSED:
-		return retention_unused_step(
-			&retention->unused, slice, may_sweep, &retention->waits);
+		return step_unused(retention);
 	case RETENTION_FREE:
 		return step_free(retention);
 	}
@@ -311,11 +361,8 @@ int retention_step(struct retention *retention)
 
 	if (step != RETENTION_DONE)
 		return step == RETENTION_FAILED ? -1 : 0;
-	if (retention->stage == RETENTION_UNUSED) {
+	if (retention->stage == RETENTION_UNUSED)
 		retention_unused_done(&retention->unused);
-		if (retention_note(&retention->slice, "sweep", retention->unswept, 0, 0) < 0)
-			return -1;
-	}
 	if (retention->stage == RETENTION_FREE)
 		return end_round(retention);
 	return begin_stage(retention, retention->stage + 1);

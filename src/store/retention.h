@@ -1,7 +1,8 @@
 /* What the history forgets, so that its file stays within its bounds. Internal to store/.
  *
- * A round goes through stages: single flows, then (once a day, or to make room) what belongs to
- * them and the roll-ups, the ledger, dictionaries; last the free pages go back to the file system.
+ * A round goes through stages: single flows; once a day what belongs to them, the roll-ups and the
+ * ledger; when enough went, or to make room, the dictionaries; last the free pages go back to the
+ * file system.
  * By age every hour; by size whenever the file is too large. All of it in slices of some ms, each
  * in a transaction of its own; a round that was interrupted begins anew.
  *
@@ -36,13 +37,14 @@ struct retention {
 	struct retention_ledger ledger;
 	struct retention_unused unused;
 	enum retention_stage stage;
-	bool whole;                /* this round has all stages */
-	int64_t unswept;           /* flows that went since the last look at what is in use */
+	bool whole, sweeps;        /* this round has more stages than the first one; all of them */
+	int64_t today;             /* the day of the last round that had more; 0 none */
 	bool waits;                /* for processes to be described again */
 	int64_t clock_offset_us;   /* wall clock minus CLOCK_BOOTTIME */
 	int64_t steady_ns;         /* CLOCK_BOOTTIME since which that is so */
 	int64_t next_ns, check_ns; /* of the next round, and of the next look at the size */
 	int64_t looks, looks_seen; /* looks for what is in use; the last one that batches know of */
+	int failures;              /* in a row */
 	int tries;                 /* rounds in a row after which the file was still too large */
 };
 
@@ -52,6 +54,13 @@ int retention_init(struct retention *retention, sqlite3 *db, struct dictionary *
 void retention_done(struct retention *retention);
 void retention_set(struct retention *retention, const struct store_retention *policy);
 void retention_drop(struct retention *retention); /* a transaction was rolled back */
+
+/* What ended before these goes by age. */
+struct retention_horizons {
+	int64_t flows_us, days_us, contacts_us;
+};
+
+struct retention_horizons retention_horizons(const struct store_retention *policy, int64_t now_us);
 
 /* How many of a thousand flows can stay in a file with this limit (0 none). Returns 0 or -1. */
 int retention_keep(sqlite3 *db, uint64_t max_octets, int64_t *ret_keep);

@@ -65,7 +65,8 @@ static enum retention_step step_days(
 				: sql_run_text(slice->db, delete_days_text, range, 1)) < 0)
 		return RETENTION_FAILED;
 	pruned = sqlite3_changes64(slice->db);
-	if (pruned > 0 && retention_note(slice, "contact_day", pruned, since_us, since_us) < 0)
+	if (pruned > 0 &&
+		retention_note(slice, "contact_day", pruned, since_us, range[0] * DAY_US) < 0)
 		return RETENTION_FAILED;
 	if (!found)
 		aged->table = HOURS;

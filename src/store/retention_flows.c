@@ -6,6 +6,11 @@
 
 #include "store/sql.h"
 
+enum { RUNS_TO_PACK = 8 }; /* that a slice makes so many holes */
+
+static const char kept_text[] =
+	"CREATE TEMP TABLE IF NOT EXISTS flow_kept AS SELECT * FROM flow WHERE FALSE";
+
 static const char shares_text[] = "SELECT executable, flows FROM executable_flows WHERE flows > 0";
 
 static const char walk_text[] =
@@ -14,6 +19,8 @@ static const char walk_text[] =
 
 int retention_flows_init(struct retention_flows *flows, sqlite3 *db)
 {
+	if (sql_exec(db, kept_text) < 0)
+		return -1;
 	return flow_count_init(&flows->gone, db);
 }
 
@@ -75,7 +82,9 @@ int retention_flows_begin(
 	flows->excess = 0;
 	flows->horizon_us = horizon_us;
 	flows->cursor_us = INT64_MIN + 1; /* SQL_NULL is none */
-	return keep_per_mille < 1000 ? share_out(flows, db, keep_per_mille) : 0;
+	if (keep_per_mille >= 1000)
+		return 0;
+	return share_out(flows, db, keep_per_mille);
 }
 
 static int has_to_go(struct retention_flows *flows, int64_t end_us, int64_t executable)
@@ -120,6 +129,23 @@ static enum retention_step collect(
 	return seen == rows ? RETENTION_MORE : RETENTION_DONE;
 }
 
+/* Pages that are half empty stay so: SQLite joins them only if more than two thirds of one are
+ * free. What is left between the first and the last that went is written anew, closely packed. */
+static int pack(const struct retention_runs *runs, sqlite3 *db)
+{
+	int64_t range[2] = {runs->runs[0][0], runs->runs[runs->count - 1][1]};
+
+	if (runs->count < RUNS_TO_PACK)
+		return 0;
+	if (sql_run_text(db,
+		    "INSERT INTO temp.flow_kept SELECT * FROM flow WHERE end_us BETWEEN ?1 AND ?2",
+		    range, 2) < 0 ||
+		sql_run_text(db, "DELETE FROM flow WHERE end_us BETWEEN ?1 AND ?2", range, 2) < 0)
+		return -1;
+	return sql_exec(db, "INSERT INTO flow SELECT * FROM temp.flow_kept ORDER BY end_us;"
+			    "DELETE FROM temp.flow_kept");
+}
+
 static int forget(
 	struct retention_flows *flows, const struct retention_slice *slice, int64_t since_us)
 {
@@ -131,7 +157,7 @@ static int forget(
 		    runs, slice->db, "DELETE FROM flow WHERE end_us BETWEEN ?1 AND ?2") < 0 ||
 		retention_runs_delete(runs, slice->db,
 			"DELETE FROM flow_nat WHERE end_us BETWEEN ?1 AND ?2") < 0 ||
-		flow_count_write(&flows->gone, -1) < 0 ||
+		pack(runs, slice->db) < 0 || flow_count_write(&flows->gone, -1) < 0 ||
 		sql_exec(slice->db, "DELETE FROM executable_flows WHERE flows <= 0") < 0)
 		return -1;
 	return retention_note(slice, "flow", runs->rows, since_us, runs->runs[runs->count - 1][1]);

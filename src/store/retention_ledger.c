@@ -1,7 +1,7 @@
 /* The first look removes what is too old and counts the rest. If there are too many rows a second
- * one counts them by executable and hour of the last contact, in a temporary table: each executable
- * with more than its share gets a time before which its rows go, in a third one. These are whole
- * hours, so that some more may go than must. Slices are of whole remotes. */
+ * one counts them by executable and day of the last contact, in a temporary table: each executable
+ * with more than its share gets a time before which its rows go, in a third one, as if the rows of
+ * a day were spread evenly. Slices are of whole remotes. */
 #include "store/retention_ledger.h"
 
 #include <errno.h>
@@ -11,14 +11,20 @@
 #include "store/retention_share.h"
 #include "store/sql.h"
 
-#define HOUR_US "3600000000"
+#define DAY_US "86400000000"
 
 static const char tables_text[] =
-	"CREATE TEMP TABLE IF NOT EXISTS ledger_hour (executable INTEGER, hour INTEGER,"
-	" rows INTEGER, PRIMARY KEY (executable, hour)) WITHOUT ROWID;"
+	"CREATE TEMP TABLE IF NOT EXISTS ledger_day (executable INTEGER, day INTEGER,"
+	" rows INTEGER, first_us INTEGER, last_us INTEGER, PRIMARY KEY (executable, day))"
+	" WITHOUT ROWID;"
 	"CREATE TEMP TABLE IF NOT EXISTS ledger_cut (executable INTEGER PRIMARY KEY,"
 	" before_us INTEGER);"
-	"DELETE FROM temp.ledger_hour; DELETE FROM temp.ledger_cut;";
+	"DELETE FROM temp.ledger_day; DELETE FROM temp.ledger_cut;";
+
+static const char empty_text[] = "DELETE FROM temp.ledger_day; DELETE FROM temp.ledger_cut";
+
+/* Nothing that ended after it went. */
+static const char whole_text[] = "SELECT coalesce(max(before_us), 0) FROM temp.ledger_cut";
 
 static const char end_text[] =
 	"SELECT remote FROM contact WHERE remote > ?1 ORDER BY remote LIMIT 1 OFFSET ?2";
@@ -29,18 +35,19 @@ static const char delete_old_text[] =
 static const char rows_text[] = "SELECT count(*) FROM contact WHERE remote > ?1 AND remote <= ?2";
 
 static const char count_text[] =
-	"INSERT INTO temp.ledger_hour SELECT executable, last_us / " HOUR_US ", count(*)"
-	" FROM contact WHERE remote > ?1 AND remote <= ?2 GROUP BY 1, 2"
-	" ON CONFLICT DO UPDATE SET rows = rows + excluded.rows";
+	"INSERT INTO temp.ledger_day SELECT executable, last_us / " DAY_US ", count(*),"
+	" min(last_us), max(last_us) FROM contact WHERE remote > ?1 AND remote <= ?2 GROUP BY 1, 2"
+	" ON CONFLICT DO UPDATE SET rows = rows + excluded.rows,"
+	" first_us = min(first_us, excluded.first_us), last_us = max(last_us, excluded.last_us)";
 
 static const char shares_text[] =
-	"SELECT executable, sum(rows) FROM temp.ledger_hour GROUP BY executable";
+	"SELECT executable, sum(rows) FROM temp.ledger_day GROUP BY executable";
 
-/* The end of the hour with which the executable ?1 has given ?2 rows. */
+/* The time by which the executable ?1 has given ?2 rows: of the day in which it has, that part. */
 static const char cut_text[] =
-	"INSERT INTO temp.ledger_cut SELECT ?1, (min(hour) + 1) * " HOUR_US " FROM (SELECT hour,"
-	" sum(rows) OVER (ORDER BY hour) AS gone FROM temp.ledger_hour WHERE executable = ?1)"
-	" WHERE gone >= ?2";
+	"INSERT INTO temp.ledger_cut SELECT ?1, first_us + (last_us - first_us + 1)"
+	" * (?2 - gone + rows) / rows FROM (SELECT *, sum(rows) OVER (ORDER BY day) AS gone"
+	" FROM temp.ledger_day WHERE executable = ?1) WHERE gone >= ?2 ORDER BY day LIMIT 1";
 
 static const char delete_cut_text[] =
 	"DELETE FROM contact WHERE remote > ?1 AND remote <= ?2 AND last_us <"
@@ -62,8 +69,7 @@ static int read_shares(sqlite3 *db, struct retention_share **ret_shares, size_t 
 	int64_t count;
 	int code = SQLITE_DONE;
 
-	if (sql_integer(db, "SELECT count(DISTINCT executable) FROM temp.ledger_hour", &count) <
-			0 ||
+	if (sql_integer(db, "SELECT count(DISTINCT executable) FROM temp.ledger_day", &count) < 0 ||
 		sql_prepare(db, shares_text, &stmt) < 0)
 		return -1;
 	shares = calloc((size_t)count + 1, sizeof(*shares));
@@ -118,12 +124,16 @@ static int look_for_age(struct retention_ledger *ledger, const struct retention_
 
 static int cut(const struct retention_slice *slice, const int64_t range[3])
 {
-	int64_t pruned;
+	int64_t pruned, whole_us;
 
 	if (sql_run_text(slice->db, delete_cut_text, range, 2) < 0)
 		return -1;
 	pruned = sqlite3_changes64(slice->db);
-	return pruned > 0 ? retention_note(slice, "contact", pruned, 0, slice->now_us) : 0;
+	if (pruned == 0)
+		return 0;
+	if (sql_integer(slice->db, whole_text, &whole_us) < 0)
+		return -1;
+	return retention_note(slice, "contact", pruned, 0, whole_us);
 }
 
 static int look(struct retention_ledger *ledger, const struct retention_slice *slice,
@@ -144,7 +154,7 @@ static enum retention_step next_look(struct retention_ledger *ledger, sqlite3 *d
 	bool fits = ledger->max_rows == 0 || ledger->rows <= ledger->max_rows;
 
 	if (ledger->look == LOOK_CUT || fits)
-		return RETENTION_DONE;
+		return sql_exec(db, empty_text) < 0 ? RETENTION_FAILED : RETENTION_DONE;
 	if (ledger->look == LOOK_COUNT && find_cuts(ledger, db) < 0)
 		return RETENTION_FAILED;
 	ledger->look++;

@@ -30,10 +30,16 @@ int retention_runs_begin(struct retention_runs *runs, int64_t rows)
 
 void retention_runs_add(struct retention_runs *runs, int64_t key)
 {
+	int64_t *last;
+
 	runs->rows++;
 	if (!runs->extends)
 		runs->runs[runs->count++][0] = key;
-	runs->runs[runs->count - 1][1] = key;
+	last = runs->runs[runs->count - 1];
+	if (!runs->extends || key > last[1])
+		last[1] = key;
+	else
+		last[0] = key;
 	runs->extends = 1;
 }
 

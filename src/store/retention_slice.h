@@ -17,9 +17,9 @@ struct retention_slice {
 	int64_t now_us; /* wall clock */
 };
 
-/* Ends of runs of keys that go: each is one DELETE. */
+/* Ends of runs of keys that go: each is one DELETE. They come in order, up or down. */
 struct retention_runs {
-	int64_t (*runs)[2]; /* first and last key */
+	int64_t (*runs)[2]; /* lowest and greatest key */
 	int64_t count, capacity;
 	int64_t rows;
 	int extends; /* the next key that goes is next to the last one */

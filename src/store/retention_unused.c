@@ -15,7 +15,7 @@ enum { COLUMNS_MAX = 8, TEXT_SIZE = 512 };
 enum phase_kind {
 	LOOK,    /* marks what the columns of a table name */
 	PARENTS, /* marks the parents of marked processes */
-	SWEEP,   /* removes what is not marked */
+	SWEEP,   /* removes what is not marked; of processes marks the parents of the others */
 };
 
 struct phase {
@@ -62,7 +62,7 @@ static const struct phase phases[] = {
 	LOOK_AT("listener", "id", "process, local", PROCESS, LOCAL),
 	LOOK_AT("name_evidence", "id", "name, owner, process", NAME, NAME, PROCESS),
 	{PARENTS, 0, "process", "id", "parent", {PROCESS}},
-	SWEEP_OF("process", PROCESS),
+	{SWEEP, PROCESS, "process", "id", "parent", {PROCESS}},
 	LOOK_AT("process", "id", "actor", ACTOR),
 	SWEEP_OF("actor", ACTOR),
 	LOOK_AT("actor", "id", "executable, parent_executable, unit", EXECUTABLE, EXECUTABLE, UNIT),
@@ -89,12 +89,18 @@ static int words(const char *text)
 	return count;
 }
 
+/* Parents mostly come before their children. */
+static bool is_downward(const struct phase *phase)
+{
+	return phase->kind == PARENTS || phase->swept == PROCESS;
+}
+
 static void begin_phase(struct retention_unused *unused)
 {
 	const struct phase *phase = &phases[unused->phase];
 
 	for (int i = 0; i < UNUSED_KEYS; i++)
-		unused->cursor[i] = phase->kind == PARENTS ? INT64_MAX : INT64_MIN + 1;
+		unused->cursor[i] = is_downward(phase) ? INT64_MAX : INT64_MIN + 1;
 	unused->again = false;
 	if (phase->kind == SWEEP)
 		dictionary_drop(unused->dictionary);
@@ -116,6 +122,8 @@ int retention_unused_begin(
 			used_ids_init(&dictionary->used[phases[i].swept], max) < 0)
 			return -1;
 	}
+	if (sql_integer(db, "SELECT coalesce(max(end_us), 0) FROM flow", &unused->last_flow_us) < 0)
+		return -1;
 	unused->phase = 0;
 	begin_phase(unused);
 	return 0;
@@ -133,7 +141,7 @@ void retention_unused_done(struct retention_unused *unused)
 static int prepare(const struct phase *phase, const struct retention_unused *unused,
 	const struct retention_slice *slice, sqlite3_stmt **ret_stmt)
 {
-	bool back = phase->kind == PARENTS;
+	bool back = is_downward(phase);
 	int keys = words(phase->keys);
 	char text[TEXT_SIZE];
 
@@ -172,10 +180,12 @@ static void judge(struct retention_unused *unused, const struct phase *phase, sq
 {
 	int64_t id = sqlite3_column_int64(stmt, 0);
 
-	if (used_ids_has(&unused->dictionary->used[phase->swept], id))
+	if (used_ids_has(&unused->dictionary->used[phase->swept], id)) {
+		mark(unused, phase, stmt, 1);
 		retention_runs_stay(&unused->runs);
-	else
+	} else {
 		retention_runs_add(&unused->runs, id);
+	}
 }
 
 /* Returns how many rows there were, or -1. */
@@ -223,6 +233,12 @@ static enum retention_step next_phase(
 	return sql_exec(slice->db, delete_boots_text) < 0 ? RETENTION_FAILED : RETENTION_DONE;
 }
 
+/* Flows that were written since the look began went through the dictionary. */
+static bool is_past_flows(const struct retention_unused *unused, const struct phase *phase)
+{
+	return strcmp(phase->keys, "end_us") == 0 && unused->cursor[0] >= unused->last_flow_us;
+}
+
 enum retention_step retention_unused_step(struct retention_unused *unused,
 	const struct retention_slice *slice, bool may_sweep, bool *ret_waits)
 {
@@ -240,5 +256,6 @@ enum retention_step retention_unused_step(struct retention_unused *unused,
 	sqlite3_finalize(stmt);
 	if (rows < 0 || sweep(unused, phase, slice) < 0)
 		return RETENTION_FAILED;
-	return rows == slice->rows ? RETENTION_MORE : next_phase(unused, slice);
+	return rows == slice->rows && !is_past_flows(unused, phase) ? RETENTION_MORE
+								    : next_phase(unused, slice);
 }

@@ -18,6 +18,7 @@ struct retention_unused {
 	struct retention_runs runs;
 	size_t phase;
 	int64_t cursor[UNUSED_KEYS]; /* the last row that was looked at */
+	int64_t last_flow_us;        /* of those that were there when the look began */
 	bool again;                  /* a process names a later one as its parent */
 };
 

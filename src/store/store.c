@@ -43,7 +43,7 @@ static int note_wal_pages(void *ctx, sqlite3 *db, const char *schema, int pages)
 
 	(void)db;
 	(void)schema;
-	store->wal_pages = pages;
+	store->wal_pages = store->wal_frames = pages;
 	return SQLITE_OK;
 }
 
@@ -246,21 +246,21 @@ int store_maintain(struct store *store, int64_t now_us, struct store_error *ret_
 	int64_t begin_ns = clock_boottime_ns(), took_ns;
 	int due = retention_is_due(retention, now_us, begin_ns);
 
-	if (due == 0)
+	if (due == 0 || store->wal_frames > WAL_FRAMES_MAX)
 		return 0;
 	if (due < 0 || forget_slice(store) < 0) {
 		sql_describe(store->db, store->file.path, "forgetting what is due", ret_error);
 		store_rollback(store);
 		return -1;
 	}
+	if (store->wal_pages >= WAL_PAGES_MAX / 8)
+		store_checkpoint(store);
 	took_ns = clock_boottime_ns() - begin_ns;
 	retention_took(retention, took_ns);
 	if (took_ns / NS_PER_US > store->counters.longest_slice_us)
 		store->counters.longest_slice_us = took_ns / NS_PER_US;
 	store->counters.looks = retention->looks;
 	store->counters.too_large = retention_is_stuck(retention);
-	if (store->wal_pages >= WAL_PAGES_MAX)
-		store_checkpoint(store);
 	return 1;
 }
 

@@ -15,6 +15,7 @@
 #define STORE_APPLICATION_ID 0x4c434f4e /* "LCON" */
 
 enum { WAL_PAGES_MAX = 24576 }; /* of 2 KB; rewriting them seldom is what saves writes */
+enum { WAL_FRAMES_MAX = 3 * WAL_PAGES_MAX }; /* a larger one is not fed with what can wait */
 
 struct store {
 	sqlite3 *db;
@@ -33,7 +34,8 @@ struct store {
 	int64_t beat_us;       /* of the last heartbeat that was written */
 	int64_t written_ns;    /* CLOCK_BOOTTIME of the last batch */
 	int64_t checkpoint_ns; /* CLOCK_BOOTTIME of the last checkpoint */
-	int wal_pages;         /* as of the last commit */
+	int wal_pages;         /* as of the last commit; 0 after a checkpoint */
+	int wal_frames; /* as of the last commit: what a reader keeps from being used again */
 };
 
 /* store_report.c */

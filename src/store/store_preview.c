@@ -1,5 +1,5 @@
 /* Counts by the same horizons and shares as retention.c; what the dictionaries lose is not known
- * before the rest is gone. */
+ * before the rest is gone, nor what days and contacts give for room. */
 #include "store/store_preview.h"
 
 #include "store/retention.h"
@@ -9,30 +9,30 @@
 static const struct {
 	const char *what;
 	const char *count_text; /* ?1: the horizon */
-	size_t age;             /* in the policy */
+	size_t horizon;         /* of struct retention_horizons */
 } aged[] = {
 	{"flow", "SELECT count(*) FILTER (WHERE end_us < ?1), count(*) FROM flow",
-		offsetof(struct store_retention, flow_age_us)},
+		offsetof(struct retention_horizons, flows_us)},
 	{"name_evidence",
 		"SELECT count(*) FILTER (WHERE max(last_us, until_us) < ?1), count(*) FROM"
 		" name_evidence",
-		offsetof(struct store_retention, flow_age_us)},
+		offsetof(struct retention_horizons, flows_us)},
 	{"listener", "SELECT count(*) FILTER (WHERE until_us < ?1), count(*) FROM listener",
-		offsetof(struct store_retention, flow_age_us)},
+		offsetof(struct retention_horizons, flows_us)},
 	{"contact_day",
 		"SELECT count(*) FILTER (WHERE day < ?1 / 86400000000), count(*) FROM contact_day",
-		offsetof(struct store_retention, day_age_us)},
+		offsetof(struct retention_horizons, days_us)},
 	{"coverage_interval",
 		"SELECT count(*) FILTER (WHERE until_us < ?1), count(*) FROM coverage_interval",
-		offsetof(struct store_retention, day_age_us)},
+		offsetof(struct retention_horizons, days_us)},
 	{"contact", "SELECT count(*) FILTER (WHERE last_us < ?1), count(*) FROM contact",
-		offsetof(struct store_retention, contact_age_us)},
+		offsetof(struct retention_horizons, contacts_us)},
 };
 
 struct preview {
 	sqlite3 *db;
 	const struct store_retention *policy;
-	int64_t now_us;
+	struct retention_horizons horizons;
 	void (*row)(void *ctx, const struct store_preview *preview);
 	void *ctx;
 };
@@ -40,11 +40,12 @@ struct preview {
 static int preview_aged(const struct preview *preview)
 {
 	for (size_t i = 0; i < sizeof(aged) / sizeof(aged[0]); i++) {
-		int64_t age_us = *(const int64_t *)((const char *)preview->policy + aged[i].age);
-		int64_t horizon_us = preview->now_us - age_us, counts[2];
+		int64_t horizon_us =
+			*(const int64_t *)((const char *)&preview->horizons + aged[i].horizon);
 		struct store_preview row = {.what = aged[i].what, .before_us = horizon_us};
+		int64_t counts[2];
 
-		if (age_us == 0)
+		if (horizon_us == 0)
 			continue;
 		if (sql_row_text(preview->db, aged[i].count_text, &horizon_us, 1, counts, 2) < 0)
 			return -1;
@@ -53,6 +54,21 @@ static int preview_aged(const struct preview *preview)
 		if (row.rows > 0)
 			preview->row(preview->ctx, &row);
 	}
+	return 0;
+}
+
+static int preview_contacts(const struct preview *preview)
+{
+	int64_t max = (int64_t)preview->policy->max_contacts, rows;
+	struct store_preview row = {.what = "contact"};
+
+	if (sql_integer(preview->db, "SELECT count(*) FROM contact", &rows) < 0)
+		return -1;
+	if (max == 0 || rows <= max)
+		return 0;
+	row.rows = rows - max + max / 16;
+	row.total = rows;
+	preview->row(preview->ctx, &row);
 	return 0;
 }
 
@@ -92,9 +108,11 @@ int store_preview(struct store_reader *reader, const struct store_retention *pol
 	void (*row)(void *ctx, const struct store_preview *preview), void *ctx,
 	struct store_error *ret_error)
 {
-	struct preview preview = {store_reader_db(reader), policy, now_us, row, ctx};
+	struct preview preview = {
+		store_reader_db(reader), policy, retention_horizons(policy, now_us), row, ctx};
 
-	if (preview_aged(&preview) < 0 || preview_shares(&preview) < 0)
+	if (preview_aged(&preview) < 0 || preview_contacts(&preview) < 0 ||
+		preview_shares(&preview) < 0)
 		return sql_describe(preview.db, store_reader_path(reader), "reading", ret_error);
 	return 0;
 }

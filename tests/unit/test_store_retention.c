@@ -236,6 +236,40 @@ static void who_is_noisy_does_not_evict_who_is_rare(void **state)
 		store_fixture_number(fixture, "SELECT sum(flows) FROM contact_day"), NOISY + RARE);
 }
 
+static int64_t pages_of(struct store_fixture *fixture)
+{
+	return store_fixture_number(fixture,
+		"SELECT page_count - freelist_count FROM pragma_page_count,"
+		" pragma_freelist_count");
+}
+
+/* Of pages from which every second flow goes something must be left over. */
+static void room_is_made_where_flows_are_mixed(void **state)
+{
+	struct store_fixture *fixture = *state;
+	enum { FLOWS = 60000, PROGRAMS = 10 };
+	int64_t before, flows;
+	char text[64];
+
+	open_history(fixture, (struct store_retention){0});
+	for (uint32_t pid = 1; pid <= PROGRAMS + 1; pid++) {
+		snprintf(text, sizeof(text), "/bin/program-%u", pid);
+		add_process(fixture, pid, text);
+	}
+	for (int i = 0; i < FLOWS; i++)
+		add_flow(fixture, i % 2 ? 1 : 2 + (uint32_t)i / 2 % PROGRAMS, "198.51.100.1",
+			FIXTURE_START_US + i * S_US);
+	store_fixture_write(fixture);
+	forget(fixture, NOW_US);
+	before = pages_of(fixture);
+	fixture->options.retention.max_octets = (uint64_t)(before * 2048 * 102 / 100);
+	store_set_retention(fixture->store, &fixture->options.retention);
+	forget(fixture, NOW_US);
+	flows = store_fixture_number(fixture, "SELECT count(*) FROM flow");
+	assert_in_range(flows, FLOWS * 80 / 100, FLOWS * 97 / 100);
+	assert_true((before - pages_of(fixture)) * 2 * FLOWS > (FLOWS - flows) * before);
+}
+
 /* Where flows are few the roll-up gives way, and then the ledger. */
 static void size_holds_without_flows(void **state)
 {
@@ -289,6 +323,17 @@ static int64_t processes_named(struct store_fixture *fixture, const char *comm)
 	return store_fixture_number(fixture, sql);
 }
 
+/* As the pipeline describes it: the parent first. */
+static void add_child(struct store_fixture *fixture)
+{
+	struct process_info parent = store_fixture_process(3, "/bin/parent"), child;
+
+	assert_int_equal(batch_add_process(fixture->batch, &parent), 0);
+	child = store_fixture_process(1, "/bin/alive");
+	child.parent = parent.ref;
+	assert_int_equal(batch_add_process(fixture->batch, &child), 0);
+}
+
 /* Makes all that the process 1 named go; it lives on. */
 static struct store_fixture *begin_look(void **state)
 {
@@ -298,7 +343,7 @@ static struct store_fixture *begin_look(void **state)
 		.flow_age_us = DAY_US, .contact_age_us = DAY_US, .day_age_us = DAY_US};
 	fixture->options.retention.at_once = true;
 	store_fixture_open(fixture);
-	add_process(fixture, 1, "/bin/alive");
+	add_child(fixture);
 	add_process(fixture, 2, "/bin/gone");
 	add_flow(fixture, 1, "198.51.100.1", FIXTURE_START_US);
 	add_flow(fixture, 2, "198.51.100.2", FIXTURE_START_US);
@@ -326,13 +371,18 @@ static void what_is_named_meanwhile_stays(void **state)
 			more = store_maintain(fixture->store, NOW_US, &fixture->error);
 		add_flow(fixture, 1, "198.51.100.1", NOW_US);
 		if (more == 0 || looks(fixture) > 0)
-			add_process(fixture, 1, "/bin/alive"); /* as the pipeline does then */
+			add_child(fixture); /* as the pipeline does then */
 		store_fixture_write(fixture);
 		forget(fixture, NOW_US);
 		assert_string_equal(store_fixture_sql(fixture,
 					    "SELECT exe, remote_ip, protocol, local_ip FROM flows"),
 			"/bin/alive|198.51.100.1|tcp|192.0.2.1");
 		assert_int_equal(processes_named(fixture, "/bin/gone"), 0);
+		assert_int_equal(processes_named(fixture, "/bin/parent"), 1);
+		assert_string_equal(store_fixture_sql(fixture,
+					    "SELECT count(*) FROM process WHERE parent NOT IN"
+					    " (SELECT id FROM process)"),
+			"0");
 		store_fixture_close(fixture);
 		assert_int_equal(remove(fixture->path), 0);
 		if (more == 0)
@@ -365,6 +415,7 @@ int main(void)
 		TEST(nothing_goes_without_limits),
 		TEST(no_age_before_the_clock_is_steady),
 		TEST(who_is_noisy_does_not_evict_who_is_rare),
+		TEST(room_is_made_where_flows_are_mixed),
 		TEST(size_holds_without_flows),
 		TEST(the_ledger_has_a_limit_of_its_own),
 		TEST(what_is_named_meanwhile_stays),
