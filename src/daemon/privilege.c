@@ -1,24 +1,13 @@
-/* Asks the kernel for the effective capabilities, capget(2), before anything is opened: the error
- * of a later step would name that step and not the cause. */
+/* Looks at the effective capabilities before anything is opened: the error of a later step would
+ * name that step and not the cause. */
 #include "daemon/privilege.h"
 
 #include <linux/capability.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-static uint64_t effective_capabilities(void)
-{
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
-
-	if (syscall(SYS_capget, &header, data) < 0)
-		return 0;
-	return data[0].effective | (uint64_t)data[1].effective << 32;
-}
+#include "daemon/privilege_capability.h"
 
 static bool has(uint64_t set, int capability)
 {
@@ -36,7 +25,7 @@ void privilege_missing(char *ret_names, size_t size)
 		{CAP_PERFMON, true, "CAP_PERFMON"},
 		{CAP_NET_ADMIN, false, "CAP_NET_ADMIN"},
 	};
-	uint64_t set = effective_capabilities();
+	uint64_t set = privilege_capability_effective();
 	size_t used = 0;
 
 	ret_names[0] = '\0';

@@ -23,6 +23,11 @@ uint64_t privilege_capability_permitted(void)
 	return held(CAPNG_PERMITTED);
 }
 
+uint64_t privilege_capability_effective(void)
+{
+	return held(CAPNG_EFFECTIVE);
+}
+
 static int apply(uint64_t effective, uint64_t permitted)
 {
 	uint64_t both = effective | permitted;

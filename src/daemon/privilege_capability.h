@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 uint64_t privilege_capability_permitted(void);
+uint64_t privilege_capability_effective(void);
 
 /* What of the set is permitted takes effect, nothing else; all may come back. Returns 0 or negative
  * errno. */

@@ -18,6 +18,7 @@
 #include "daemon/privilege_need.h"
 #include "daemon/privilege_seccomp.h"
 #include "daemon/privilege_user.h"
+#include "util/path.h"
 
 #define STAGE_USER         "user"
 #define STAGE_CAPABILITIES "capabilities"
@@ -216,37 +217,25 @@ static void add_place(struct places *places, const char *path, enum privilege_la
 	places->at[places->count++] = (struct privilege_landlock_path){path, use};
 }
 
-static void set_directory(char dir[static PATH_MAX], const char *path)
-{
-	char *slash;
-
-	snprintf(dir, PATH_MAX, "%s", path);
-	slash = strrchr(dir, '/');
-	if (!slash)
-		strcpy(dir, ".");
-	else
-		slash[slash == dir] = '\0';
-}
-
 /* The history may be a link: then its files lie beside what that leads to. A configuration file is
  * read again, and editors put a new one in its place. */
 static void add_own_places(struct places *places, const struct config *config, bool live)
 {
 	char real[PATH_MAX];
 
-	set_directory(places->history, config->db_path);
+	path_split(config->db_path, places->history);
 	add_place(places, places->history, PRIVILEGE_LANDLOCK_WRITE);
 	if (realpath(config->db_path, real)) {
-		set_directory(places->linked, real);
+		path_split(real, places->linked);
 		add_place(places, places->linked, PRIVILEGE_LANDLOCK_WRITE);
 	}
 	if (live && config->pin_path)
 		add_place(places, config->pin_path, PRIVILEGE_LANDLOCK_WRITE);
 	if (live && config->metrics_path) {
-		set_directory(places->metrics, config->metrics_path);
+		path_split(config->metrics_path, places->metrics);
 		add_place(places, places->metrics, PRIVILEGE_LANDLOCK_WRITE);
 	}
-	set_directory(places->config, config->config_path);
+	path_split(config->config_path, places->config);
 	if (live)
 		add_place(places, places->config, PRIVILEGE_LANDLOCK_READ);
 	for (size_t i = 0; i < config->read_count; i++)

@@ -17,20 +17,11 @@
 #include <unistd.h>
 
 #include "daemon/privilege_capability.h"
+#include "util/path.h"
 
 enum { GROUPS_MAX = 256 };
 
 static const uint64_t all_capabilities = UINT64_MAX;
-
-/* The directory part of a path, "." if there is none. */
-static void directory_of(const char *path, char dir[static PATH_MAX])
-{
-	const char *slash = strrchr(path, '/');
-	size_t length = slash ? (size_t)(slash - path) : 0;
-
-	snprintf(dir, PATH_MAX, "%.*s", (int)(slash ? (length ? length : 1) : 1),
-		slash ? path : ".");
-}
 
 static bool is_granted(const char *path, int mode)
 {
@@ -43,7 +34,7 @@ static bool can_write(const char *db_path, char ret_path[static PATH_MAX])
 {
 	static const char *const ends[] = {"", "-wal", "-shm", ".lock"};
 
-	directory_of(db_path, ret_path);
+	path_split(db_path, ret_path);
 	if (!is_granted(ret_path, W_OK | X_OK))
 		return false;
 	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
@@ -105,7 +96,7 @@ static void find_owner(const char *db_path, struct privilege_user *user)
 	char dir[PATH_MAX];
 	struct stat found, above;
 
-	directory_of(db_path, dir);
+	path_split(db_path, dir);
 	user->uid = user->gid = 0;
 	if (stat(dir, &above) < 0 || above.st_mode & S_IWOTH)
 		return;

@@ -31,46 +31,17 @@ void retention_flows_done(struct retention_flows *flows)
 	free(flows->shares);
 }
 
-static int read_shares(struct retention_flows *flows, sqlite3_stmt *stmt, int64_t *ret_sum)
-{
-	int64_t count = 0, capacity = 0;
-	int code;
-
-	*ret_sum = 0;
-	while ((code = sqlite3_step(stmt)) == SQLITE_ROW) {
-		if (count == capacity) {
-			struct retention_share *grown;
-
-			capacity = capacity ? 2 * capacity : 256;
-			grown = reallocarray(flows->shares, (size_t)capacity, sizeof(*grown));
-			if (!grown)
-				return -ENOMEM;
-			flows->shares = grown;
-		}
-		flows->shares[count] = (struct retention_share){
-			.executable = sqlite3_column_int64(stmt, 0),
-			.flows = sqlite3_column_int64(stmt, 1),
-		};
-		*ret_sum += flows->shares[count++].flows;
-	}
-	flows->share_count = (size_t)count;
-	return code == SQLITE_DONE ? 0 : -1;
-}
-
 static int share_out(struct retention_flows *flows, sqlite3 *db, int64_t keep_per_mille)
 {
-	sqlite3_stmt *stmt;
-	int64_t sum;
-	int status;
+	int64_t sum = 0;
 
-	if (sql_prepare(db, shares_text, &stmt) < 0)
+	if (retention_shares_read(db, shares_text, &flows->shares, &flows->share_count) < 0)
 		return -1;
-	status = read_shares(flows, stmt, &sum);
-	sqlite3_finalize(stmt);
-	if (status == 0)
-		flows->excess = retention_share_out(
-			flows->shares, flows->share_count, sum * keep_per_mille / 1000);
-	return status;
+	for (size_t i = 0; i < flows->share_count; i++)
+		sum += flows->shares[i].flows;
+	flows->excess =
+		retention_share_out(flows->shares, flows->share_count, sum * keep_per_mille / 1000);
+	return 0;
 }
 
 int retention_flows_begin(

@@ -18,8 +18,7 @@ static const char tables_text[] =
 	" rows INTEGER, first_us INTEGER, last_us INTEGER, PRIMARY KEY (executable, day))"
 	" WITHOUT ROWID;"
 	"CREATE TEMP TABLE IF NOT EXISTS ledger_cut (executable INTEGER PRIMARY KEY,"
-	" before_us INTEGER);"
-	"DELETE FROM temp.ledger_day; DELETE FROM temp.ledger_cut;";
+	" before_us INTEGER)";
 
 static const char empty_text[] = "DELETE FROM temp.ledger_day; DELETE FROM temp.ledger_cut";
 
@@ -59,32 +58,7 @@ int retention_ledger_begin(
 	struct retention_ledger *ledger, sqlite3 *db, int64_t horizon_us, int64_t max_rows)
 {
 	*ledger = (struct retention_ledger){.horizon_us = horizon_us, .max_rows = max_rows};
-	return sql_exec(db, tables_text);
-}
-
-static int read_shares(sqlite3 *db, struct retention_share **ret_shares, size_t *ret_count)
-{
-	struct retention_share *shares;
-	sqlite3_stmt *stmt;
-	int64_t count;
-	int code = SQLITE_DONE;
-
-	if (sql_integer(db, "SELECT count(DISTINCT executable) FROM temp.ledger_day", &count) < 0 ||
-		sql_prepare(db, shares_text, &stmt) < 0)
-		return -1;
-	shares = calloc((size_t)count + 1, sizeof(*shares));
-	*ret_count = 0;
-	while (shares && (code = sqlite3_step(stmt)) == SQLITE_ROW && *ret_count < (size_t)count)
-		shares[(*ret_count)++] = (struct retention_share){
-			.executable = sqlite3_column_int64(stmt, 0),
-			.flows = sqlite3_column_int64(stmt, 1),
-		};
-	sqlite3_finalize(stmt);
-	*ret_shares = shares;
-	if (shares && (code == SQLITE_ROW || code == SQLITE_DONE))
-		return 0;
-	free(shares);
-	return -1;
+	return sql_exec(db, tables_text) < 0 ? -1 : sql_exec(db, empty_text);
 }
 
 /* A sixteenth more than must goes, so that this is not to be done anew at once. */
@@ -94,7 +68,7 @@ static int find_cuts(const struct retention_ledger *ledger, sqlite3 *db)
 	size_t count;
 	int status = 0;
 
-	if (read_shares(db, &shares, &count) < 0)
+	if (retention_shares_read(db, shares_text, &shares, &count) < 0)
 		return -1;
 	retention_share_out(shares, count, ledger->max_rows - ledger->max_rows / 16);
 	for (size_t i = 0; i < count && status == 0; i++)

@@ -71,6 +71,49 @@ int retention_runs_delete(const struct retention_runs *runs, sqlite3 *db, const 
 	return status;
 }
 
+static int read_shares(sqlite3_stmt *stmt, struct retention_share **shares, size_t *ret_count)
+{
+	size_t count = 0, capacity = 0;
+	int code;
+
+	while ((code = sqlite3_step(stmt)) == SQLITE_ROW) {
+		if (count == capacity) {
+			struct retention_share *grown;
+
+			capacity = capacity ? 2 * capacity : 256;
+			grown = reallocarray(*shares, capacity, sizeof(*grown));
+			if (!grown)
+				return -ENOMEM;
+			*shares = grown;
+		}
+		(*shares)[count++] = (struct retention_share){
+			.executable = sqlite3_column_int64(stmt, 0),
+			.flows = sqlite3_column_int64(stmt, 1),
+		};
+	}
+	*ret_count = count;
+	return code == SQLITE_DONE ? 0 : -1;
+}
+
+int retention_shares_read(
+	sqlite3 *db, const char *text, struct retention_share **ret_shares, size_t *ret_count)
+{
+	struct retention_share *shares = NULL;
+	sqlite3_stmt *stmt;
+	int status;
+
+	if (sql_prepare(db, text, &stmt) < 0)
+		return -1;
+	status = read_shares(stmt, &shares, ret_count);
+	sqlite3_finalize(stmt);
+	if (status < 0) {
+		free(shares);
+		return -1;
+	}
+	*ret_shares = shares;
+	return 0;
+}
+
 int retention_note(const struct retention_slice *slice, const char *what, int64_t pruned,
 	int64_t since_us, int64_t whole_us)
 {

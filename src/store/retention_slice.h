@@ -9,6 +9,8 @@
 #include <sqlite3.h>
 #include <stdint.h>
 
+#include "store/retention_share.h"
+
 enum retention_step { RETENTION_FAILED = -1, RETENTION_DONE, RETENTION_MORE };
 
 struct retention_slice {
@@ -32,6 +34,10 @@ void retention_runs_done(struct retention_runs *runs); /* frees */
 
 /* Runs "DELETE FROM ... BETWEEN ?1 AND ?2" for each of them. */
 int retention_runs_delete(const struct retention_runs *runs, sqlite3 *db, const char *text);
+
+/* Rows of "SELECT executable, count": ret_shares is the caller's to free. Returns 0 or -1. */
+int retention_shares_read(
+	sqlite3 *db, const char *text, struct retention_share **ret_shares, size_t *ret_count);
 
 /* Counts rows of table what that went. Nothing that ended before since_us is kept, all that ended
  * after whole_us is; neither ever becomes less. */

@@ -266,31 +266,16 @@ int store_maintain(struct store *store, int64_t now_us, struct store_error *ret_
 
 int store_set_file_span(struct store *store, int64_t from_us, int64_t until_us)
 {
-	int64_t values[3] = {from_us, until_us, store->run};
-	sqlite3_stmt *stmt;
-	int status;
-
-	if (sql_prepare(store->db,
-		    "UPDATE run SET file_from_us = ?1, file_until_us = ?2 WHERE id = ?3",
-		    &stmt) < 0)
-		return -1;
-	sql_bind_integers(stmt, 1, values, 3);
-	status = sql_run(stmt);
-	sqlite3_finalize(stmt);
-	return status;
+	return sql_run_text(store->db,
+		"UPDATE run SET file_from_us = ?1, file_until_us = ?2 WHERE id = ?3",
+		(int64_t[]){from_us, until_us, store->run}, 3);
 }
 
+/* If it fails, the next start takes the run for killed. */
 static void end_run(struct store *store)
 {
-	int64_t values[2] = {store->seen_us, store->run};
-	sqlite3_stmt *stmt = NULL;
-
-	if (sql_prepare(store->db, "UPDATE run SET end_us = ?1, heartbeat_us = ?1 WHERE id = ?2",
-		    &stmt) == 0) {
-		sql_bind_integers(stmt, 1, values, 2);
-		sql_run(stmt); /* if it fails, the next start takes the run for killed */
-	}
-	sqlite3_finalize(stmt);
+	sql_run_text(store->db, "UPDATE run SET end_us = ?1, heartbeat_us = ?1 WHERE id = ?2",
+		(int64_t[]){store->seen_us, store->run}, 2);
 }
 
 void store_close(struct store *store)

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "store/sql.h"
+#include "util/path.h"
 
 #define LOCK_OFFSET (INT64_C(1) << 61) /* SQLite locks octets at 2^30, files end before 2^48 */
 
@@ -65,21 +66,6 @@ static int fail_kind(struct store_error *ret_error, const char *path, mode_t mod
 		"is not a regular file; name another one with --db");
 }
 
-/* The directory part of path into dir, "." if there is none; returns the file name. */
-static const char *split(const char *path, char dir[static PATH_MAX])
-{
-	const char *slash = strrchr(path, '/');
-	size_t length = slash ? (size_t)(slash - path) : 0;
-
-	if (!slash)
-		strcpy(dir, ".");
-	else if (length == 0)
-		strcpy(dir, "/");
-	else
-		memcpy(dir, path, length), dir[length] = '\0';
-	return slash ? slash + 1 : path;
-}
-
 /* May a user other than us and root put files into the directory? */
 static bool others_may_write(const struct stat *dir)
 {
@@ -98,7 +84,7 @@ static int resolve(const char *path, struct store_file *file, struct store_error
 
 	if (strlen(path) >= PATH_MAX - 8 || path[0] == '\0')
 		return sql_fail(ret_error, STORE_PERMISSION, path, "is no file name");
-	name = split(path, dir);
+	name = path_split(path, dir);
 	if (!realpath(dir, real_dir) || lstat(real_dir, &dir_stat) < 0)
 		return fail_errno(ret_error, path, "cannot be reached", errno);
 	if (name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
@@ -126,7 +112,7 @@ static int check_owner(const struct store_file *file, const struct stat *stat_of
 	char dir[PATH_MAX];
 	struct stat dir_stat;
 
-	split(file->path, dir);
+	path_split(file->path, dir);
 	if (stat_of_file->st_uid == geteuid() || stat_of_file->st_uid == 0)
 		return 0;
 	if (stat(dir, &dir_stat) < 0 || !(dir_stat.st_mode & S_IWOTH))

@@ -164,15 +164,7 @@ static void bind_run(const struct store *store, sqlite3_stmt *stmt)
 
 static int run_text(struct store *store, const char *text)
 {
-	sqlite3_stmt *stmt;
-	int status;
-
-	if (sql_prepare(store->db, text, &stmt) < 0)
-		return -1;
-	bind_run(store, stmt);
-	status = sql_run(stmt);
-	sqlite3_finalize(stmt);
-	return status;
+	return sql_run_text(store->db, text, (int64_t[]){store->boot, store->run}, 2);
 }
 
 static int recover_flows(struct store *store)
@@ -205,31 +197,14 @@ static int note_down(struct store *store, int64_t now_us)
 	return status;
 }
 
-/* Fills count columns of the one row; 0 where there is none. */
-static int read_before(
-	struct store *store, const char *text, const int64_t *ring, int64_t *values, int count)
-{
-	sqlite3_stmt *stmt;
-	int found;
-
-	if (sql_prepare(store->db, text, &stmt) < 0)
-		return -1;
-	bind_run(store, stmt);
-	if (ring)
-		sql_bind_integers(stmt, 3, ring, 1);
-	found = sql_row(stmt, values, count);
-	sqlite3_finalize(stmt);
-	return found < 0 ? -1 : 0;
-}
-
 /* Reads how the last run ended, before anything of it is changed. Returns 1 if the ring had all
  * that came since, 0 if not, or -1. */
 static int find_before(struct store *store, const struct store_ring *ring)
 {
-	int64_t id = (int64_t)ring->id, last[2] = {0}, sign = 0;
+	int64_t ids[3] = {store->boot, store->run, (int64_t)ring->id}, last[2] = {0}, sign = 0;
 
-	if (read_before(store, last_sign_text, NULL, &sign, 1) < 0 ||
-		read_before(store, last_position_text, &id, last, 2) < 0)
+	if (sql_row_text(store->db, last_sign_text, ids, 2, &sign, 1) < 0 ||
+		sql_row_text(store->db, last_position_text, ids, 3, last, 2) < 0)
 		return -1;
 	store->before = (struct store_before){
 		.same_ring = ring->id && last[0],
