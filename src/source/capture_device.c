@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "source/capture_pktap.h"
 #include "util/clock.h"
 
 enum {
@@ -18,6 +19,13 @@ enum {
 static bool is_any(const struct capture_device *device)
 {
 	return strcmp(device->name, "any") == 0;
+}
+
+static const char *mend_name(const struct capture_device *device)
+{
+	if (strncmp(device->name, "pktap", 5) == 0)
+		return "it is one of macOS: capture there, and read the file with -r";
+	return "'ip link' lists them";
 }
 
 static int refuse(const struct capture_device *device, int status, char *ret_why)
@@ -32,7 +40,7 @@ static int refuse(const struct capture_device *device, int status, char *ret_why
 		return -EPERM;
 	case PCAP_ERROR_NO_SUCH_DEVICE:
 		snprintf(ret_why, CAPTURE_DEVICE_TEXT_SIZE,
-			"there is no network interface '%s'; 'ip link' lists them", device->name);
+			"there is no network interface '%s'; %s", device->name, mend_name(device));
 		return -ENODEV;
 	case PCAP_ERROR_IFACE_NOT_UP:
 		snprintf(ret_why, CAPTURE_DEVICE_TEXT_SIZE, "the interface %s is not up",
@@ -65,7 +73,7 @@ static int check_link_type(struct capture_device *device, char *ret_why)
 	if (is_any(device))
 		pcap_set_datalink(device->pcap, DLT_LINUX_SLL2); /* else version 1 has to do */
 	device->link_type = pcap_datalink(device->pcap);
-	if (decode_link_type_supported(device->link_type))
+	if (packet_observer_reads(device->link_type))
 		return 0;
 	name = pcap_datalink_val_to_name(device->link_type);
 	snprintf(ret_why, CAPTURE_DEVICE_TEXT_SIZE,
@@ -106,7 +114,9 @@ static int activate(
 	int status;
 
 	set_options(device->pcap, options);
-	status = pcap_activate(device->pcap);
+	status = capture_pktap_ask(device->pcap, device->name);
+	if (status == 0)
+		status = pcap_activate(device->pcap);
 	if (status < 0)
 		return refuse(device, status, ret_why);
 	if (pcap_setnonblock(device->pcap, 1, reason) < 0)

@@ -354,6 +354,7 @@ class LiveCapture(net_case.NetCase):
         for prefix, options, words in (
                 ((), ("-i", "nosuch0"), ("nosuch0",)),
                 ((), ("-i", "any", "-i", "lo"), ("'any' is every interface",)),
+                ((), ("-i", "pktap"), ("no network interface 'pktap'", "macOS", "-r")),
                 ((), ("-i", "x" * 200), ("no network interface 'xxx",)),
                 (setpriv, ("-i", "lo"), ("lo", "CAP_NET_RAW"))):
             done = self.run_daemon("--db", self.path("x.db"), "--source", "pcap", *options,
