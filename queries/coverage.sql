@@ -179,21 +179,29 @@ losses (text, some, owners) AS (
 		ORDER BY missed DESC, what
 	)
 ),
-things (name, words, flows) AS (VALUES
-	('flow', 'single flows', TRUE), ('contact_day', 'days', FALSE)
+things (name, words, place) AS (VALUES
+	('flow', 'single flows', 1), ('contact_hour', 'hours', 2), ('contact_day', 'days', 3)
 ),
--- What was forgotten by intent, see lastconn.conf(5). Without single flows days count whole.
+-- What was forgotten by intent, see lastconn.conf(5). Without single flows hours count whole, and
+-- without these days.
 forgotten (text, some) AS MATERIALIZED (
 	SELECT group_concat(text, '; '), coalesce(max(some), 0)
 	FROM (
 		SELECT t.words || ' before ' || datetime(r.whole_us / 1000000, 'unixepoch', a.zone)
 				|| iif(r.since_us < r.whole_us, ' were forgotten in part', ' were forgotten')
-				|| iif(flows AND NOT :single IS TRUE, ', whole days count there', '') AS text,
-			NOT flows OR :single IS TRUE AS some
+				|| CASE WHEN t.place = 3 OR :single IS TRUE THEN ''
+					WHEN t.place = 2 OR r.whole_us <= (SELECT whole_us FROM retention
+						WHERE what = 'contact_hour')
+						THEN ', whole days count there'
+					ELSE ', whole hours count there' END AS text,
+			t.place = 3 OR :single IS TRUE AS some
 		FROM asked AS a
 		CROSS JOIN things AS t
 		CROSS JOIN retention AS r ON r.what = t.name AND r.whole_us >= a.from_us
-		ORDER BY flows DESC
+		-- Hours are only of flows that are forgotten.
+		WHERE t.place <> 2 OR (:single IS NOT TRUE AND r.whole_us <
+			(SELECT whole_us FROM retention WHERE what = 'flow'))
+		ORDER BY t.place
 	)
 ),
 summary (from_us, until_us, share, line, evidence) AS MATERIALIZED (

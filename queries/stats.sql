@@ -19,6 +19,7 @@
 -- column remotes "hosts": remote hosts [integer]
 -- column names: names of hosts [integer]
 -- column contacts: pairs of program and host, port [integer]
+-- column contact_hours "hour rows": rows of the hourly roll-up, of flows that are forgotten [integer]
 -- column contact_days "day rows": rows of the daily roll-up [integer]
 -- column listeners: listening sockets [integer]
 -- column runs: starts of lastconnd [integer]
@@ -29,6 +30,7 @@
 -- column ended_time "ended": end of the last run; null: running, or killed [time_us]
 -- column forgotten: rows that went by age or for want of room, by table [list]
 -- column flows_since "flows whole": all single flows that ended after this time are kept; null: none was forgotten [time_us]
+-- column hours_since "hours whole": the same of the hours of those that were forgotten [time_us]
 -- column days_since "days whole": the same of what programs did on a day [time_us]
 -- column next_retention "forgets next": when lastconnd looks again for what is due [time_us]
 -- column lost: what may have been missed, by kind: intervals, records [list]
@@ -59,6 +61,7 @@ SELECT
 	(SELECT count(DISTINCT address) FROM remote) AS remotes,
 	(SELECT count(*) FROM name WHERE id <> 0) AS names,
 	(SELECT count(*) FROM contact) AS contacts,
+	(SELECT count(*) FROM contact_hour) AS contact_hours,
 	(SELECT count(*) FROM contact_day) AS contact_days,
 	(SELECT count(*) FROM listener) AS listeners,
 	(SELECT count(*) FROM run) AS runs,
@@ -70,6 +73,7 @@ SELECT
 	(SELECT json_group_array(what || ': ' || pruned)
 	FROM (SELECT what, pruned FROM retention WHERE pruned > 0 ORDER BY what)) AS forgotten,
 	(SELECT whole_us FROM retention WHERE what = 'flow') AS flows_since,
+	(SELECT whole_us FROM retention WHERE what = 'contact_hour') AS hours_since,
 	(SELECT whole_us FROM retention WHERE what = 'contact_day') AS days_since,
 	(SELECT at_us FROM retention WHERE what = 'next') AS next_retention,
 	(SELECT json_group_array(what || ': ' || intervals || iif(intervals = 1, ' interval', ' intervals')

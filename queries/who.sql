@@ -2,7 +2,8 @@
 -- A flow counts if it was alive in the window: it ended at or after 'since' and began before
 -- 'until'; what it moved counts whole. Days that lie wholly in the window are answered by the daily
 -- roll-up contact_day (and contact_tail, what it does not count yet); only where the window cuts a
--- row of it, or a pid is asked for, the flows of that row are read, in the hours that it names.
+-- row of it, or a pid is asked for, the flows of that row are read, in the hours that it names; and
+-- contact_hour, which has the hours of flows that are forgotten.
 --
 -- param host: remote address, before or beyond NAT, network, name or *.example.com [host required]
 -- param since: alive at or after this time [time]
@@ -119,10 +120,13 @@ days AS NOT MATERIALIZED (
 	WHERE NOT w.yes AND d.remote IN (SELECT id FROM remotes)
 --:since	AND d.day >= :since / 86400000000
 ),
--- Up to this day single flows may be gone: what the window cuts counts whole.
---:since,until forgotten (day) AS MATERIALIZED (
---:since,until	SELECT coalesce(max(whole_us) / 86400000000, -1) FROM retention WHERE what = 'flow'
---:since,until ),
+-- Up to this day neither single flows nor their hours may be there: what the window cuts counts
+-- whole.
+--:since,until,host_name,host_suffix {
+forgotten (day) AS MATERIALIZED (
+	SELECT coalesce(max(whole_us) / 86400000000, -1) FROM retention WHERE what = 'contact_hour'
+),
+--}
 --!since,until,pid,host_name,host_suffix fitting AS NOT MATERIALIZED (
 --:since,until,pid,host_name,host_suffix fitting AS MATERIALIZED (
 	SELECT *, TRUE
@@ -130,7 +134,8 @@ days AS NOT MATERIALIZED (
 --:since		OR day <= (SELECT day FROM forgotten))
 --:until	AND (last_us < :until OR day <= (SELECT day FROM forgotten))
 --:pid	AND FALSE
---:host_name,host_suffix	AND (remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
+--:host_name,host_suffix	AND (remote NOT IN (SELECT remote FROM loose)
+--:host_name,host_suffix		OR day <= (SELECT day FROM forgotten) OR EXISTS (SELECT 1
 --:host_name,host_suffix		FROM loose AS w WHERE w.remote = days.remote
 --:host_name,host_suffix		AND w.from_us <= first_us AND last_us <= w.until_us))
 		AS whole                -- no flow of this row is to be left out
@@ -244,6 +249,23 @@ singles (remote, actor, protocol_id, port, direction, flows, failed, open, octet
 --}
 --}
 --!pid {
+--:since,until,host_name,host_suffix {
+	-- of flows that are forgotten: whole hours
+	UNION ALL
+	SELECT c.remote, c.actor, c.protocol_id, c.port, c.direction, c.flows, c.failed, 0,
+		c.octets_out, c.octets_in, c.first_us, c.last_us, c.methods
+	FROM fitting AS d
+	CROSS JOIN bits AS b ON (d.hours >> b.n) & 1
+	CROSS JOIN contact_hour AS c ON c.hour = d.day * 24 + b.n AND c.remote = d.remote
+		AND c.actor = d.actor AND c.protocol_id = d.protocol_id AND c.port = d.port
+		AND c.direction = d.direction
+	WHERE NOT d.whole
+--:since	AND c.last_us >= :since
+--:until	AND c.first_us < :until
+--:host_name,host_suffix	AND (c.remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
+--:host_name,host_suffix		FROM loose AS w WHERE w.remote = c.remote
+--:host_name,host_suffix		AND w.from_us <= c.last_us AND c.first_us <= w.until_us))
+--}
 	UNION ALL
 	SELECT remote, actor, protocol_id, port, direction, flows, failed, 0, octets_out, octets_in,
 		first_us, last_us, methods

@@ -327,10 +327,9 @@ FROM (
 ) AS c;
 
 DROP VIEW IF EXISTS contact_tail;
-CREATE VIEW contact_tail AS
--- Not for users: the newest flows, which contact and contact_day do not count yet, one row a flow
--- with the columns of contact_day. Under load these are up to some ten thousand, for a second or
--- two; else none. Who reads contact_day must read these too.
+DROP VIEW IF EXISTS flow_contact;
+CREATE VIEW flow_contact AS
+-- Not for users: the flows that are over, one row a flow with the columns of contact_day.
 SELECT
 	f.end_us / 86400000000 AS day,
 	f.remote AS remote,
@@ -355,7 +354,14 @@ SELECT
 	CASE k.method WHEN 'exact' THEN 2 WHEN 'inherited' THEN 4 WHEN 'listener' THEN 8
 		WHEN 'snapshot' THEN 16 WHEN 'pktap' THEN 32 WHEN 'procfs' THEN 64 ELSE 1 END AS methods
 FROM flow AS f
-JOIN kind AS k ON k.id = f.kind
-WHERE f.end_us > (SELECT settled_us FROM rollup_state)
-	AND NOT (f.end_us <= (SELECT cut_us FROM rollup_state)
-		AND f.remote < (SELECT cut_remote FROM rollup_state));
+JOIN kind AS k ON k.id = f.kind;
+
+CREATE VIEW contact_tail AS
+-- Not for users: of these the newest, which contact and contact_day do not count yet. Under load
+-- these are up to some ten thousand, for a second or two; else none. Who reads contact_day must
+-- read these too.
+SELECT *
+FROM flow_contact
+WHERE last_us > (SELECT settled_us FROM rollup_state)
+	AND NOT (last_us <= (SELECT cut_us FROM rollup_state)
+		AND remote < (SELECT cut_remote FROM rollup_state));

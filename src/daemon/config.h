@@ -40,6 +40,7 @@ struct config {
 	int64_t flush_interval_ns;
 	int64_t shutdown_timeout_ns;
 	int64_t keep_flows_ns; /* 0: for ever */
+	int64_t keep_hours_ns;
 	int64_t keep_days_ns;
 	int64_t keep_contacts_ns;
 	uint64_t max_size; /* octets; 0 no limit */

@@ -69,6 +69,7 @@ struct store_retention recorder_retention(const struct config *config)
 {
 	return (struct store_retention){
 		.flow_age_us = config->keep_flows_ns / NS_PER_US,
+		.hour_age_us = config->keep_hours_ns / NS_PER_US,
 		.day_age_us = config->keep_days_ns / NS_PER_US,
 		.contact_age_us = config->keep_contacts_ns / NS_PER_US,
 		.max_octets = config->max_size,

@@ -17,6 +17,7 @@ static const struct {
 	const char *table, *words;
 } things[] = {
 	{"flow", "flows"},
+	{"contact_hour", "rows of the hourly roll-up"},
 	{"contact_day", "rows of the daily roll-up"},
 	{"contact", "contacts"},
 	{"name_evidence", "names of addresses"},

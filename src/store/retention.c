@@ -4,10 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "store/retention_hours.h"
 #include "store/sql.h"
 #include "util/clock.h"
 
 #define US_OF_S(s) ((s)*INT64_C(1000000))
+#define HOUR_US    US_OF_S(3600)
 #define DAY_US     US_OF_S(86400)
 
 enum {
@@ -126,6 +128,11 @@ static void watch_clock(struct retention *retention, int64_t now_us, int64_t now
 	retention->next_ns = first_round_ns(retention);
 }
 
+static int64_t least(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
 static int64_t horizon_us(int64_t now_us, int64_t age_us)
 {
 	return age_us && age_us < now_us ? now_us - age_us : 0;
@@ -134,13 +141,16 @@ static int64_t horizon_us(int64_t now_us, int64_t age_us)
 struct retention_horizons retention_horizons(const struct store_retention *policy, int64_t now_us)
 {
 	int64_t flows_us = horizon_us(now_us, policy->flow_age_us);
+	int64_t hours_us = horizon_us(now_us, policy->hour_age_us) / HOUR_US * HOUR_US;
 	int64_t days_us = horizon_us(now_us, policy->day_age_us);
 	int64_t contacts_us = horizon_us(now_us, policy->contact_age_us);
 
-	/* Flows are found by days, and days by contacts. */
-	days_us = (days_us < flows_us ? days_us : flows_us) / DAY_US * DAY_US;
-	contacts_us = contacts_us < days_us ? contacts_us : days_us;
-	return (struct retention_horizons){flows_us, days_us, contacts_us};
+	/* Flows are found by days, and days by contacts; hours do not outlive days. */
+	days_us = least(days_us, flows_us) / DAY_US * DAY_US;
+	contacts_us = least(contacts_us, days_us);
+	if (hours_us < days_us)
+		hours_us = days_us;
+	return (struct retention_horizons){flows_us, hours_us, days_us, contacts_us};
 }
 
 static bool is_steady(const struct retention *retention)
@@ -184,7 +194,7 @@ static int note_sweep(const struct retention *retention)
 }
 
 /* If flows are not what takes the room, days of the roll-up go too, and then rows of the ledger. */
-static int cut_more(struct retention *retention, int64_t used, int64_t keep, int64_t *days_us,
+static int cut_days(struct retention *retention, int64_t used, int64_t keep, int64_t *days_us,
 	int64_t *contacts)
 {
 	sqlite3 *db = retention->slice.db;
@@ -210,6 +220,31 @@ static int cut_more(struct retention *retention, int64_t used, int64_t keep, int
 	return 0;
 }
 
+/* For want of room hours go first: flows tell more, and days stay. */
+static int cut_more(struct retention *retention, int64_t used, int64_t *keep,
+	struct retention_horizons *horizons, int64_t *contacts)
+{
+	int64_t hours_us;
+
+	retention->whole = retention->sweeps = true;
+	if (retention_hours_cut(retention->slice.db, &hours_us) < 0)
+		return -1;
+	retention->cuts_hours = hours_us > 0;
+	if (retention->cuts_hours) {
+		*keep = 1000;
+		if (horizons->hours_us < hours_us)
+			horizons->hours_us = hours_us;
+		return 0;
+	}
+	if (cut_days(retention, used, *keep, &horizons->days_us, contacts) < 0)
+		return -1;
+	if (horizons->flows_us < horizons->days_us)
+		horizons->flows_us = horizons->days_us;
+	if (horizons->hours_us < horizons->days_us)
+		horizons->hours_us = horizons->days_us;
+	return 0;
+}
+
 static int begin_round(struct retention *retention)
 {
 	sqlite3 *db = retention->slice.db;
@@ -222,17 +257,14 @@ static int begin_round(struct retention *retention)
 	if (read_size(db, &size) < 0 || find_extent(retention) < 0)
 		return -1;
 	keep = keep_of(retention->policy.max_octets, used_octets(&size));
-	if (keep < 1000) {
-		retention->whole = retention->sweeps = true;
-		if (cut_more(retention, used_octets(&size), keep, &horizons.days_us, &contacts) < 0)
-			return -1;
-		if (horizons.flows_us < horizons.days_us)
-			horizons.flows_us = horizons.days_us;
-	}
-	retention_aged_begin(&retention->aged, horizons.flows_us, horizons.days_us);
+	retention->cuts_hours = false;
+	if (keep < 1000 && cut_more(retention, used_octets(&size), &keep, &horizons, &contacts) < 0)
+		return -1;
+	retention_aged_begin(&retention->aged, &horizons);
 	if (retention_ledger_begin(&retention->ledger, db, horizons.contacts_us, contacts) < 0)
 		return -1;
-	return retention_flows_begin(&retention->flows, db, horizons.flows_us, keep);
+	return retention_flows_begin(
+		&retention->flows, db, horizons.flows_us, horizons.hours_us, keep);
 }
 
 static bool is_to_free(const struct retention *retention, const struct file_size *size)
@@ -255,9 +287,10 @@ static int end_round(struct retention *retention)
 	retention->stage = RETENTION_IDLE;
 	retention->check_ns = 0;
 	retention->failures = 0;
-	retention->tries = used_octets(&size) > high_octets(retention->policy.max_octets)
-				   ? retention->tries + 1
-				   : 0;
+	if (used_octets(&size) <= high_octets(retention->policy.max_octets))
+		retention->tries = 0;
+	else if (!retention->cuts_hours)
+		retention->tries++;
 	retention->next_ns = clock_boottime_ns() + ROUND_S * (int64_t)NS_PER_S;
 	return 0;
 }

@@ -1,10 +1,10 @@
 /* What the history forgets, so that its file stays within its bounds. Internal to store/.
  *
- * A round goes through stages: single flows; once a day what belongs to them, the roll-ups and the
- * ledger; when enough went, or to make room, the dictionaries; last the free pages go back to the
- * file system.
- * By age every hour; by size whenever the file is too large. All of it in slices of some ms, each
- * in a transaction of its own; a round that was interrupted begins anew.
+ * A round goes through stages: single flows, of which the hours stay; once a day what belongs to
+ * them, the roll-ups and the ledger; when enough went, or to make room, the dictionaries; last the
+ * free pages go back to the file system. By age every hour; by size whenever the file is too large.
+ * All of it in slices of some ms, each in a transaction of its own; a round that was interrupted
+ * begins anew.
  *
  * By age nothing goes before the clock has been steady for ten minutes: a wrong one would take the
  * history along. */
@@ -38,6 +38,7 @@ struct retention {
 	struct retention_unused unused;
 	enum retention_stage stage;
 	bool whole, sweeps;        /* this round has more stages than the first one; all of them */
+	bool cuts_hours;           /* this round, for want of room */
 	int64_t today;             /* the day of the last round that had more; 0 none */
 	bool waits;                /* for processes to be described again */
 	int64_t clock_offset_us;   /* wall clock minus CLOCK_BOOTTIME */
@@ -57,7 +58,7 @@ void retention_drop(struct retention *retention); /* a transaction was rolled ba
 
 /* What ended before these goes by age. */
 struct retention_horizons {
-	int64_t flows_us, days_us, contacts_us;
+	int64_t flows_us, hours_us, days_us, contacts_us;
 };
 
 struct retention_horizons retention_horizons(const struct store_retention *policy, int64_t now_us);

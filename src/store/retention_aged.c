@@ -2,9 +2,11 @@
  */
 #include "store/retention_aged.h"
 
+#include "store/retention.h"
 #include "store/sql.h"
 
-#define DAY_US INT64_C(86400000000)
+#define HOUR_US INT64_C(3600000000)
+#define DAY_US  (24 * HOUR_US)
 
 /* ?1 .. ?2: the rows of a slice, ?3: the horizon. */
 struct aged_table {
@@ -34,46 +36,61 @@ static const struct aged_table tables[] = {
 	{BY_ID("run", RUN_IS_OVER), 1},
 };
 
-enum { TABLES = sizeof(tables) / sizeof(tables[0]), DAYS = -2, HOURS = -1 };
+/* Before the tables come the roll-ups: these numbers are below 0. */
+enum { TABLES = sizeof(tables) / sizeof(tables[0]), HOURS = -3, DAYS, HOURS_OF_ALL };
 
-#define DAY_KEY "day, remote, actor, protocol_id, port, direction"
+/* A roll-up whose key begins with its period. ?1: the first period that stays. */
+struct aged_rollup {
+	const char *name;
+	const char *end_text; /* of a slice of ?2 rows; no row: there are fewer */
+	const char *delete_part_text, *delete_text;
+	int64_t period_us;
+};
 
-static const char day_end_text[] = "SELECT " DAY_KEY " FROM contact_day WHERE day < ?1"
-				   " ORDER BY " DAY_KEY " LIMIT 1 OFFSET ?2";
-static const char delete_day_part_text[] =
-	"DELETE FROM contact_day WHERE (" DAY_KEY ") <= (?1, ?2, ?3, ?4, ?5, ?6)";
-static const char delete_days_text[] = "DELETE FROM contact_day WHERE day < ?1";
+#define ROLLUP_KEY(period) period ", remote, actor, protocol_id, port, direction"
+#define BY_PERIOD(table, period)                                                   \
+	table,                                                                     \
+		"SELECT " ROLLUP_KEY(period) " FROM " table " WHERE " period       \
+					     " < ?1 ORDER BY " ROLLUP_KEY(         \
+						     period) " LIMIT 1 OFFSET ?2", \
+		"DELETE FROM " table                                               \
+		" WHERE (" ROLLUP_KEY(period) ") <= (?1, ?2, ?3, ?4, ?5, ?6)",     \
+		"DELETE FROM " table " WHERE " period " < ?1"
+
+static const struct aged_rollup hours = {BY_PERIOD("contact_hour", "hour"), HOUR_US};
+static const struct aged_rollup days = {BY_PERIOD("contact_day", "day"), DAY_US};
 
 /* Flows are sought through their hours: these stay with them. */
 static const char delete_hours_text[] =
 	"DELETE FROM flow_hour WHERE hour < min(?1 * 24,"
 	" coalesce((SELECT min(end_us) / 3600000000 FROM flow), ?1 * 24))";
 
-void retention_aged_begin(struct retention_aged *aged, int64_t flows_us, int64_t days_us)
+void retention_aged_begin(struct retention_aged *aged, const struct retention_horizons *horizons)
 {
-	*aged = (struct retention_aged){flows_us, days_us, DAYS, INT64_MIN + 1};
+	*aged = (struct retention_aged){
+		horizons->flows_us, horizons->hours_us, horizons->days_us, HOURS, INT64_MIN + 1};
 }
 
-static enum retention_step step_days(
-	struct retention_aged *aged, const struct retention_slice *slice)
+static enum retention_step step_rollup(struct retention_aged *aged,
+	const struct retention_slice *slice, const struct aged_rollup *rollup, int64_t before_us)
 {
-	int64_t range[2] = {aged->days_us / DAY_US, slice->rows}, key[6];
-	int found = sql_row_text(slice->db, day_end_text, range, 2, key, 6);
-	int64_t pruned, since_us = (found > 0 ? key[0] : range[0]) * DAY_US;
+	int64_t range[2] = {before_us / rollup->period_us, slice->rows}, key[6];
+	int found = sql_row_text(slice->db, rollup->end_text, range, 2, key, 6);
+	int64_t pruned, since_us = (found > 0 ? key[0] : range[0]) * rollup->period_us;
 
-	if (found < 0 || (found ? sql_run_text(slice->db, delete_day_part_text, key, 6)
-				: sql_run_text(slice->db, delete_days_text, range, 1)) < 0)
+	if (found < 0 || (found ? sql_run_text(slice->db, rollup->delete_part_text, key, 6)
+				: sql_run_text(slice->db, rollup->delete_text, range, 1)) < 0)
 		return RETENTION_FAILED;
 	pruned = sqlite3_changes64(slice->db);
-	if (pruned > 0 &&
-		retention_note(slice, "contact_day", pruned, since_us, range[0] * DAY_US) < 0)
+	if (pruned > 0 && retention_note(slice, rollup->name, pruned, since_us,
+				  range[0] * rollup->period_us) < 0)
 		return RETENTION_FAILED;
 	if (!found)
-		aged->table = HOURS;
+		aged->table++;
 	return RETENTION_MORE;
 }
 
-static enum retention_step step_hours(
+static enum retention_step step_hours_of_all(
 	struct retention_aged *aged, const struct retention_slice *slice)
 {
 	int64_t day = aged->days_us / DAY_US;
@@ -110,10 +127,12 @@ enum retention_step retention_aged_step(
 	struct retention_aged *aged, const struct retention_slice *slice)
 {
 	switch (aged->table) {
-	case DAYS:
-		return step_days(aged, slice);
 	case HOURS:
-		return step_hours(aged, slice);
+		return step_rollup(aged, slice, &hours, aged->hours_us);
+	case DAYS:
+		return step_rollup(aged, slice, &days, aged->days_us);
+	case HOURS_OF_ALL:
+		return step_hours_of_all(aged, slice);
 	default:
 		return step_table(aged, slice);
 	}

@@ -2,8 +2,10 @@
 #include "store/retention_flows.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
+#include "store/retention_hours.h"
 #include "store/sql.h"
 
 enum { RUNS_TO_PACK = 8 }; /* that a slice makes so many holes */
@@ -44,14 +46,15 @@ static int share_out(struct retention_flows *flows, sqlite3 *db, int64_t keep_pe
 	return 0;
 }
 
-int retention_flows_begin(
-	struct retention_flows *flows, sqlite3 *db, int64_t horizon_us, int64_t keep_per_mille)
+int retention_flows_begin(struct retention_flows *flows, sqlite3 *db, int64_t horizon_us,
+	int64_t hours_us, int64_t keep_per_mille)
 {
 	free(flows->shares);
 	flows->shares = NULL;
 	flows->share_count = 0;
 	flows->excess = 0;
 	flows->horizon_us = horizon_us;
+	flows->hours_us = hours_us;
 	flows->cursor_us = INT64_MIN + 1; /* SQL_NULL is none */
 	if (keep_per_mille >= 1000)
 		return 0;
@@ -117,27 +120,47 @@ static int pack(const struct retention_runs *runs, sqlite3 *db)
 			    "DELETE FROM temp.flow_kept");
 }
 
-static int forget(
-	struct retention_flows *flows, const struct retention_slice *slice, int64_t since_us)
+/* Of all that goes by age, which is all that is old enough; from_us: after which the slice began.
+ */
+static int keep_hours(const struct retention_flows *flows, const struct retention_slice *slice,
+	int64_t from_us, int64_t last_us)
+{
+	bool aged = last_us < flows->horizon_us;
+	int64_t hours_us = flows->hours_us, until_us = aged ? last_us : flows->horizon_us - 1;
+
+	if (retention_hours_add(slice, from_us < hours_us ? hours_us - 1 : from_us, until_us) < 0)
+		return -1;
+	if (!aged)
+		return retention_note(slice, "contact_hour", 0, 0, last_us);
+	return from_us < hours_us ? retention_note(slice, "contact_hour", 0, hours_us, hours_us)
+				  : 0;
+}
+
+static int forget(struct retention_flows *flows, const struct retention_slice *slice,
+	int64_t from_us, int64_t since_us)
 {
 	const struct retention_runs *runs = &flows->runs;
+	int64_t last_us;
 
 	if (runs->count == 0)
 		return 0;
-	if (retention_runs_delete(
-		    runs, slice->db, "DELETE FROM flow WHERE end_us BETWEEN ?1 AND ?2") < 0 ||
+	last_us = runs->runs[runs->count - 1][1];
+	if (keep_hours(flows, slice, from_us, last_us) < 0 ||
+		retention_runs_delete(
+			runs, slice->db, "DELETE FROM flow WHERE end_us BETWEEN ?1 AND ?2") < 0 ||
 		retention_runs_delete(runs, slice->db,
 			"DELETE FROM flow_nat WHERE end_us BETWEEN ?1 AND ?2") < 0 ||
 		pack(runs, slice->db) < 0 || flow_count_write(&flows->gone, -1) < 0 ||
 		sql_exec(slice->db, "DELETE FROM executable_flows WHERE flows <= 0") < 0)
 		return -1;
-	return retention_note(slice, "flow", runs->rows, since_us, runs->runs[runs->count - 1][1]);
+	return retention_note(slice, "flow", runs->rows, since_us, last_us);
 }
 
 enum retention_step retention_flows_step(
 	struct retention_flows *flows, const struct retention_slice *slice, int64_t settled_us)
 {
-	int64_t range[3] = {flows->cursor_us, settled_us, slice->rows}, since_us = 0;
+	int64_t from_us = flows->cursor_us, since_us = 0;
+	int64_t range[3] = {from_us, settled_us, slice->rows};
 	enum retention_step step;
 	sqlite3_stmt *stmt;
 
@@ -148,7 +171,7 @@ enum retention_step retention_flows_step(
 	sql_bind_integers(stmt, 1, range, 3);
 	step = collect(flows, stmt, slice->rows, &since_us);
 	sqlite3_finalize(stmt);
-	if (step == RETENTION_FAILED || forget(flows, slice, since_us) < 0)
+	if (step == RETENTION_FAILED || forget(flows, slice, from_us, since_us) < 0)
 		return RETENTION_FAILED;
 	return step;
 }

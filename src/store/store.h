@@ -45,6 +45,7 @@ struct store_before {
 /* For how long what is kept, and how large the file may become; 0: for ever, without limit. */
 struct store_retention {
 	int64_t flow_age_us;    /* single flows, names, listeners */
+	int64_t hour_age_us;    /* the hours of flows that are forgotten */
 	int64_t day_age_us;     /* the daily roll-up, coverage, runs */
 	int64_t contact_age_us; /* of the ledger, since the last contact */
 	uint64_t max_octets;    /* of the file without its WAL */

@@ -19,6 +19,9 @@ static const struct {
 		offsetof(struct retention_horizons, flows_us)},
 	{"listener", "SELECT count(*) FILTER (WHERE until_us < ?1), count(*) FROM listener",
 		offsetof(struct retention_horizons, flows_us)},
+	{"contact_hour",
+		"SELECT count(*) FILTER (WHERE hour < ?1 / 3600000000), count(*) FROM contact_hour",
+		offsetof(struct retention_horizons, hours_us)},
 	{"contact_day",
 		"SELECT count(*) FILTER (WHERE day < ?1 / 86400000000), count(*) FROM contact_day",
 		offsetof(struct retention_horizons, days_us)},
@@ -97,7 +100,7 @@ static int preview_shares(const struct preview *preview)
 
 	if (retention_keep(preview->db, preview->policy->max_octets, &keep) < 0)
 		return -1;
-	status = retention_flows_begin(&flows, preview->db, INT64_MIN + 1, keep);
+	status = retention_flows_begin(&flows, preview->db, INT64_MIN + 1, 0, keep);
 	for (size_t i = 0; i < flows.share_count && status == 0; i++)
 		status = preview_program(preview, &flows.shares[i]);
 	retention_flows_done(&flows);

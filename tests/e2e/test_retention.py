@@ -68,8 +68,29 @@ class Retention(harness.Case):
         said = self.daemon("--retention-now", "--dry-run", "--keep-flows", "0")
         self.assertEqual(said, "There is nothing to forget.\n")
 
+    def test_hours_answer_where_flows_are_forgotten(self):
+        self.daemon("--retention-now", "--keep-flows", "10d", "--keep-hours", "30d")
+        self.assertEqual(self.rows("SELECT flows FROM contact_hour"), 20 * [{"flows": 1}])
+        # The window's edge is in the hour of the flow, before and after it.
+        for hour, count in ((11, 20), (12, 20), (14, 19)):
+            for command in ("who", "top"):
+                words = ("who", SERVER) if command == "who" else ("top", "--host", SERVER)
+                row = harness.one(self, self.ask(
+                    self.database, *words, "--since", self.day(20, hour), "--utc"))
+                self.assertEqual(row["flows"], count, (command, hour))
+        row = harness.one(self, self.ask(self.database, "who", SERVER, "--since",
+                                         self.day(25, 6), "--until", self.day(21, 6), "--utc"))
+        self.assertEqual((row["flows"], row["octets_out"], row["known"]), (4, 40, ["unknown"]))
+        said = self.report("who", SERVER)
+        self.assertRegex(said, r"single flows before \S+ \S+ were forgotten, whole hours count")
+        self.assertRegex(said, r"; hours before \S+ \S+ were forgotten, whole days count there")
+        self.assertNotIn("whole days", self.report("who", SERVER, "--since", self.day(25)))
+        row = harness.one(self, self.ask(self.database, "stats"))
+        self.assertEqual(row["contact_hours"], 20)
+        self.assertTrue(row["flows_since"] > row["hours_since"])
+
     def test_reports_say_at_which_grain_they_answer(self):
-        said = self.daemon("--retention-now", "--keep-flows", "10d")
+        said = self.daemon("--retention-now", "--keep-flows", "10d", "--keep-hours", "10d")
         self.assertRegex(said, r" 30 flows\n")
         self.assertEqual(len(self.rows("SELECT * FROM flows")), 10)
         self.assertEqual(len(self.rows("SELECT * FROM contacts")), DAYS)

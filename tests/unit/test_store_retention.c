@@ -140,6 +140,103 @@ static void old_flows_go_and_the_rollup_stays(void **state)
 		"310|1|1");
 }
 
+static int64_t octets_of(struct store_fixture *fixture)
+{
+	return store_fixture_number(
+		fixture, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size");
+}
+
+/* Days in which what is kept of single flows and their hours is not what the roll-up says. */
+static const char uneven_text[] =
+	"SELECT count(*) FROM contact_day AS d WHERE (flows, octets_out, first_us, last_us, "
+	"methods)"
+	" IS NOT (SELECT sum(flows), sum(octets_out), min(first_us), max(last_us), max(methods)"
+	" FROM (SELECT hour / 24 AS day, remote, flows, octets_out, first_us, last_us, methods"
+	" FROM contact_hour UNION ALL SELECT day, remote, flows, octets_out, first_us, last_us,"
+	" methods FROM flow_contact) AS h WHERE h.day = d.day AND h.remote = d.remote)";
+
+static void of_old_flows_the_hours_stay(void **state)
+{
+	struct store_fixture *fixture = *state;
+
+	open_history(fixture,
+		(struct store_retention){.flow_age_us = 90 * DAY_US, .hour_age_us = 200 * DAY_US});
+	write_year(fixture);
+	write_year(fixture); /* two flows an hour */
+	forget(fixture, NOW_US);
+	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM flow"), 180);
+	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM contact_hour"), 111);
+	assert_int_equal(store_fixture_number(fixture, uneven_text), 199);
+	assert_int_equal(store_fixture_number(fixture,
+				 "SELECT (SELECT min(hour) FROM contact_hour) * 3600000000 >="
+				 " (SELECT whole_us FROM retention WHERE what = 'contact_hour')"),
+		1);
+	/* What is forgotten later joins them. */
+	fixture->options.retention.flow_age_us = 80 * DAY_US;
+	store_set_retention(fixture->store, &fixture->options.retention);
+	forget(fixture, NOW_US);
+	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM contact_hour"), 121);
+	assert_int_equal(store_fixture_number(fixture, uneven_text), 199);
+}
+
+/* Flows of one hour that go in several slices, and in between a restart. */
+static void an_hour_is_summed_up_in_parts(void **state)
+{
+	struct store_fixture *fixture = *state;
+	enum { FLOWS = 5000 };
+
+	open_history(fixture, (struct store_retention){0});
+	add_process(fixture, 1, "/bin/x");
+	for (int i = 0; i < FLOWS; i++)
+		add_flow(fixture, 1, "198.51.100.1", FIXTURE_START_US + i * 100000);
+	store_fixture_write(fixture);
+	fixture->options.retention.flow_age_us = 1;
+	store_set_retention(fixture->store, &fixture->options.retention);
+	forget(fixture, FIXTURE_START_US + FLOWS / 3 * INT64_C(100000));
+	assert_in_range(store_fixture_number(fixture, "SELECT count(*) FROM flow"), FLOWS / 2,
+		FLOWS * 3 / 4);
+	assert_int_equal(store_fixture_number(fixture, uneven_text), 0);
+	forget(fixture, NOW_US);
+	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM flow"), 0);
+	assert_int_equal(store_fixture_number(fixture, uneven_text), 0);
+	assert_int_equal(
+		store_fixture_number(fixture, "SELECT sum(flows) FROM contact_hour"), FLOWS);
+}
+
+static void for_room_hours_go_before_flows(void **state)
+{
+	struct store_fixture *fixture = *state;
+	enum { FLOWS = 20000, DAYS = 100 };
+	int64_t octets;
+
+	open_history(fixture, (struct store_retention){.flow_age_us = DAYS / 2 * DAY_US});
+	add_process(fixture, 1, "/bin/x");
+	for (int i = 0; i < FLOWS; i++)
+		add_flow(fixture, 1, "198.51.100.1",
+			NOW_US - DAYS * DAY_US + i * (DAYS * DAY_US / FLOWS));
+	store_fixture_write(fixture);
+	forget(fixture, NOW_US);
+	octets = octets_of(fixture);
+	fixture->options.retention.max_octets = (uint64_t)octets * 105 / 100;
+	store_set_retention(fixture->store, &fixture->options.retention);
+	forget(fixture, NOW_US);
+	assert_in_range(store_fixture_number(fixture, "SELECT count(*) FROM flow"), FLOWS / 2 - 1,
+		FLOWS / 2);
+	assert_in_range(store_fixture_number(fixture, "SELECT count(*) FROM contact_hour"), 24,
+		DAYS / 2 * 24 * 4 / 5);
+	fixture->options.retention.max_octets = (uint64_t)octets * 8 / 10;
+	store_set_retention(fixture->store, &fixture->options.retention);
+	forget(fixture, NOW_US);
+	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM contact_hour"), 0);
+	assert_in_range(store_fixture_number(fixture, "SELECT count(*) FROM flow"), FLOWS / 4,
+		FLOWS / 2 - 100);
+	/* Of flows that went for want of room there are none, and no report may think so. */
+	assert_int_equal(store_fixture_number(fixture,
+				 "SELECT (SELECT whole_us FROM retention WHERE what = 'flow') ="
+				 " (SELECT whole_us FROM retention WHERE what = 'contact_hour')"),
+		1);
+}
+
 static void everything_has_its_age(void **state)
 {
 	struct store_fixture *fixture = *state;
@@ -189,12 +286,6 @@ static void no_age_before_the_clock_is_steady(void **state)
 	assert_int_equal(store_maintain(fixture->store, NOW_US, &fixture->error), 0);
 	assert_int_equal(store_maintain(fixture->store, NOW_US + 365 * DAY_US, &fixture->error), 0);
 	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM flow"), 400);
-}
-
-static int64_t octets_of(struct store_fixture *fixture)
-{
-	return store_fixture_number(
-		fixture, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size");
 }
 
 static void who_is_noisy_does_not_evict_who_is_rare(void **state)
@@ -411,6 +502,9 @@ int main(void)
 #define TEST(name) \
 	cmocka_unit_test_setup_teardown(name, store_fixture_set_up, store_fixture_tear_down)
 		TEST(old_flows_go_and_the_rollup_stays),
+		TEST(of_old_flows_the_hours_stay),
+		TEST(an_hour_is_summed_up_in_parts),
+		TEST(for_room_hours_go_before_flows),
 		TEST(everything_has_its_age),
 		TEST(nothing_goes_without_limits),
 		TEST(no_age_before_the_clock_is_steady),
