@@ -23,6 +23,7 @@ const struct command *command_by_name(const char *name);
 int command_built_in(const struct command *command, const struct options *options);
 int command_report(const struct command *command, const struct options *options);
 int command_sql(const struct command *command, const struct options *options);
+int command_rebuild(const struct command *command, const struct options *options);
 int command_tail(const struct command *command, const struct options *options);
 int command_help(const struct command *command, const struct options *options);
 int command_help_on(const struct options *options, const char *name);

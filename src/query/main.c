@@ -27,6 +27,8 @@ const struct command commands[] = {
 	{"stats", "", "Size, rows, span and rates of the history", NULL, NULL, command_built_in},
 	{"sql", "'SELECT ...'|.tables|.schema [NAME]|-", "Any read-only SQL", NULL, NULL,
 		command_sql},
+	{"rebuild", "", "Prove that the roll-ups are what flows give, else make them anew", NULL,
+		NULL, command_rebuild},
 	{"report", "[NAME [name=value...]]", "Run a report by its name, or list them all", NULL,
 		NULL, command_report},
 	{"help", "[COMMAND]", "Help on a command or report", NULL, NULL, command_help},
