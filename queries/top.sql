@@ -133,8 +133,7 @@ forgotten (day) AS MATERIALIZED (
 	SELECT coalesce(max(whole_us) / 86400000000, -1) FROM retention WHERE what = 'contact_hour'
 ),
 --}
---!since,until,pid,host_name,host_suffix fitting AS NOT MATERIALIZED (
---:since,until,pid,host_name,host_suffix fitting AS MATERIALIZED (
+fitting AS NOT MATERIALIZED (
 	SELECT *, TRUE
 --:since	AND (first_us >= :since OR day * 86400000000 >= :since
 --:since		OR day <= (SELECT day FROM forgotten))
@@ -157,10 +156,12 @@ forgotten (day) AS MATERIALIZED (
 --:port	AND port = :port
 --:direction	AND direction = (SELECT id FROM directions WHERE name = :direction)
 ),
+-- Most rows are whole, and many: only the others are kept.
 --:since,until,pid,host_name,host_suffix {
+cut AS MATERIALIZED (SELECT * FROM fitting WHERE NOT whole),
 hours (hour) AS MATERIALIZED (
 	SELECT DISTINCT d.day * 24 + b.n
-	FROM (SELECT DISTINCT day, hours FROM fitting WHERE NOT whole) AS d
+	FROM (SELECT DISTINCT day, hours FROM cut) AS d
 	CROSS JOIN bits AS b ON (d.hours >> b.n) & 1
 ),
 --}
@@ -198,7 +199,7 @@ parts (remote, actor, protocol_id, port, direction, flows, failed, open, octets_
 	AND +f.end_us <= (SELECT settled_us FROM rollup_state)
 	AND (h.hour / 24, f.remote, f.actor, k.protocol_id, service_port, s.id) IN (
 		SELECT day, remote, actor, protocol_id, port, direction
-		FROM fitting WHERE NOT whole)
+		FROM cut)
 --}
 --:pid {
 	AND f.process IN (SELECT id FROM processes)
@@ -214,12 +215,12 @@ parts (remote, actor, protocol_id, port, direction, flows, failed, open, octets_
 	UNION ALL
 	SELECT c.remote, c.actor, c.protocol_id, c.port, c.direction, c.flows, c.failed, 0,
 		c.octets_out, c.octets_in, c.first_us, c.last_us
-	FROM fitting AS d
+	FROM cut AS d
 	CROSS JOIN bits AS b ON (d.hours >> b.n) & 1
 	CROSS JOIN contact_hour AS c ON c.hour = d.day * 24 + b.n AND c.remote = d.remote
 		AND c.actor = d.actor AND c.protocol_id = d.protocol_id AND c.port = d.port
 		AND c.direction = d.direction
-	WHERE NOT d.whole
+	WHERE TRUE
 --:since	AND c.last_us >= :since
 --:until	AND c.first_us < :until
 --:host_name,host_suffix	AND (c.remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
