@@ -8,7 +8,7 @@ bench preset:
 In a network namespace of its own: each second so many new processes with a TCP connection each
 (two flows), datagrams to so many addresses that were never seen before (nobody listens there), and
 one connection that stays and moves data. Retention runs all the time: flows are kept for a minute,
-the file has at most 16 MiB. Every 15 seconds one line: memory of lastconnd, its descriptors, the
+the file has at most 16 MiB, and the table of processes is small, so that it is full soon. Every 15 seconds one line: memory of lastconnd, its descriptors, the
 file, what it recorded. The last line compares the second quarter of the time with the last one, by
 which memory may not have grown; the first one fills caches and tables. Prints figures and asserts
 nothing about them.
@@ -101,7 +101,7 @@ class Soak:
              os.path.join(self.build, "src", "daemon", "lastconnd"), "--config", config,
              "--db", self.database, "--metrics-file", self.metrics, "--log-level", "warning",
              "--keep-flows", "1m", "--keep-hours", "2m", "--max-size", "16M",
-             "--max-contacts", "20000"], stdin=subprocess.DEVNULL)
+             "--max-contacts", "20000", "--max-processes", "4096"], stdin=subprocess.DEVNULL)
 
     @staticmethod
     def memory_of(pid):
