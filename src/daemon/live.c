@@ -9,7 +9,8 @@
  *                                   for as long as the source takes to name what is in it
  *   HUP, USR1, TERM, INT            reload, counters, end
  *
- * Ends by a signal with status 0, or with 1 when the writer gave up or records were lost. */
+ * Ends by a signal with status 0, or with 1 when the writer gave up or records were lost. At the
+ * start 1 is for what may pass by itself, 2 for a database that somebody has to see to. */
 #include "daemon/live.h"
 
 #include <errno.h>
@@ -42,6 +43,7 @@ enum {
 	WRITER_DEAD_MS = 30000,
 	SIGNAL_COUNT = 4,
 	TEXT_SIZE = 256,
+	EXIT_HOPELESS = 2,
 };
 
 static const int signal_numbers[SIGNAL_COUNT] = {SIGHUP, SIGUSR1, SIGTERM, SIGINT};
@@ -73,6 +75,7 @@ struct live {
 	bool interrupted; /* by Ctrl-C: leaves nothing behind */
 	bool sweeps;      /* without sweeps nothing shows that a flow is still there */
 	bool failed;
+	bool is_hopeless; /* to start again will not help */
 };
 
 /* Work. */
@@ -452,6 +455,26 @@ static void cover_no_snapshot(struct live *live, int error)
 	log_warning("%s", record.detail);
 }
 
+/* Does it stay so until somebody does something? */
+static bool is_hopeless(enum store_class class)
+{
+	switch (class) {
+	case STORE_CORRUPT:
+	case STORE_FOREIGN:
+	case STORE_NEWER:
+	case STORE_MISSING:
+	case STORE_PERMISSION:
+		return true;
+	case STORE_OK:
+	case STORE_RETRY:
+	case STORE_FULL:
+	case STORE_LOCKED:
+	case STORE_FATAL:
+		break;
+	}
+	return false;
+}
+
 /* From nothing to recording; the database is touched last. */
 static int start(struct live *live)
 {
@@ -477,6 +500,7 @@ static int start(struct live *live)
 	if (recorder_open(&live->recorder, live->config, (struct store_ring){kept.id, kept.dropped},
 		    tell_loop, live, &error)) {
 		log_error("%s", error.text);
+		live->is_hopeless = is_hopeless(error.class);
 		return -1;
 	}
 	live_nat_look(&live->nat);
@@ -533,7 +557,7 @@ static int run(struct live *live)
 	int error;
 
 	if (start(live))
-		return EXIT_FAILURE;
+		return live->is_hopeless ? EXIT_HOPELESS : EXIT_FAILURE;
 	error = start_handles(live);
 	if (error) {
 		log_error("cannot watch the kernel's events: %s", uv_strerror(error));

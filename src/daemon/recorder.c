@@ -12,8 +12,6 @@
 #include "util/log.h"
 
 enum {
-	UUID_SIZE = 37,
-	HOST_NAME_SIZE = 256,
 	LOST_AFTER_SWEEPS = 4, /* a socket that so many sweeps did not show is gone */
 	LOST_AFTER_S = 60,
 	FILE_QUEUE_OCTETS =
@@ -53,14 +51,14 @@ int recorder_init(struct recorder *recorder, const struct config *config, enum f
 }
 
 /* "" if it cannot be read: then runs of this boot and others cannot be told apart. */
-static void read_boot_uuid(char ret_uuid[static UUID_SIZE])
+static void read_boot_uuid(char ret_uuid[static RECORDER_UUID_SIZE])
 {
 	FILE *stream = fopen("/proc/sys/kernel/random/boot_id", "re");
 
 	ret_uuid[0] = '\0';
 	if (!stream)
 		return;
-	if (fgets(ret_uuid, UUID_SIZE, stream))
+	if (fgets(ret_uuid, RECORDER_UUID_SIZE, stream))
 		ret_uuid[strcspn(ret_uuid, "\n")] = '\0';
 	fclose(stream);
 }
@@ -80,23 +78,28 @@ struct store_retention recorder_retention(const struct config *config)
 static int open_store(struct recorder *recorder, const struct config *config,
 	struct store_ring ring, struct store_error *ret_error)
 {
-	char boot_uuid[UUID_SIZE] = "", host_name[HOST_NAME_SIZE] = "";
 	struct store_options options = {
 		.path = config->db_path,
-		.boot_uuid = boot_uuid,
-		.host_name = host_name,
+		.boot_uuid = recorder->boot_uuid,
+		.host_name = recorder->host_name,
 		.version = LASTCONN_VERSION,
 		.synchronous_full = config->synchronous_full,
 		.ring = ring,
 	};
 
-	gethostname(host_name, sizeof(host_name) - 1);
+	gethostname(recorder->host_name, sizeof(recorder->host_name) - 1);
 	if (recorder->source != FLOW_SOURCE_FILE) {
-		read_boot_uuid(boot_uuid);
+		read_boot_uuid(recorder->boot_uuid);
 		options.boot_start_us = clock_wall_offset_ns() / NS_PER_US;
 		options.retention = recorder_retention(config);
+		options.unattended = true;
 	}
-	return store_open(&options, &recorder->store, ret_error);
+	if (store_open(&options, &recorder->store, ret_error) < 0)
+		return -1;
+	if (store_aside(recorder->store))
+		log_error("%s; it is now %s, a new history begins", ret_error->text,
+			store_aside(recorder->store));
+	return 0;
 }
 
 static uint64_t queue_octets(const struct recorder *recorder, const struct config *config)
@@ -140,6 +143,7 @@ int recorder_close(
 {
 	uint64_t lost = pipeline_end(recorder->pipeline), lost_by_writer;
 	int error = writer_stop(recorder->writer, timeout_ns, &lost_by_writer);
+	struct writer_counters counters;
 
 	lost += lost_by_writer;
 	if (lost > 0)
@@ -149,7 +153,9 @@ int recorder_close(
 		log_error("the disk does not answer; leaving without closing the database");
 		_exit(EXIT_FAILURE);
 	}
-	store_counters(recorder->store, ret_counters);
+	recorder->store = writer_store(recorder->writer);
+	writer_counters(recorder->writer, &counters);
+	*ret_counters = counters.store;
 	if (recorder->file_until_us && store_set_file_span(recorder->store, recorder->file_from_us,
 					       recorder->file_until_us) < 0)
 		log_warning("the span of the capture file could not be written");

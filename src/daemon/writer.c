@@ -2,8 +2,9 @@
  *
  * Everything shared is under one mutex; the thread holds it only to take a batch and to give it
  * back, never while it is in the store. States: fine, retrying (waits 100 ms to 5 s between
- * attempts, keeps the batch, the queue fills up behind it), failed (a damaged file or a fatal
- * error: nothing more is taken). Each change of state is logged once. */
+ * attempts, keeps the batch, the queue fills up behind it), failed (a fatal error, or a damaged
+ * file that cannot be replaced: nothing more is taken). A change of state is logged once,
+ * and trouble that comes and goes once a minute. */
 #include "daemon/writer.h"
 
 #include <errno.h>
@@ -23,6 +24,8 @@ enum {
 	GRACE_S = 5,          /* of a store call that began before the deadline */
 	PAUSE_MS = 20,        /* between two slices of what the store forgets */
 	BUSY_PAUSE_MS = 1000, /* the same while batches wait */
+	ROOM_MS = 2000,       /* for what is forgotten when the disk is full */
+	QUIET_S = 60,         /* after a word about trouble */
 };
 
 struct writer {
@@ -52,6 +55,8 @@ struct writer {
 
 	/* Of the thread alone. */
 	uint64_t trouble_ns; /* since when it retries */
+	uint64_t quiet_ns;   /* until then no word about other trouble */
+	bool told;           /* of this trouble */
 	uint64_t heartbeat_ns;
 	uint64_t maintain_ns; /* when the last slice was over */
 	bool maintaining;     /* there is more to do */
@@ -71,13 +76,14 @@ static void set_state(struct writer *writer, enum writer_state state)
 	uv_mutex_lock(&writer->mutex);
 	writer->state = state;
 	writer->alive_ns = uv_hrtime();
-	store_counters(writer->options.store, &writer->store_counters);
+	if (writer->options.store)
+		store_counters(writer->options.store, &writer->store_counters);
 	uv_mutex_unlock(&writer->mutex);
 }
 
 static void say_fine(struct writer *writer)
 {
-	if (writer->state == WRITER_RETRYING)
+	if (writer->state == WRITER_RETRYING && writer->told)
 		log_info("writing again after %llu s",
 			(unsigned long long)((uv_hrtime() - writer->trouble_ns) / NS_PER_S));
 	set_state(writer, WRITER_FINE);
@@ -85,11 +91,48 @@ static void say_fine(struct writer *writer)
 
 static void say_trouble(struct writer *writer, const struct store_error *error)
 {
+	uint64_t now_ns = uv_hrtime();
+
 	if (writer->state == WRITER_FINE) {
-		writer->trouble_ns = uv_hrtime();
+		writer->trouble_ns = now_ns;
+		writer->told = false;
+	}
+	if (!writer->told && now_ns >= writer->quiet_ns) {
+		writer->told = true;
+		writer->quiet_ns = now_ns + (uint64_t)QUIET_S * NS_PER_S;
 		log_warning("%s; keeping records in memory and trying again", error->text);
 	}
 	set_state(writer, WRITER_RETRYING);
+}
+
+/* As far as it goes in a short time; whether it did shows the next attempt. */
+static void make_room(struct writer *writer)
+{
+	uint64_t until_ns = uv_hrtime() + (uint64_t)ROOM_MS * NS_PER_MS;
+	struct store_error error;
+	int more;
+
+	do {
+		more = store_make_room(writer->options.store, clock_realtime_us(), &error);
+		set_state(writer, WRITER_RETRYING);
+	} while (more > 0 && uv_hrtime() < until_ns);
+}
+
+/* With a new file in place of the damaged one, if the store may do so. What the caller wanted to
+ * write is to be written again. */
+static bool begin_anew(struct writer *writer, const struct store_error *damage)
+{
+	struct store_error error;
+
+	if (store_anew(&writer->options.store, &error) < 0) {
+		log_error("%s; %s; cannot record any more", damage->text, error.text);
+		set_state(writer, WRITER_FAILED);
+		return false;
+	}
+	log_error("%s; it is now %s, a new history begins", damage->text,
+		store_aside(writer->options.store));
+	set_state(writer, writer->state);
+	return true;
 }
 
 /* What the state of the store means for the writer; true: it goes on. */
@@ -100,12 +143,16 @@ static bool judge(struct writer *writer, int result, const struct store_error *e
 		return true;
 	}
 	switch (error->class) {
-	case STORE_RETRY:
 	case STORE_FULL:
 		say_trouble(writer, error);
+		make_room(writer);
 		return true;
-	case STORE_OK:
+	case STORE_RETRY:
+		say_trouble(writer, error);
+		return true;
 	case STORE_CORRUPT:
+		return begin_anew(writer, error);
+	case STORE_OK:
 	case STORE_FOREIGN:
 	case STORE_NEWER:
 	case STORE_MISSING:
@@ -382,6 +429,16 @@ int writer_take(struct writer *writer, struct batch **ret_batch)
 	return 0;
 }
 
+int64_t writer_look(struct writer *writer)
+{
+	int64_t look;
+
+	uv_mutex_lock(&writer->mutex);
+	look = writer->store_counters.looks;
+	uv_mutex_unlock(&writer->mutex);
+	return look;
+}
+
 /* With the mutex held. One batch always finds room, however small the limit. */
 static int put(struct writer *writer, struct batch *batch, uint64_t limit)
 {
@@ -478,6 +535,11 @@ int writer_stop(struct writer *writer, int64_t timeout_ns, uint64_t *ret_lost)
 		return -ETIMEDOUT;
 	uv_thread_join(&writer->thread);
 	return 0;
+}
+
+struct store *writer_store(const struct writer *writer)
+{
+	return writer->options.store;
 }
 
 void writer_counters(struct writer *writer, struct writer_counters *ret_counters)

@@ -71,6 +71,28 @@ int retention_keep(sqlite3 *db, uint64_t max_octets, int64_t *ret_keep)
 	return 0;
 }
 
+static uint64_t limit_octets(const struct retention *retention)
+{
+	uint64_t max = retention->policy.max_octets;
+
+	return retention->pressed && (max == 0 || retention->pressed < max) ? retention->pressed
+									    : max;
+}
+
+int retention_press(struct retention *retention)
+{
+	struct file_size size;
+
+	if (read_size(retention->slice.db, &size) < 0)
+		return -1;
+	if (retention->pressed || size.free > size.pages / 16)
+		return 0;
+	retention->pressed = (uint64_t)used_octets(&size);
+	retention->tries = 0;
+	retention->check_ns = 0;
+	return 0;
+}
+
 int retention_init(struct retention *retention, sqlite3 *db, struct dictionary *dictionary,
 	const struct rollup *rollup)
 {
@@ -111,6 +133,7 @@ void retention_drop(struct retention *retention)
 	retention_unused_done(&retention->unused);
 	retention->stage = RETENTION_IDLE;
 	retention->waits = false;
+	retention->pressed = 0;
 	retention->today = 0; /* what was left undone is done then */
 	retention->check_ns = retention->next_ns =
 		clock_boottime_ns() + pause_s * (int64_t)NS_PER_S;
@@ -256,7 +279,7 @@ static int begin_round(struct retention *retention)
 		horizons = retention_horizons(&retention->policy, retention->slice.now_us);
 	if (read_size(db, &size) < 0 || find_extent(retention) < 0)
 		return -1;
-	keep = keep_of(retention->policy.max_octets, used_octets(&size));
+	keep = keep_of(limit_octets(retention), used_octets(&size));
 	retention->cuts_hours = false;
 	if (keep < 1000 && cut_more(retention, used_octets(&size), &keep, &horizons, &contacts) < 0)
 		return -1;
@@ -269,7 +292,7 @@ static int begin_round(struct retention *retention)
 
 static bool is_to_free(const struct retention *retention, const struct file_size *size)
 {
-	return size->free > size->pages / 16 ||
+	return (size->free > size->pages / 16 && !retention->tight) ||
 	       (size->free > 0 &&
 		       size->pages * size->page_octets > high_octets(retention->policy.max_octets));
 }
@@ -287,6 +310,7 @@ static int end_round(struct retention *retention)
 	retention->stage = RETENTION_IDLE;
 	retention->check_ns = 0;
 	retention->failures = 0;
+	retention->pressed = 0;
 	if (used_octets(&size) <= high_octets(retention->policy.max_octets))
 		retention->tries = 0;
 	else if (!retention->cuts_hours)
@@ -325,7 +349,7 @@ int retention_is_due(struct retention *retention, int64_t now_us, int64_t now_ns
 		retention->check_ns = now_ns + CHECK_S * (int64_t)NS_PER_S;
 		if (read_size(retention->slice.db, &size) < 0)
 			return -1;
-		over = used_octets(&size) > high_octets(retention->policy.max_octets) &&
+		over = used_octets(&size) > high_octets(limit_octets(retention)) &&
 		       retention->tries < TRIES_MAX;
 	}
 	if (!over && now_ns < retention->next_ns)

@@ -46,6 +46,8 @@ struct retention {
 	int64_t next_ns, check_ns; /* of the next round, and of the next look at the size */
 	int64_t looks, looks_seen; /* looks for what is in use; the last one that batches know of */
 	int failures;              /* in a row */
+	uint64_t pressed;          /* octets of the file when its disk was full; 0: it is not */
+	bool tight;                /* free pages are kept: the disk has little room */
 	int tries;                 /* rounds in a row after which the file was still too large */
 };
 
@@ -71,6 +73,10 @@ int retention_is_due(struct retention *retention, int64_t now_us, int64_t now_ns
 
 /* Was the file still too large after round upon round? */
 bool retention_is_stuck(const struct retention *retention);
+
+/* The disk is full: the next round makes room within the file, unless there is some. Returns 0 or
+ * -1. */
+int retention_press(struct retention *retention);
 
 /* One slice, in a transaction. After its commit tell how long it took. */
 int retention_step(struct retention *retention);

@@ -3,6 +3,7 @@
 #include "store/sql.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -46,7 +47,7 @@ static const char *class_mend(enum store_class class)
 	case STORE_FULL:
 		return "make room on its file system";
 	case STORE_CORRUPT:
-		return "move it away or name another file with --db";
+		return "what is left of it can be read with sqlite3's .recover";
 	case STORE_PERMISSION:
 		return "check the owner and mode of the file and its directory";
 	case STORE_OK:
@@ -60,12 +61,23 @@ static const char *class_mend(enum store_class class)
 	return "please report this";
 }
 
+/* SQLITE_FULL is for what write(2) says of the file and its WAL only. */
+static bool is_for_want_of_room(sqlite3 *db, int code)
+{
+	int error = sqlite3_system_errno(db);
+
+	return ((code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_CANTOPEN) &&
+	       (error == ENOSPC || error == EDQUOT);
+}
+
 int sql_describe(sqlite3 *db, const char *path, const char *doing, struct store_error *ret_error)
 {
 	int code = sqlite3_extended_errcode(db);
 	const char *reason = sqlite3_errmsg(db);
 
 	ret_error->class = sql_class(code);
+	if (is_for_want_of_room(db, code))
+		ret_error->class = STORE_FULL;
 	if (ret_error->class == STORE_OK) {
 		ret_error->class = STORE_RETRY;
 		reason = "out of memory";

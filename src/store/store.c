@@ -6,12 +6,12 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "store/sql.h"
 #include "store/store_internal.h"
 #include "store/store_migrate.h"
+#include "store/store_room.h"
 #include "util/clock.h"
 
 enum {
@@ -47,20 +47,6 @@ static int note_wal_pages(void *ctx, sqlite3 *db, const char *schema, int pages)
 	return SQLITE_OK;
 }
 
-/* Since the claim nobody may have put another file in the place of ours. SQLite would not notice:
- * it goes on writing to the file that has no name any more. */
-static int check_same_file(struct store *store, struct store_error *ret_error)
-{
-	struct stat claimed, named;
-
-	if (fstat(store->file.fd, &claimed) == 0 && lstat(store->file.path, &named) == 0 &&
-		claimed.st_dev == named.st_dev && claimed.st_ino == named.st_ino)
-		return 0;
-	return sql_fail(ret_error, STORE_PERMISSION, store->file.path,
-		"was removed, renamed or replaced while lastconnd had it open; start lastconnd "
-		"again");
-}
-
 static int connect_database(
 	struct store *store, bool synchronous_full, struct store_error *ret_error)
 {
@@ -72,7 +58,7 @@ static int connect_database(
 		return sql_describe(store->db, path, "opening", ret_error);
 	sqlite3_extended_result_codes(store->db, 1);
 	sqlite3_busy_timeout(store->db, BUSY_TIMEOUT_MS);
-	if (check_same_file(store, ret_error) < 0 ||
+	if (store_path_is_same(&store->file, ret_error) < 0 ||
 		store_migrate_check(store->db, path, &version, ret_error) < 0)
 		return -1;
 	if (sql_exec(store->db, layout) < 0 || sql_exec(store->db, settings) < 0 ||
@@ -157,37 +143,91 @@ static int begin(
 	return -1;
 }
 
-static void release(struct store *store)
+/* All but the claim of the file. */
+static void disconnect(struct store *store)
 {
 	retention_done(&store->retention);
 	flow_writer_done(&store->flows);
 	dictionary_done(&store->dictionary);
 	store_write_finalize(store);
 	sqlite3_close(store->db); /* rolls back what is open */
-	store_path_release(&store->file);
 	free(store);
 }
 
-int store_open(const struct store_options *options, struct store **ret_store,
-	struct store_error *ret_error)
+static int open_claimed(const struct store_options *options, const struct store_file *file,
+	struct store **ret_store, struct store_error *ret_error)
 {
 	struct store *store = calloc(1, sizeof(*store));
 
 	if (!store)
 		return sql_fail(ret_error, STORE_RETRY, options->path, "out of memory");
-	if (store_path_claim(options->path, &store->file, ret_error) < 0) {
-		free(store);
-		return -1;
-	}
+	store->options = *options;
+	store->file = *file;
 	if (connect_database(store, options->synchronous_full, ret_error) < 0 ||
 		store_migrate(store->db, store->file.path, ret_error) < 0 ||
 		begin(store, options, ret_error) < 0) {
-		release(store);
+		disconnect(store);
 		return -1;
 	}
 	store->checkpoint_ns = clock_boottime_ns();
 	retention_set(&store->retention, &options->retention);
+	if (options->unattended)
+		store_room_reserve(&store->file);
 	*ret_store = store;
+	return 0;
+}
+
+int store_open(const struct store_options *options, struct store **ret_store,
+	struct store_error *ret_error)
+{
+	struct store_error second;
+	struct store_file file;
+
+	if (store_path_claim(options->path, &file, ret_error) < 0)
+		return -1;
+	if (open_claimed(options, &file, ret_store, ret_error) == 0)
+		return 0;
+	if (ret_error->class == STORE_FULL && options->unattended &&
+		store_room_drop_ballast(&file) &&
+		open_claimed(options, &file, ret_store, ret_error) == 0)
+		return 0;
+	if (ret_error->class == STORE_CORRUPT && options->unattended && file.known) {
+		if (store_path_set_aside(&file, &second) == 0 &&
+			open_claimed(options, &file, ret_store, &second) == 0)
+			return 0;
+		*ret_error = second;
+	}
+	store_path_release(&file);
+	return -1;
+}
+
+const char *store_aside(const struct store *store)
+{
+	return store->file.aside[0] ? store->file.aside : NULL;
+}
+
+int store_anew(struct store **store, struct store_error *ret_error)
+{
+	struct store *old = *store, *fresh = NULL;
+	struct store_options options = old->options;
+	struct store_file file = old->file;
+	struct store_counters counters = old->counters;
+
+	if (!options.unattended)
+		return sql_fail(ret_error, STORE_CORRUPT, file.path, "is damaged");
+	options.retention = old->retention.policy;
+	*store = NULL;
+	disconnect(old);
+	if (store_path_set_aside(&file, ret_error) == 0)
+		open_claimed(&options, &file, &fresh, ret_error);
+	if (!fresh) {
+		store_path_release(&file);
+		return -1;
+	}
+	counters.looks++; /* what is described in the old one is not in the new one */
+	fresh->counters = counters;
+	fresh->retention.looks = fresh->retention.looks_seen = counters.looks;
+	*store = fresh;
 	return 0;
 }
 
@@ -207,10 +247,15 @@ int store_heartbeat(struct store *store, int64_t seen_us, struct store_error *re
 	int64_t since_us = seen_us - store->beat_us;
 
 	store->seen_us = seen_us;
-	if (check_same_file(store, ret_error) < 0)
+	if (store_path_is_same(&store->file, ret_error) < 0 ||
+		store_path_is_whole(&store->file, ret_error) < 0)
 		return -1;
-	if (clock_boottime_ns() - store->checkpoint_ns >= CHECKPOINT_SECONDS * INT64_C(1000000000))
+	if (clock_boottime_ns() - store->checkpoint_ns >=
+		CHECKPOINT_SECONDS * INT64_C(1000000000)) {
 		store_checkpoint(store);
+		if (store->options.unattended)
+			store_room_reserve(&store->file);
+	}
 	if (settle_when_idle(store) < 0) {
 		sql_describe(store->db, store->file.path, "writing", ret_error);
 		store_rollback(store);
@@ -248,12 +293,14 @@ int store_maintain(struct store *store, int64_t now_us, struct store_error *ret_
 
 	if (due == 0 || store->wal_frames > WAL_FRAMES_MAX)
 		return 0;
+	retention->tight = store_room_is_tight(&store->file);
 	if (due < 0 || forget_slice(store) < 0) {
 		sql_describe(store->db, store->file.path, "forgetting what is due", ret_error);
 		store_rollback(store);
 		return -1;
 	}
-	if (store->wal_pages >= WAL_PAGES_MAX / 8)
+	if (store->wal_pages >= WAL_PAGES_MAX / 8 ||
+		store->wal_pages >= store_room_wal_pages(&store->file))
 		store_checkpoint(store);
 	took_ns = clock_boottime_ns() - begin_ns;
 	retention_took(retention, took_ns);
@@ -280,13 +327,17 @@ static void end_run(struct store *store)
 
 void store_close(struct store *store)
 {
+	struct store_file file;
+
 	if (!store)
 		return;
+	file = store->file;
 	if (store_settle_all(store) < 0)
 		store_rollback(store); /* the next start settles */
 	end_run(store);
 	sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-	release(store);
+	disconnect(store);
+	store_path_release(&file);
 }
 
 const struct store_before *store_before(const struct store *store)

@@ -53,6 +53,7 @@ struct store_retention {
 	bool at_once;           /* not only when it is time */
 };
 
+/* The texts live as long as the store. */
 struct store_options {
 	const char *path;
 	const char *boot_uuid; /* /proc/sys/kernel/random/boot_id; "" when only files are read */
@@ -62,6 +63,7 @@ struct store_options {
 	bool synchronous_full;
 	struct store_ring ring;
 	struct store_retention retention;
+	bool unattended;  /* a damaged file is renamed and a new one begun; room is reserved */
 	bool maintenance; /* nothing is recorded: no run begins, what others left open stays so */
 };
 
@@ -69,6 +71,14 @@ struct store_options {
  * boots left open (outcome lost, at the last sighting) and begins a new run. */
 int store_open(const struct store_options *options, struct store **ret_store,
 	struct store_error *ret_error); /* 0 or -1 */
+
+/* Where store_open put the damaged file that it found, whose damage ret_error then tells; NULL if
+ * there was none. */
+const char *store_aside(const struct store *store);
+
+/* The file has turned out to be damaged: sets it aside and opens a new one, if the options say so.
+ * Returns 0; or -1, and then *store is as it was, or NULL. */
+int store_anew(struct store **store, struct store_error *ret_error);
 
 const struct store_before *store_before(const struct store *store);
 
@@ -87,6 +97,10 @@ void store_set_retention(struct store *store, const struct store_retention *rete
 /* Forgets what is due, as far as one transaction of some ms goes. Returns 1 if there is more to do,
  * 0 if not, -1. */
 int store_maintain(struct store *store, int64_t now_us, struct store_error *ret_error);
+
+/* After STORE_FULL: gives up the ballast and forgets the oldest, so that new rows find room within
+ * the file. Call it again for as long as it returns 1, there is more to do; 0 or -1. */
+int store_make_room(struct store *store, int64_t now_us, struct store_error *ret_error);
 
 /* The run read a capture file with packets of this span. The caller has written its last batch. */
 int store_set_file_span(struct store *store, int64_t from_us, int64_t until_us); /* 0 or -1 */

@@ -19,6 +19,7 @@ enum { WAL_FRAMES_MAX = 3 * WAL_PAGES_MAX }; /* a larger one is not fed with wha
 
 struct store {
 	sqlite3 *db;
+	struct store_options options;
 	struct store_file file;
 	int64_t boot;
 	int64_t run;

@@ -5,31 +5,73 @@
  * the process, on <path>.lock, whose text names the holder's pid, and on one octet of the database
  * far beyond its end, so that another path to the same file (a hard link) is found too. The
  * descriptor of the database must stay open until SQLite has closed its own: closing any
- * descriptor of a file drops all of the process's POSIX locks on it, which SQLite uses. */
+ * descriptor of a file drops all of the process's POSIX locks on it, which SQLite uses.
+ *
+ * A damaged file is set aside, as <path>.damaged-<time>, only if it is known for one of ours: by
+ * the lock beside it, or by its header. No more than ASIDE_MAX of them: a disk that damages file
+ * after file is not filled with them. */
 #include "store/store_path.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "store/sql.h"
+#include "store/store_internal.h"
 #include "util/path.h"
 
 #define LOCK_OFFSET (INT64_C(1) << 61) /* SQLite locks octets at 2^30, files end before 2^48 */
 
+/* Of the header, https://www.sqlite.org/fileformat2.html; numbers are big-endian. */
+enum {
+	HEADER_PAGE_SIZE = 16,
+	HEADER_PAGES = 28,
+	HEADER_APPLICATION = 68,
+	HEADER_SIZE = 100,
+};
+
+enum {
+	ASIDE_MAX = 4,
+	ASIDE_NAME_MAX = 64, /* what is added to the name */
+};
+
 static const char magic[16] = "SQLite format 3";
 
-/* A new file is empty. */
-static bool is_sqlite(int fd)
+static uint32_t big_endian(const unsigned char *octets, int count)
 {
-	char head[sizeof(magic)];
-	ssize_t length = pread(fd, head, sizeof(head), 0);
+	uint32_t value = 0;
 
-	return length == 0 || (length == sizeof(head) && memcmp(head, magic, sizeof(head)) == 0);
+	for (int i = 0; i < count; i++)
+		value = value << 8 | octets[i];
+	return value;
+}
+
+/* False: the file is no SQLite database. A new one is empty. */
+static bool read_header(int fd, unsigned char ret_header[static HEADER_SIZE])
+{
+	ssize_t length = pread(fd, ret_header, HEADER_SIZE, 0);
+
+	return length == HEADER_SIZE && memcmp(ret_header, magic, sizeof(magic)) == 0;
+}
+
+/* Was it written by lastconnd? The lock is looked for before it is made. */
+static bool is_known(const struct store_file *file)
+{
+	unsigned char header[HEADER_SIZE];
+	char path[PATH_MAX + ASIDE_NAME_MAX];
+	struct stat lock;
+
+	if (read_header(file->fd, header) &&
+		big_endian(header + HEADER_APPLICATION, 4) == STORE_APPLICATION_ID)
+		return true;
+	snprintf(path, sizeof(path), "%s.lock", file->path);
+	return lstat(path, &lock) == 0 && S_ISREG(lock.st_mode);
 }
 
 static int fail_errno(struct store_error *ret_error, const char *path, const char *doing, int error)
@@ -125,6 +167,7 @@ static int check_owner(const struct store_file *file, const struct stat *stat_of
 
 static int open_file(struct store_file *file, struct store_error *ret_error)
 {
+	unsigned char header[HEADER_SIZE];
 	struct stat stat;
 
 	file->fd = open(file->path,
@@ -141,7 +184,8 @@ static int open_file(struct store_file *file, struct store_error *ret_error)
 		return fail_kind(ret_error, file->path, stat.st_mode);
 	if (check_owner(file, &stat, ret_error) < 0)
 		return -1;
-	if (!is_sqlite(file->fd))
+	file->known = is_known(file);
+	if (!file->known && stat.st_size > 0 && !read_header(file->fd, header))
 		return sql_fail(ret_error, STORE_CORRUPT, file->path,
 			"is not a database; move it away or name another file with --db");
 	return 0;
@@ -205,6 +249,7 @@ static int take_locks(struct store_file *file, struct store_error *ret_error)
 
 int store_path_claim(const char *path, struct store_file *ret_file, struct store_error *ret_error)
 {
+	memset(ret_file, 0, sizeof(*ret_file));
 	ret_file->fd = ret_file->lock_fd = -1;
 	if (resolve(path, ret_file, ret_error) == 0 && open_file(ret_file, ret_error) == 0 &&
 		take_locks(ret_file, ret_error) == 0)
@@ -220,6 +265,128 @@ void store_path_release(struct store_file *file)
 	if (file->lock_fd >= 0)
 		close(file->lock_fd);
 	file->fd = file->lock_fd = -1;
+}
+
+/* SQLite would not notice: it goes on writing to the file that has no name any more. */
+int store_path_is_same(const struct store_file *file, struct store_error *ret_error)
+{
+	struct stat claimed, named;
+
+	if (fstat(file->fd, &claimed) == 0 && lstat(file->path, &named) == 0 &&
+		claimed.st_dev == named.st_dev && claimed.st_ino == named.st_ino)
+		return 0;
+	return sql_fail(ret_error, STORE_PERMISSION, file->path,
+		"was removed, renamed or replaced while lastconnd had it open; start lastconnd "
+		"again");
+}
+
+/* Its header tells how long it is. While somebody moves the WAL into it, it may be shorter for a
+ * moment: what is seen twice in a row is so. */
+int store_path_is_whole(struct store_file *file, struct store_error *ret_error)
+{
+	unsigned char header[HEADER_SIZE];
+	struct stat stat;
+	uint64_t octets = 0;
+	bool is_short;
+
+	if (fstat(file->fd, &stat) < 0)
+		return 0;
+	if (read_header(file->fd, header)) {
+		octets = big_endian(header + HEADER_PAGE_SIZE, 2);
+		octets = (octets == 1 ? 65536 : octets) * big_endian(header + HEADER_PAGES, 4);
+		is_short = (uint64_t)stat.st_size < octets;
+	} else {
+		is_short = true;
+	}
+	if (is_short && file->short_before)
+		return sql_fail(ret_error, STORE_CORRUPT, file->path,
+			"was cut off or overwritten while lastconnd had it open");
+	file->short_before = is_short;
+	return 0;
+}
+
+/* How many there are already; -1 if that cannot be told. */
+static int count_asides(const char *path)
+{
+	char dir[PATH_MAX];
+	const char *name = path_split(path, dir);
+	size_t length = strlen(name);
+	const struct dirent *entry;
+	DIR *stream = opendir(dir);
+	int count = 0;
+
+	if (!stream)
+		return -1;
+	while ((entry = readdir(stream)))
+		count += strncmp(entry->d_name, name, length) == 0 &&
+			 strncmp(entry->d_name + length, ".damaged-", 9) == 0 &&
+			 !strstr(entry->d_name + length, "-wal");
+	closedir(stream);
+	return count;
+}
+
+/* The WAL first: what is in it belongs to the damaged file, never to the next one. */
+static int rename_both(const struct store_file *file, const char *aside)
+{
+	char from[PATH_MAX + ASIDE_NAME_MAX], to[PATH_MAX + ASIDE_NAME_MAX];
+	struct stat there;
+
+	if (lstat(aside, &there) == 0)
+		return -EEXIST;
+	snprintf(from, sizeof(from), "%s-wal", file->path);
+	snprintf(to, sizeof(to), "%s-wal", aside);
+	if (rename(from, to) < 0 && errno != ENOENT)
+		return -errno;
+	snprintf(from, sizeof(from), "%s-shm", file->path);
+	if ((unlink(from) < 0 && errno != ENOENT) || rename(file->path, aside) < 0)
+		return -errno;
+	return 0;
+}
+
+/* In place of the one that was set aside; the lock file stays. */
+static int claim_empty(struct store_file *file)
+{
+	int fd = open(file->path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640);
+	int error;
+
+	if (fd < 0)
+		return -errno;
+	error = try_lock(fd, (off_t)LOCK_OFFSET);
+	if (error) {
+		close(fd);
+		return error;
+	}
+	close(file->fd);
+	file->fd = fd;
+	file->known = true;
+	file->short_before = false;
+	return 0;
+}
+
+int store_path_set_aside(struct store_file *file, struct store_error *ret_error)
+{
+	char aside[PATH_MAX], text[ASIDE_NAME_MAX];
+	time_t now = time(NULL);
+	struct tm tm;
+	int error;
+
+	if (count_asides(file->path) >= ASIDE_MAX)
+		return sql_fail(ret_error, STORE_CORRUPT, file->path,
+			"is damaged like %d others that were set aside before; see to the disk, "
+			"and move them away",
+			ASIDE_MAX);
+	strftime(text, sizeof(text), ".damaged-%Y%m%dT%H%M%SZ", gmtime_r(&now, &tm));
+	error = snprintf(aside, sizeof(aside), "%.*s%s", PATH_MAX - ASIDE_NAME_MAX, file->path,
+			text) < PATH_MAX
+			? rename_both(file, aside)
+			: -ENAMETOOLONG;
+	if (!error)
+		error = claim_empty(file);
+	if (error)
+		return sql_fail(ret_error, STORE_CORRUPT, file->path,
+			"is damaged and cannot be set aside: %s; move it away", strerror(-error));
+	snprintf(file->aside, sizeof(file->aside), "%s", aside);
+	return 0;
 }
 
 int store_path_check(const char *path, struct store_error *ret_error)

@@ -7,6 +7,7 @@
 #include "flow/flow_names.h"
 #include "store/sql.h"
 #include "store/store_internal.h"
+#include "store/store_room.h"
 #include "util/clock.h"
 
 /* What a snapshot tells of a listener does not replace what an earlier run saw for itself. */
@@ -267,7 +268,8 @@ int store_write(struct store *store, const struct batch *batch, struct store_err
 	}
 	rollup_committed(&store->flows.rollup);
 	store->retention.looks_seen = batch_look(batch);
-	if (store->wal_pages >= WAL_PAGES_MAX && !settling)
+	if (store->wal_pages >= store_room_wal_pages(&store->file) &&
+		(!settling || store->wal_pages < WAL_PAGES_MAX))
 		store_checkpoint(store);
 	count_batch(store, batch, begin_ns);
 	return 0;
