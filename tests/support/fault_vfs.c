@@ -100,6 +100,8 @@ static void apply(struct kept_file *kept, const struct change *change, int lengt
 			kept->length = end;
 		return;
 	}
+	if (length == 0)
+		return;
 	if (end > kept->capacity) {
 		kept->capacity = 2 * end;
 		kept->octets = need(realloc(kept->octets, kept->capacity));
@@ -453,11 +455,13 @@ static int reached(
 			return change->length < 0 ? 0 : change->length;
 		return (int)(next_random(state) % ((unsigned)change->length / SECTOR + 1)) * SECTOR;
 	case FAULT_VFS_CUT_SOME:
+		if (next_random(state) & 1)
+			return -1;
+		break;
+	case FAULT_VFS_CUT_NONE:
 	case FAULT_VFS_CUT_COUNT:
 		break;
 	}
-	if (next_random(state) & 1)
-		return -1;
 	return change->length < 0 ? 0 : change->length;
 }
 

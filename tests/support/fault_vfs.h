@@ -20,6 +20,7 @@ enum fault_vfs_cut {
 	FAULT_VFS_CUT_ALL,    /* nothing */
 	FAULT_VFS_CUT_PREFIX, /* the first ones, and a part of the next */
 	FAULT_VFS_CUT_SOME,   /* any of them */
+	FAULT_VFS_CUT_NONE,   /* all: the process was killed, the power is there */
 	FAULT_VFS_CUT_COUNT,
 };
 
