@@ -9,8 +9,9 @@
  *                                   for as long as the source takes to name what is in it
  *   HUP, USR1, TERM, INT            reload, counters, end
  *
- * Ends by a signal with status 0, or with 1 when the writer gave up or records were lost. At the
- * start 1 is for what may pass by itself, 2 for a database that somebody has to see to. */
+ * Ends by a signal with status 0, or with 1 when the writer gave up or records were lost, or it
+ * could not start; 2 is for a database that somebody has to see to. One that is locked or whose
+ * disk is full is waited for. */
 #include "daemon/live.h"
 
 #include <errno.h>
@@ -19,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "daemon/coverage_watch.h"
@@ -44,6 +46,7 @@ enum {
 	SIGNAL_COUNT = 4,
 	TEXT_SIZE = 256,
 	EXIT_HOPELESS = 2,
+	OPEN_PAUSE_S = 3,
 };
 
 static const int signal_numbers[SIGNAL_COUNT] = {SIGHUP, SIGUSR1, SIGTERM, SIGINT};
@@ -455,30 +458,51 @@ static void cover_no_snapshot(struct live *live, int error)
 	log_warning("%s", record.detail);
 }
 
-/* Does it stay so until somebody does something? */
-static bool is_hopeless(enum store_class class)
+/* True: it may pass while we wait. */
+static bool judge_database(struct live *live, const struct store_error *error)
 {
-	switch (class) {
+	switch (error->class) {
+	case STORE_RETRY:
+	case STORE_FULL:
+		return true;
 	case STORE_CORRUPT:
 	case STORE_FOREIGN:
 	case STORE_NEWER:
 	case STORE_MISSING:
 	case STORE_PERMISSION:
-		return true;
+		live->is_hopeless = true;
+		break;
 	case STORE_OK:
-	case STORE_RETRY:
-	case STORE_FULL:
 	case STORE_LOCKED:
 	case STORE_FATAL:
 		break;
 	}
+	log_error("%s", error->text);
 	return false;
+}
+
+/* Nothing is read meanwhile: the kernel keeps what finds room in its ring, and counts the rest. A
+ * signal ends it at once, as nothing is to be written. */
+static int open_recorder(struct live *live, struct store_ring ring)
+{
+	struct store_error error = {0};
+	bool waited = false;
+
+	while (recorder_open(&live->recorder, live->config, ring, tell_loop, live, &error)) {
+		if (!judge_database(live, &error))
+			return -1;
+		if (!waited)
+			log_warning("%s; waiting for that", error.text);
+		waited = true;
+		notify_state("EXTEND_TIMEOUT_USEC=60000000");
+		sleep(OPEN_PAUSE_S);
+	}
+	return 0;
 }
 
 /* From nothing to recording; the database is touched last. */
 static int start(struct live *live)
 {
-	struct store_error error = {0};
 	struct source_kept kept;
 	int snapshot;
 
@@ -497,12 +521,8 @@ static int start(struct live *live)
 	live->second_ns = clock_boottime_ns();
 	read_clock(live);
 	kept = kept_by(live->source);
-	if (recorder_open(&live->recorder, live->config, (struct store_ring){kept.id, kept.dropped},
-		    tell_loop, live, &error)) {
-		log_error("%s", error.text);
-		live->is_hopeless = is_hopeless(error.class);
+	if (open_recorder(live, (struct store_ring){kept.id, kept.dropped}))
 		return -1;
-	}
 	live_nat_look(&live->nat);
 	if (kept.adopted)
 		go_on(live);

@@ -120,9 +120,13 @@ int recorder_open(struct recorder *recorder, const struct config *config, struct
 	struct batch *before;
 	int error;
 
-	if (open_store(recorder, config, ring, ret_error) ||
-		store_resume(recorder->store, &before, ret_error))
+	if (open_store(recorder, config, ring, ret_error))
 		return -1;
+	if (store_resume(recorder->store, &before, ret_error)) {
+		store_close(recorder->store);
+		recorder->store = NULL;
+		return -1;
+	}
 	options.store = recorder->store;
 	error = writer_new(&options, &recorder->writer);
 	if (!error)

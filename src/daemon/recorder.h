@@ -27,7 +27,7 @@ int recorder_init(struct recorder *recorder, const struct config *config, enum f
 
 /* Opens the database, resumes what earlier runs left open and starts the writer. The pipeline knows
  * its clock. ring: what the source keeps. failed (may be NULL) is called on the writer's thread
- * when it gave up. Returns 0, or -1 with the reason in ret_error. */
+ * when it gave up. Returns 0, or -1 with the reason in ret_error; it may be tried again. */
 int recorder_open(struct recorder *recorder, const struct config *config, struct store_ring ring,
 	void (*failed)(void *), void *ctx, struct store_error *ret_error);
 

@@ -86,6 +86,15 @@ class Faults(harness.Case):
         done = self.run_daemon("--db", database, "--config", os.devnull)
         return done.returncode, done.stderr.splitlines()
 
+    def start_waiting(self, database):
+        """A daemon that cannot open the database yet."""
+        daemon = harness.Daemon(self, harness.FAST, database)
+        self.daemons.append(daemon)
+        self.addCleanup(daemon.discard)
+        self.wait_said(daemon, "waiting for that")
+        self.assertIsNone(daemon.process.poll())
+        return daemon
+
     # -- disks
 
     def mount(self, *arguments):
@@ -192,6 +201,23 @@ class Disk(Faults):
         self.check_sound(database)
         self.check_there(database, port)
         self.check_there(database, after)
+
+    def test_a_disk_without_a_reserve_that_is_full_at_the_start_is_waited_for(self):
+        disk = self.mount("-t", "tmpfs", "-o", "size=6m", "tmpfs")
+        database = os.path.join(disk, "history.db")
+        daemon = self.start_daemon(database=database)
+        before = self.commit(daemon)
+        daemon.stop()
+        filler = self.fill(disk)
+        daemon = self.start_waiting(database)
+        os.unlink(filler)
+        daemon.wait_notified("READY=1")
+        after = self.commit(daemon)
+        self.said(daemon, "waiting for that")
+        daemon.stop()
+        self.check_sound(database)
+        for port in (before, after):
+            self.check_there(database, port)
 
     def test_a_disk_that_turns_read_only_is_waited_for(self):
         image, disk = self.ext4()
@@ -432,6 +458,32 @@ class Locked(Faults):
         for port in (before, between):
             self.check_there(daemon.db, port)
         self.assertEqual(daemon.rows("SELECT * FROM coverage WHERE what = 'queue full'"), [])
+
+    def test_a_database_that_is_locked_at_the_start_is_waited_for(self):
+        first = self.start_daemon()
+        before = self.commit(first)
+        first.stop()
+        with self.locked(first.db):
+            daemon = self.start_waiting(first.db)
+            between = self.connect(5)
+        daemon.wait_notified("READY=1")
+        daemon.wait_flows(between, 10)
+        self.said(daemon, "waiting for that")
+        daemon.stop()
+        self.check_sound(daemon.db)
+        for port in (before, between):
+            self.check_there(daemon.db, port)
+
+    def test_who_waits_for_a_database_can_be_stopped(self):
+        first = self.start_daemon()
+        before = self.commit(first)
+        first.stop()
+        with self.locked(first.db):
+            daemon = self.start_waiting(first.db)
+            daemon.process.terminate()
+            daemon.process.wait(10 * harness.SLOW)
+        self.check_sound(first.db)
+        self.check_there(first.db, before)
 
     def test_a_long_reader_costs_nothing(self):
         daemon = self.start_daemon()
