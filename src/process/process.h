@@ -3,6 +3,7 @@
 #define LASTCONN_PROCESS_PROCESS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "flow/process_ref.h"
@@ -32,10 +33,14 @@ struct process_info {
 	uint32_t netns;            /* inode number */
 	uint32_t inner_pid;        /* in its own pid namespace */
 	uint32_t flags;            /* enum process_flags */
-	const char *comm;          /* of the group leader; "" unknown. All four are valid UTF-8 */
+	const char *comm;          /* of the group leader; "" unknown. This, exe, cmdline and cgroup
+				    * are valid UTF-8 */
 	const char *exe; /* absolute path as the process's own root shows it; a name without slash
 			  * where the source knows no path; "" unknown */
-	const char *cmdline; /* arguments joined by spaces; "" unknown */
+	const char *arguments; /* as the source has them, with all secrets: each ended by NUL (the
+				* last one perhaps not). Not UTF-8. NULL once cmdline is made */
+	size_t arguments_length;
+	const char *cmdline; /* what may be stored of them, see cmdline.h; "" unknown */
 	const char *cgroup;  /* path in the cgroup v2 hierarchy, or in a v1 one if that is its
 			      * root; "" unknown or the root of all; of
 			      * a capture file: a slash and the container's id */
