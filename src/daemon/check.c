@@ -128,7 +128,7 @@ enum check_status check_run(const struct config *config)
 {
 	struct config small = *config;
 	char why[LIVE_SOURCE_TEXT_SIZE];
-	struct check_result result = {0};
+	struct check_result result = {.cmdline = (enum cmdline_mode)config->cmdline};
 	struct source *source = NULL;
 	enum check_status status;
 

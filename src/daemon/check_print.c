@@ -69,6 +69,27 @@ static void add_facts_text(struct strbuf *out, const struct check_result *result
 	}
 }
 
+static const char *cmdline_words(enum cmdline_mode mode)
+{
+	switch (mode) {
+	case CMDLINE_FULL:
+		return "in full, with the secrets in them";
+	case CMDLINE_MASKED:
+		return "with *** for each secret that is recognised";
+	case CMDLINE_EXE:
+		return "only how the program was called, argv[0]";
+	case CMDLINE_NONE:
+		break;
+	}
+	return "not at all";
+}
+
+static void add_choices_text(struct strbuf *out, const struct check_result *result)
+{
+	strbuf_printf(out, "\nwhat is stored\n  %-17s  %s: %s\n", "command lines",
+		cmdline_mode_name(result->cmdline), cmdline_words(result->cmdline));
+}
+
 static void add_privileges_text(struct strbuf *out, const struct privilege_report *report)
 {
 	if (report->count > 0)
@@ -133,6 +154,7 @@ void check_print_text(struct strbuf *out, const struct check_result *result)
 	for (size_t i = 0; i < result->slot_count; i++)
 		add_slot_text(out, &result->slots[i]);
 	add_facts_text(out, result);
+	add_choices_text(out, result);
 	add_privileges_text(out, &result->privileges);
 	add_options_text(out, result);
 }
@@ -232,7 +254,9 @@ void check_print_json(struct strbuf *out, const struct check_result *result)
 	strbuf_add_text(out, "],\"system\":[");
 	for (size_t i = 0; i < result->fact_count; i++)
 		add_fact_json(out, &result->facts[i]);
-	strbuf_add_text(out, "],\"privileges\":[");
+	strbuf_add_text(out, "],");
+	add_string(out, "cmdline", cmdline_mode_name(result->cmdline));
+	strbuf_add_text(out, ",\"privileges\":[");
 	for (size_t i = 0; i < result->privileges.count; i++)
 		add_privilege_json(out, &result->privileges.lines[i]);
 	strbuf_add_text(out, "]}\n");

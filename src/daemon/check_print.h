@@ -7,6 +7,7 @@
 #include "daemon/check.h"
 #include "daemon/check_facts.h"
 #include "daemon/privilege.h"
+#include "process/cmdline.h"
 #include "source/source.h"
 #include "util/strbuf.h"
 
@@ -19,6 +20,7 @@ struct check_result {
 	struct check_fact facts[CHECK_FACTS_MAX];
 	size_t fact_count;
 	struct privilege_report privileges; /* once it records */
+	enum cmdline_mode cmdline;
 };
 
 void check_print_text(struct strbuf *out, const struct check_result *result);

@@ -54,6 +54,7 @@ struct config {
 	uint64_t ring_octets;
 	int source;                               /* enum live_source_choice */
 	int privileges;                           /* enum privilege_choice */
+	int cmdline;                              /* enum cmdline_mode */
 	int synchronous_full;                     /* 0 or 1 */
 	int log_level;                            /* enum log_level */
 	int check;                                /* asked for */

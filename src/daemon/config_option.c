@@ -10,6 +10,7 @@
 
 #include "daemon/live_source.h"
 #include "daemon/privilege.h"
+#include "process/cmdline.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/parse.h"
@@ -36,6 +37,14 @@ static const struct config_choice sources[] = {
 
 static const struct config_choice privileges[] = {
 	{"drop", PRIVILEGE_DROP}, {"keep", PRIVILEGE_KEEP}, {0}};
+
+static const struct config_choice cmdline_modes[] = {
+	{"full", CMDLINE_FULL},
+	{"masked", CMDLINE_MASKED},
+	{"exe", CMDLINE_EXE},
+	{"none", CMDLINE_NONE},
+	{0},
+};
 
 static const struct config_choice synchronous_modes[] = {{"normal", 0}, {"full", 1}, {0}};
 
@@ -68,6 +77,9 @@ static const struct config_option options[] = {
 	{"local", 0, CONFIG_RANGES, offsetof(struct config, local),
 		NULL, "ADDR|CIDR", "with -r: an address of the captured machine; may be repeated",
 		0, 0, 0, NULL},
+	{"cmdline", 0, CONFIG_CHOICE, offsetof(struct config, cmdline),
+		"masked", "MODE", "command lines: full, masked: no secrets, exe: argv[0], none",
+		0, 0, 0, cmdline_modes},
 	{"active-timeout", 0, CONFIG_DURATION, offsetof(struct config, active_timeout_ns),
 		"60s", "DUR", "store the counters of an open flow this often",
 		0, MS(100), S(86400), NULL},

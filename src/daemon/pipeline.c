@@ -290,9 +290,12 @@ static void take_observation(void *ctx, const struct observation *observation)
 static void take_process(void *ctx, const struct process_info *info)
 {
 	struct pipeline *pipeline = ctx;
+	struct process_info kept;
+	char cmdline[PROCESS_CMDLINE_MAX];
 
 	pipeline->counters.process_events++;
-	process_table_put(pipeline->processes, info);
+	kept = cmdline_keep(pipeline->options.cmdline, info, cmdline);
+	process_table_put(pipeline->processes, &kept);
 }
 
 static void take_fork(void *ctx, const struct process_ref *child, const struct process_ref *parent)

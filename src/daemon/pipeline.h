@@ -10,6 +10,7 @@
 #include "daemon/writer.h"
 #include "flow/flow_table.h"
 #include "flow/nat_table.h"
+#include "process/cmdline.h"
 #include "process/name_table.h"
 #include "process/process_table.h"
 #include "source/source.h"
@@ -28,6 +29,7 @@ struct pipeline_options {
 	uint32_t netns;        /* our own, see flow_table.h; 0 all */
 	uint64_t flush_octets; /* of the source's position: flush so often; 0 never */
 	enum flow_source source;
+	enum cmdline_mode cmdline; /* what is kept of processes' arguments */
 	bool wait_for_room; /* a full queue makes the source wait, instead of losing records */
 };
 

@@ -40,6 +40,7 @@ int recorder_init(struct recorder *recorder, const struct config *config, enum f
 		.lost_timeout_ns = LOST_AFTER_SWEEPS * config->sweep_interval_ns +
 				   LOST_AFTER_S * (int64_t)NS_PER_S,
 		.source = source,
+		.cmdline = (enum cmdline_mode)config->cmdline,
 		.netns = own_netns(),
 		.flush_octets = config->pin_path ? config->ring_octets / 16 : 0,
 		.wait_for_room = source == FLOW_SOURCE_FILE,

@@ -11,7 +11,6 @@ enum { COMM_SIZE = 64, CGROUP_SIZE = 80, BLOCKS_AT_FIRST = 64 };
 struct texts {
 	char comm[COMM_SIZE];
 	char exe[PROCESS_PATH_MAX];
-	char cmdline[PROCESS_CMDLINE_MAX];
 	char cgroup[CGROUP_SIZE];
 };
 
@@ -68,7 +67,6 @@ static void copy_texts(struct texts *texts, const struct captured_process *proce
 {
 	copy(texts->comm, sizeof(texts->comm), &process->name);
 	copy(texts->exe, sizeof(texts->exe), process->exe.length ? &process->exe : &process->name);
-	copy(texts->cmdline, sizeof(texts->cmdline), &process->cmdline);
 	texts->cgroup[0] = '\0';
 	if (process->container.length) {
 		texts->cgroup[0] = '/';
@@ -87,7 +85,9 @@ static void tell(const struct captured_owners *owners, const struct process_ref 
 		.loginuid = PROCESS_UID_NONE,
 		.comm = texts.comm,
 		.exe = texts.exe,
-		.cmdline = texts.cmdline,
+		.arguments = process->cmdline.at,
+		.arguments_length = process->cmdline.length,
+		.cmdline = "",
 		.cgroup = texts.cgroup,
 	};
 

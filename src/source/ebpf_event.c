@@ -196,20 +196,24 @@ static uint32_t process_flags_of(const struct event_process *event)
 	return flags;
 }
 
-static void cmdline_of(const struct event_process *event, const char *arguments, char *dst)
+/* buf: for what is read from /proc. */
+static void take_arguments(const struct event_process *event, const char *arguments,
+	char buf[static EVENT_CMDLINE_MAX], struct process_info *info)
 {
-	char read[EVENT_CMDLINE_MAX];
 	int got;
 
-	if (!(event->flags & EVENT_PROCESS_NO_CMDLINE)) {
-		process_text_cmdline(dst, PROCESS_CMDLINE_MAX, arguments, event->cmdline_length);
+	info->arguments = arguments;
+	info->arguments_length = event->cmdline_length;
+	if (!(event->flags & EVENT_PROCESS_NO_CMDLINE))
 		return;
-	}
 	got = event->flags & EVENT_PROCESS_KTHREAD
 		      ? 0
-		      : proc_read_cmdline(
-				"/proc", event->ref.pid, event->ref.start_ns, read, sizeof(read));
-	process_text_cmdline(dst, PROCESS_CMDLINE_MAX, read, got > 0 ? (size_t)got : 0);
+		      : proc_read_cmdline("/proc", event->ref.pid, event->ref.start_ns, buf,
+				EVENT_CMDLINE_MAX);
+	info->arguments = buf;
+	info->arguments_length = got > 0 ? (size_t)got : 0;
+	if (got == EVENT_CMDLINE_MAX)
+		info->flags |= PROCESS_CMDLINE_TRUNCATED;
 }
 
 /* Only a whole path begins with a slash. Returns the flags with what the path tells. */
@@ -229,8 +233,8 @@ static uint32_t exe_of(
 static bool dispatch_process(
 	const struct event_process *event, size_t size, const struct source_sink *sink)
 {
-	char exe[PROCESS_PATH_MAX] = "", cmdline[PROCESS_CMDLINE_MAX], cgroup[PROCESS_PATH_MAX];
-	char comm[4 * EVENT_COMM_SIZE + 1];
+	char exe[PROCESS_PATH_MAX] = "", cgroup[PROCESS_PATH_MAX];
+	char arguments[EVENT_CMDLINE_MAX], comm[4 * EVENT_COMM_SIZE + 1];
 	const char *data = (const char *)(event + 1);
 	struct process_info info = {
 		.ref = to_ref(&event->ref),
@@ -242,7 +246,7 @@ static bool dispatch_process(
 		.flags = process_flags_of(event),
 		.comm = comm,
 		.exe = exe,
-		.cmdline = cmdline,
+		.cmdline = "",
 		.cgroup = cgroup,
 	};
 
@@ -253,7 +257,7 @@ static bool dispatch_process(
 	if (event->path_length > 0)
 		info.flags = exe_of(event, data, info.flags, exe, sizeof(exe));
 	process_text_path(cgroup, sizeof(cgroup), data + event->path_length, event->cgroup_length);
-	cmdline_of(event, data + event->path_length + event->cgroup_length, cmdline);
+	take_arguments(event, data + event->path_length + event->cgroup_length, arguments, &info);
 	sink->process(sink->ctx, &info);
 	return true;
 }

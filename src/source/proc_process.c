@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "process/process_text.h"
 #include "process/unit_parse.h"
 #include "source/proc_read.h"
 #include "util/utf8.h"
@@ -24,7 +23,7 @@ struct proc_process {
 struct texts {
 	char comm[4 * PROC_COMM_SIZE];
 	char exe[PROCESS_PATH_MAX];
-	char cmdline[PROCESS_CMDLINE_MAX];
+	char arguments[PROCESS_CMDLINE_MAX];
 	char cgroup[PROCESS_PATH_MAX];
 };
 
@@ -199,15 +198,16 @@ static uint32_t read_exe(const struct proc_process *processes, uint32_t pid, cha
 	return flags;
 }
 
-static uint32_t read_cmdline(const struct proc_process *processes, const struct proc_stat *stat,
-	char *dst, size_t dst_size)
+static void read_arguments(const struct proc_process *processes, const struct proc_stat *stat,
+	char buf[static PROCESS_CMDLINE_MAX], struct process_info *info)
 {
-	char arguments[PROCESS_CMDLINE_MAX];
 	int got = proc_read_cmdline(
-		processes->proc, stat->ref.pid, stat->ref.start_ns, arguments, sizeof(arguments));
+		processes->proc, stat->ref.pid, stat->ref.start_ns, buf, PROCESS_CMDLINE_MAX);
 
-	process_text_cmdline(dst, dst_size, arguments, got > 0 ? (size_t)got : 0);
-	return got == sizeof(arguments) ? PROCESS_CMDLINE_TRUNCATED : 0;
+	info->arguments = buf;
+	info->arguments_length = got > 0 ? (size_t)got : 0;
+	if (got == PROCESS_CMDLINE_MAX)
+		info->flags |= PROCESS_CMDLINE_TRUNCATED;
 }
 
 /* Tells of the process. Returns whether it was still the same afterwards. */
@@ -225,14 +225,14 @@ static bool describe(const struct proc_process *processes, const struct proc_sta
 		.flags = PROCESS_POLLED | (stat->kernel_thread ? PROCESS_KERNEL_THREAD : 0),
 		.comm = texts.comm,
 		.exe = texts.exe,
-		.cmdline = texts.cmdline,
+		.cmdline = "",
 		.cgroup = texts.cgroup,
 	};
 
 	read_status(processes, pid, &info);
 	utf8_sanitize(texts.comm, sizeof(texts.comm), stat->comm, strlen(stat->comm));
 	info.flags |= read_exe(processes, pid, texts.exe, sizeof(texts.exe));
-	info.flags |= read_cmdline(processes, stat, texts.cmdline, sizeof(texts.cmdline));
+	read_arguments(processes, stat, texts.arguments, &info);
 	read_cgroup(processes, pid, texts.cgroup, sizeof(texts.cgroup));
 	if (proc_read_stat(processes->proc, pid, &after) < 0 ||
 		!process_ref_equal(&after.ref, &stat->ref))

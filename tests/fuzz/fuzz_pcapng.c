@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "process/cmdline.h"
 #include "process/process_table.h"
 #include "source/packet_observer.h"
 #include "source/pcapng_file.h"
@@ -41,14 +42,16 @@ static void check_known(const struct run *run, const struct process_ref *ref)
 static void take_process(void *ctx, const struct process_info *info)
 {
 	struct run *run = ctx;
+	char cmdline[PROCESS_CMDLINE_MAX];
+	const struct process_info kept = cmdline_keep(CMDLINE_MASKED, info, cmdline);
 
 	assert(process_ref_known(&info->ref));
 	check_text(info->comm);
 	check_text(info->exe);
-	check_text(info->cmdline);
+	check_text(kept.cmdline);
 	check_text(info->cgroup);
 	check_known(run, &info->parent);
-	process_table_put(run->processes, info);
+	process_table_put(run->processes, &kept);
 }
 
 static void observe(void *ctx, const struct observation *observation)

@@ -20,6 +20,7 @@
 
 #include "flow/flow_names.h"
 #include "flow/flow_table.h"
+#include "process/cmdline.h"
 #include "process/process_table.h"
 #include "source/source_pcap.h"
 #include "util/clock.h"
@@ -127,8 +128,10 @@ static void print_record(void *ctx, const struct flow_record *record)
 static void take_process(void *ctx, const struct process_info *info)
 {
 	struct replay *replay = ctx;
+	char cmdline[PROCESS_CMDLINE_MAX];
+	const struct process_info kept = cmdline_keep(CMDLINE_FULL, info, cmdline);
 
-	process_table_put(replay->processes, info);
+	process_table_put(replay->processes, &kept);
 }
 
 static void print_name(void *ctx, const struct name_evidence *evidence)

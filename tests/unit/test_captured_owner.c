@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include "process/cmdline.h"
+
 enum { TOLD_MAX = 8 };
 
 struct told {
@@ -23,6 +25,7 @@ static struct captured_owners owners;
 static void take(void *ctx, const struct process_info *info)
 {
 	int i = told.count++ % TOLD_MAX;
+	char cmdline[PROCESS_CMDLINE_MAX];
 
 	(void)ctx;
 	assert_int_equal(info->ref.start_ns, 0);
@@ -31,7 +34,7 @@ static void take(void *ctx, const struct process_info *info)
 	told.parents[i] = info->parent;
 	told.uids[i] = info->uid;
 	snprintf(told.texts[i], sizeof(told.texts[i]), "%s|%s|%s|%s", info->comm, info->exe,
-		info->cmdline, info->cgroup);
+		cmdline_keep(CMDLINE_FULL, info, cmdline).cmdline, info->cgroup);
 }
 
 static const struct source_sink sink = {.process = take};

@@ -40,6 +40,7 @@ static const struct check_result degraded = {
 	.slot_count = 3,
 	.facts = {{.name = "cgroup v2", .value = "none\033[2J", .advice = "mount it"}},
 	.fact_count = 1,
+	.cmdline = CMDLINE_MASKED,
 	.privileges = {.lines = {{"capabilities", "CAP_NET_ADMIN", "for NAT"},
 			       {"capabilities", "no others", ""}, {"seccomp", "on", "no \033"}},
 		.count = 3},
@@ -91,6 +92,7 @@ static void each_hook_tells_what_serves_it_what_was_refused_and_what_that_costs(
 	assert_has(&out, "costs: no \"UDP\"\n");
 	assert_has(&out, "none\\x1b[2J\n");
 	assert_has(&out, "CONFIG_CGROUP_BPF\n");
+	assert_has(&out, "\n  command lines      masked: with ***");
 	assert_null(strstr(strbuf_text(&out), "no TCP"));
 	strbuf_done(&out);
 }
@@ -120,8 +122,9 @@ static void without_any_source_the_reason_is_told(void **state)
 	assert_has(&out, ": none\nit refuses\n");
 	strbuf_clear(&out);
 	check_print_json(&out, &none);
-	assert_has(&out, "\"source\":null,\"error\":\"it "
-			 "refuses\",\"hooks\":[],\"system\":[],\"privileges\":[]}");
+	assert_has(&out,
+		"\"source\":null,\"error\":\"it "
+		"refuses\",\"hooks\":[],\"system\":[],\"cmdline\":\"full\",\"privileges\":[]}");
 	strbuf_done(&out);
 }
 

@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include "process/cmdline.h"
+
 static struct observation seen;
 static char exe[PROCESS_PATH_MAX], cmdline[256], cgroup[256], comm[80];
 static uint32_t process_flags;
@@ -27,11 +29,13 @@ static void on_observation(void *ctx, const struct observation *observation)
 
 static void on_process(void *ctx, const struct process_info *info)
 {
+	char text[PROCESS_CMDLINE_MAX];
+
 	(void)ctx;
 	processes++;
 	process_flags = info->flags;
 	strcpy(exe, info->exe);
-	strcpy(cmdline, info->cmdline);
+	strcpy(cmdline, cmdline_keep(CMDLINE_FULL, info, text).cmdline);
 	strcpy(cgroup, info->cgroup);
 	strcpy(comm, info->comm);
 }
