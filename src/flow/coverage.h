@@ -29,6 +29,7 @@ enum coverage_what {
 	COVERAGE_NAMES_UNSURE, /* flows are seen, but fewer of their names: detail names the hook */
 	COVERAGE_FILTERED,     /* count packets of a capture file that a filter left out */
 	COVERAGE_NOT_IN_FILE,  /* between two capture files: nobody looked */
+	COVERAGE_IGNORED,      /* count flows that a rule left out, by intent: detail is the rule */
 	COVERAGE_COUNT,
 };
 

@@ -40,7 +40,7 @@ _Static_assert(COUNT(tunnel_names) == FLOW_TUNNEL_COUNT, "a name for each tunnel
 static const char *const coverage_names[] = {"down", "ring full", "map full", "table full",
 	"queue full", "file truncated", "slot missing", "snapshot", "clock step", "suspend",
 	"unaccounted", "slot degraded", "owners unsure", "packets skipped", "hook skipped",
-	"names unsure", "filtered", "not in the file"};
+	"names unsure", "filtered", "not in the file", "ignored"};
 _Static_assert(COUNT(coverage_names) == COVERAGE_COUNT, "a name for each kind of gap");
 
 /* IANA keywords in lower case. */
