@@ -83,6 +83,7 @@ words (what, means) AS (VALUES
 	('file truncated', 'the capture file ends within a packet, or is damaged'),
 	('packets skipped', 'packets of the capture file are cut off, malformed or of an unknown kind'),
 	('filtered', 'packets of the capture file that the filter left out'),
+	('ignored', 'a rule leaves flows out, so many so far'),
 	('hook skipped', 'the kernel ran past a hook that it had interrupted, that many times'),
 	('slot missing', 'the kernel refused a hook'),
 	('slot degraded', 'a hook sees less than on other kernels'),
@@ -154,6 +155,8 @@ losses (text, some, owners) AS (
 				WHEN 'unaccounted' THEN labels || ' in no flow'
 				WHEN 'packets skipped' THEN 'packets that could not be read: ' || CAST(lost AS INTEGER)
 				WHEN 'filtered' THEN 'packets that a filter left out: ' || CAST(lost AS INTEGER)
+				WHEN 'ignored' THEN 'flows left out by rules: '
+					|| iif(rules > 3, lost || 'by ' || rules || ' rules', labels)
 				WHEN 'clock step' THEN
 					printf('the clock was set by %.4g s', CAST(lost AS INTEGER) / 1000.0)
 				WHEN 'hook skipped' THEN 'hooks skipped: ' || labels
@@ -164,12 +167,13 @@ losses (text, some, owners) AS (
 				ELSE what END AS text
 		FROM (
 			-- Where nothing could be counted there is no number.
-			SELECT what, missed, coalesce(nullif(sum(lost), 0) || ' ', '') AS lost,
+			SELECT what, missed, coalesce(nullif(sum(lost), 0) || ' ', '') AS lost, count(*) AS rules,
 				group_concat(iif(lost, lost || ' ', '') || label, ', ') AS labels
 			FROM (
-				-- The hook's name, or what was counted.
+				-- The hook's name, the rule, or what was counted.
 				SELECT DISTINCT what, missed, sum(count) AS lost,
-					substr(detail, 1, instr(detail || ':', ':') - 1) AS label
+					iif(what = 'ignored', detail,
+						substr(detail, 1, instr(detail || ':', ':') - 1)) AS label
 				FROM intervals
 				WHERE missed IN ('some', 'owners', 'names')
 				GROUP BY what, detail

@@ -128,7 +128,11 @@ enum check_status check_run(const struct config *config)
 {
 	struct config small = *config;
 	char why[LIVE_SOURCE_TEXT_SIZE];
-	struct check_result result = {.cmdline = (enum cmdline_mode)config->cmdline};
+	struct check_result result = {
+		.cmdline = (enum cmdline_mode)config->cmdline,
+		.ignore = config->ignore,
+		.ignore_count = config->ignore_count,
+	};
 	struct source *source = NULL;
 	enum check_status status;
 

@@ -88,6 +88,11 @@ static void add_choices_text(struct strbuf *out, const struct check_result *resu
 {
 	strbuf_printf(out, "\nwhat is stored\n  %-17s  %s: %s\n", "command lines",
 		cmdline_mode_name(result->cmdline), cmdline_words(result->cmdline));
+	for (size_t i = 0; i < result->ignore_count; i++) {
+		strbuf_printf(out, "  %-17s  ", i > 0 ? "" : "ignored flows");
+		escape_add(out, result->ignore[i].text, strlen(result->ignore[i].text));
+		strbuf_add_char(out, '\n');
+	}
 }
 
 static void add_privileges_text(struct strbuf *out, const struct privilege_report *report)
@@ -176,10 +181,10 @@ static void separate(struct strbuf *out)
 		strbuf_add_char(out, ',');
 }
 
-static void add_cost_json(struct strbuf *out, const char *cost)
+static void add_item_json(struct strbuf *out, const char *item)
 {
 	separate(out);
-	escape_add_json(out, cost, strlen(cost));
+	escape_add_json(out, item, strlen(item));
 }
 
 static void add_slot_json(struct strbuf *out, const struct source_slot *slot)
@@ -205,7 +210,7 @@ static void add_slot_json(struct strbuf *out, const struct source_slot *slot)
 		strbuf_add_char(out, '}');
 	}
 	strbuf_add_text(out, "],\"costs\":[");
-	each_cost(slot, out, add_cost_json);
+	each_cost(slot, out, add_item_json);
 	strbuf_add_text(out, "]}");
 }
 
@@ -256,7 +261,10 @@ void check_print_json(struct strbuf *out, const struct check_result *result)
 		add_fact_json(out, &result->facts[i]);
 	strbuf_add_text(out, "],");
 	add_string(out, "cmdline", cmdline_mode_name(result->cmdline));
-	strbuf_add_text(out, ",\"privileges\":[");
+	strbuf_add_text(out, ",\"ignore\":[");
+	for (size_t i = 0; i < result->ignore_count; i++)
+		add_item_json(out, result->ignore[i].text);
+	strbuf_add_text(out, "],\"privileges\":[");
 	for (size_t i = 0; i < result->privileges.count; i++)
 		add_privilege_json(out, &result->privileges.lines[i]);
 	strbuf_add_text(out, "]}\n");

@@ -8,6 +8,7 @@
 #include "daemon/check_facts.h"
 #include "daemon/privilege.h"
 #include "process/cmdline.h"
+#include "process/ignore_rule.h"
 #include "source/source.h"
 #include "util/strbuf.h"
 
@@ -21,6 +22,8 @@ struct check_result {
 	size_t fact_count;
 	struct privilege_report privileges; /* once it records */
 	enum cmdline_mode cmdline;
+	const struct ignore_rule *ignore;
+	size_t ignore_count;
 };
 
 void check_print_text(struct strbuf *out, const struct check_result *result);

@@ -194,7 +194,7 @@ static int set_key(struct config *config, const char *key, const char *value, ch
 	if (option->flags & CONFIG_COMMAND_LINE_ONLY)
 		return refuse(text, "'%s' belongs on the command line", key);
 	if (config->origin[at] == ORIGIN_FILE && option->kind != CONFIG_NAMES &&
-		option->kind != CONFIG_RANGES)
+		option->kind != CONFIG_RANGES && option->kind != CONFIG_RULES)
 		return refuse(text, "'%s' is given twice", key);
 	if (config->origin[at] == ORIGIN_FLAG) {
 		error = check_value(option, value, why);
@@ -330,6 +330,7 @@ void config_done(struct config *config)
 	free(config->read_paths);
 	free(config->filter);
 	free(config->local);
+	free(config->ignore);
 	free(config->interfaces);
 	free(config->disable_slots);
 	free(config->disable_programs);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "flow/addr.h"
+#include "process/ignore_rule.h"
 
 enum {
 	CONFIG_OPTIONS_MAX = 64,
@@ -30,6 +31,8 @@ struct config {
 	char *filter;        /* of them, pcap-filter(7); NULL: all packets */
 	struct config_range *local;
 	uint64_t local_count;
+	struct ignore_rule *ignore;
+	uint64_t ignore_count;
 	char *interfaces;    /* to capture on; comma separated, NULL none */
 	char *disable_slots; /* same */
 	char *disable_programs;

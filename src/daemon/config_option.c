@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,6 +81,9 @@ static const struct config_option options[] = {
 	{"cmdline", 0, CONFIG_CHOICE, offsetof(struct config, cmdline),
 		"masked", "MODE", "command lines: full, masked: no secrets, exe: argv[0], none",
 		0, 0, 0, cmdline_modes},
+	{"ignore", 0, CONFIG_RULES, offsetof(struct config, ignore),
+		NULL, "RULE", "leave out flows, e.g. 'exe=/usr/sbin/ntpd port=123'; may be repeated",
+		0, 0, 0, NULL},
 	{"active-timeout", 0, CONFIG_DURATION, offsetof(struct config, active_timeout_ns),
 		"60s", "DUR", "store the counters of an open flow this often",
 		0, MS(100), S(86400), NULL},
@@ -172,6 +176,7 @@ static const struct config_option options[] = {
 /* clang-format on */
 
 enum { OPTION_COUNT = sizeof(options) / sizeof(options[0]) };
+static_assert((int)IGNORE_RULE_WHY_SIZE <= (int)CONFIG_TEXT_SIZE, "a reason fits");
 static_assert((int)OPTION_COUNT < (int)CONFIG_OPTIONS_MAX, "struct config has room for origins");
 
 const struct config_option *config_option_at(size_t index)
@@ -263,6 +268,32 @@ static int add_range(const char *value, struct config *config, char *why)
 	return 0;
 }
 
+static int find_user(const char *name, uint32_t *ret_uid)
+{
+	const struct passwd *user = getpwnam(name);
+
+	if (!user)
+		return -ENOENT;
+	*ret_uid = user->pw_uid;
+	return 0;
+}
+
+static int add_rule(const char *value, struct config *config, char *why)
+{
+	struct ignore_rule rule, *grown;
+
+	if (ignore_rule_parse(value, find_user, &rule, why))
+		return -1;
+	if (config->ignore_count == IGNORE_RULES_MAX)
+		return refuse(why, "'%.64s' is one too many; at most %d", value, IGNORE_RULES_MAX);
+	grown = reallocarray(config->ignore, config->ignore_count + 1, sizeof(rule));
+	if (!grown)
+		return refuse(why, "out of memory");
+	grown[config->ignore_count++] = rule;
+	config->ignore = grown;
+	return 0;
+}
+
 static int set_duration(
 	const struct config_option *option, const char *value, int64_t *ret_ns, char *why)
 {
@@ -332,6 +363,8 @@ int config_option_set(struct config *config, const struct config_option *option,
 		return add_path(value, config, why);
 	case CONFIG_RANGES:
 		return add_range(value, config, why);
+	case CONFIG_RULES:
+		return add_rule(value, config, why);
 	case CONFIG_DURATION:
 		return set_duration(option, value, field(config, option), why);
 	case CONFIG_SIZE:
@@ -367,6 +400,15 @@ static bool same_paths(const struct config *a, const struct config *b)
 	return same;
 }
 
+static bool same_rules(const struct config *a, const struct config *b)
+{
+	bool same = a->ignore_count == b->ignore_count;
+
+	for (size_t i = 0; same && i < a->ignore_count; i++)
+		same = strcmp(a->ignore[i].text, b->ignore[i].text) == 0;
+	return same;
+}
+
 bool config_option_same(
 	const struct config *a, const struct config *b, const struct config_option *option)
 {
@@ -380,6 +422,8 @@ bool config_option_same(
 		return a->local_count == b->local_count &&
 		       (a->local_count == 0 || memcmp(a->local, b->local,
 						       a->local_count * sizeof(a->local[0])) == 0);
+	case CONFIG_RULES:
+		return same_rules(a, b);
 	case CONFIG_DURATION:
 	case CONFIG_SIZE:
 	case CONFIG_COUNT:

@@ -13,6 +13,7 @@ enum config_kind {
 	CONFIG_NAMES,    /* char *, repeatable, joined by commas */
 	CONFIG_PATHS,    /* char **, repeatable; the count follows it */
 	CONFIG_RANGES,   /* struct config_range *, repeatable; the count follows it */
+	CONFIG_RULES,    /* struct ignore_rule *, repeatable; the count follows it */
 	CONFIG_DURATION, /* int64_t, ns */
 	CONFIG_SIZE,     /* uint64_t, octets */
 	CONFIG_COUNT,    /* uint64_t */

@@ -443,6 +443,15 @@ static void go_on(struct live *live)
 	log_info("goes on with the programs of the last run");
 }
 
+/* What the kernel kept for this run is judged by its rules, too. */
+static void cover_ignored(struct live *live, bool adopted)
+{
+	int64_t last_us = store_before(live->recorder.store)->last_us;
+
+	pipeline_cover_ignored(live->recorder.pipeline,
+		adopted && last_us && last_us < live->begin_us ? last_us : live->begin_us, 0);
+}
+
 /* What the sockets from before the start do is not seen as theirs. */
 static void cover_no_snapshot(struct live *live, int error)
 {
@@ -523,6 +532,7 @@ static int start(struct live *live)
 	kept = kept_by(live->source);
 	if (open_recorder(live, (struct store_ring){kept.id, kept.dropped}))
 		return -1;
+	cover_ignored(live, kept.adopted);
 	live_nat_look(&live->nat);
 	if (kept.adopted)
 		go_on(live);

@@ -72,6 +72,8 @@ static void flows(struct strbuf *text, const struct pipeline_counters *counters)
 		flows->observations);
 	plain(text, "flows_started_total", COUNTER, "Flows that were seen first.", flows->created);
 	plain(text, "flows_ended_total", COUNTER, "Flows that are over.", flows->ended);
+	plain(text, "flows_ignored_total", COUNTER,
+		"Flows that are over and not stored, because of a rule.", counters->ignored);
 	plain(text, "flows_open", GAUGE, "Flows that are not over.", flows->open);
 	plain(text, "listeners", GAUGE, "Listening sockets that are known.", counters->listeners);
 }

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/ignored.h"
 #include "process/attribute.h"
 #include "process/listener_table.h"
 #include "util/clock.h"
@@ -38,6 +39,7 @@ struct pipeline {
 	struct listener_table *listeners;
 	struct name_table *names;
 	struct nat_table *nat;
+	struct ignored *ignored;
 	void (*ask)(void *ctx); /* may be NULL */
 	void *ask_ctx;
 	struct writer *writer;
@@ -184,7 +186,8 @@ static void describe_flows(struct pipeline *pipeline)
 	if (pipeline->ask)
 		pipeline->ask(pipeline->ask_ctx);
 	for (; (record = batch_flow(pipeline->batch, pipeline->described)); pipeline->described++)
-		describe_flow(pipeline, pipeline->described, record);
+		if (record->kind != FLOW_RECORD_FORGET)
+			describe_flow(pipeline, pipeline->described, record);
 }
 
 /* Gives the batch to the writer and takes an empty one. Returns 0, or the writer's refusal. */
@@ -251,6 +254,23 @@ static void add_name(void *ctx, const struct name_record *record)
 	struct pipeline *pipeline = ctx;
 
 	count_failed(pipeline, batch_add_name(pipeline->batch, record));
+}
+
+/* What was stored of the flow while it was open, perhaps before its process was known, goes too. */
+static bool is_wanted(void *ctx, const struct flow_record *record)
+{
+	struct pipeline *pipeline = ctx;
+	struct process_info info;
+	bool known = process_ref_known(&record->user) &&
+		     process_table_find(pipeline->processes, &record->user, &info);
+	struct flow_record forget = *record;
+
+	if (!ignored_take(pipeline->ignored, record, known ? &info : NULL))
+		return true;
+	forget.kind = FLOW_RECORD_FORGET;
+	if (record->was_open || record->kind == FLOW_RECORD_UPDATE)
+		count_failed(pipeline, batch_add_flow(pipeline->batch, &forget));
+	return false;
 }
 
 /* From the name table. */
@@ -426,7 +446,8 @@ static int make_tables(struct pipeline *pipeline)
 		listener_table_new(
 			options->max_listeners, hash_key_random(), &pipeline->listeners) ||
 		name_table_new(&name_options, &pipeline->names) ||
-		nat_table_new(&nat_options, &pipeline->nat))
+		nat_table_new(&nat_options, &pipeline->nat) ||
+		ignored_new(options->ignore, options->ignore_count, &pipeline->ignored))
 		return -ENOMEM;
 	return 0;
 }
@@ -454,6 +475,7 @@ int pipeline_new(const struct pipeline_options *options, struct pipeline **ret_p
 	};
 	pipeline->attributed = (struct attribute_sink){
 		.ctx = pipeline,
+		.wanted = is_wanted,
 		.process = add_process,
 		.flow = add_flow,
 		.listener = add_listener,
@@ -476,6 +498,7 @@ void pipeline_free(struct pipeline *pipeline)
 	listener_table_free(pipeline->listeners);
 	name_table_free(pipeline->names);
 	nat_table_free(pipeline->nat);
+	ignored_free(pipeline->ignored);
 	batch_free(pipeline->batch);
 	free(pipeline);
 }
@@ -557,12 +580,30 @@ static void tell_full_tables(struct pipeline *pipeline)
 	pipeline->nat_evicted = now.nat.evicted;
 }
 
+static void tell_ignored(struct pipeline *pipeline)
+{
+	struct coverage_record record;
+
+	while (ignored_tell(pipeline->ignored, &record)) {
+		record.source = pipeline->options.source;
+		if (!make_room(pipeline, 1) || batch_add_coverage(pipeline->batch, &record))
+			keep_coverage(pipeline, &record);
+	}
+}
+
+void pipeline_cover_ignored(struct pipeline *pipeline, int64_t from_us, int64_t until_us)
+{
+	ignored_begin(pipeline->ignored, from_us, until_us);
+	tell_ignored(pipeline);
+}
+
 void pipeline_expire(struct pipeline *pipeline)
 {
 	flow_table_expire(pipeline->flows, pipeline->now_ns);
 	name_table_tell(pipeline->names, wall_us(pipeline));
 	nat_table_expire(pipeline->nat, wall_us(pipeline));
 	tell_full_tables(pipeline);
+	tell_ignored(pipeline);
 }
 
 /* Puts the pending coverage records into the batch. */
@@ -665,6 +706,7 @@ uint64_t pipeline_end(struct pipeline *pipeline)
 	describe_flows(pipeline);
 	name_table_tell_all(pipeline->names);
 	tell_full_tables(pipeline);
+	tell_ignored(pipeline);
 	flush(pipeline, writer_put_last);
 	return pipeline->no_room + (pipeline->batch ? batch_count(pipeline->batch) : 0);
 }
@@ -672,6 +714,7 @@ uint64_t pipeline_end(struct pipeline *pipeline)
 void pipeline_counters(const struct pipeline *pipeline, struct pipeline_counters *ret_counters)
 {
 	*ret_counters = pipeline->counters;
+	ret_counters->ignored = ignored_flows(pipeline->ignored);
 	flow_table_counters(pipeline->flows, &ret_counters->flows);
 	process_table_counters(pipeline->processes, &ret_counters->processes);
 	name_table_counters(pipeline->names, &ret_counters->names);

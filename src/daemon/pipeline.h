@@ -11,6 +11,7 @@
 #include "flow/flow_table.h"
 #include "flow/nat_table.h"
 #include "process/cmdline.h"
+#include "process/ignore_rule.h"
 #include "process/name_table.h"
 #include "process/process_table.h"
 #include "source/source.h"
@@ -29,7 +30,9 @@ struct pipeline_options {
 	uint32_t netns;        /* our own, see flow_table.h; 0 all */
 	uint64_t flush_octets; /* of the source's position: flush so often; 0 never */
 	enum flow_source source;
-	enum cmdline_mode cmdline; /* what is kept of processes' arguments */
+	enum cmdline_mode cmdline;        /* what is kept of processes' arguments */
+	const struct ignore_rule *ignore; /* borrowed; flows that fit one are not stored */
+	size_t ignore_count;
 	bool wait_for_room; /* a full queue makes the source wait, instead of losing records */
 };
 
@@ -44,6 +47,7 @@ struct pipeline_counters {
 	uint64_t listener_events;
 	uint64_t lost[COVERAGE_COUNT]; /* by what was lost */
 	uint64_t snapshot_flows;       /* open flows that only the snapshot knew */
+	uint64_t ignored;              /* flows that ended and that a rule left out */
 	uint64_t nameless;             /* flows whose name or translated ends found no memory */
 };
 
@@ -95,6 +99,10 @@ void pipeline_end_flows(struct pipeline *pipeline);
 
 /* An interval in which something may have been missed. */
 void pipeline_cover(struct pipeline *pipeline, const struct coverage_record *record);
+
+/* The coverage tells of the rules that leave flows out, from now on and for this time; 0: as long
+ * as the run. */
+void pipeline_cover_ignored(struct pipeline *pipeline, int64_t from_us, int64_t until_us);
 
 /* Hands over what is there. Up to the clock of the last pipeline_losses_read all that happened
  * counts as stored from then on. */

@@ -201,7 +201,8 @@ static int drop_capabilities(
 /* Those that libraries read at any time, and our own of /proc and /sys. */
 static const char *const readable[] = {"/proc", "/sys", "/usr", "/lib", "/lib64", "/dev/null",
 	"/dev/random", "/dev/urandom", "/etc/ld.so.cache", "/etc/localtime", "/etc/nsswitch.conf",
-	"/etc/services", "/etc/protocols", "/etc/ethers", "/etc/networks", "/etc/hosts"};
+	"/etc/services", "/etc/protocols", "/etc/ethers", "/etc/networks", "/etc/hosts",
+	"/etc/passwd"};
 
 enum { READABLE_COUNT = sizeof(readable) / sizeof(readable[0]) };
 _Static_assert(READABLE_COUNT + 8 <= PATHS_MAX, "room for all");

@@ -104,6 +104,8 @@ void read_cover_packets(struct pipeline *pipeline, const struct source_pcap_coun
 	if (counters->processes_refused > 0)
 		cover(pipeline, counters, COVERAGE_TABLE_FULL, counters->processes_refused,
 			"processes of the capture file not remembered: too many in one section");
+	pipeline_cover_ignored(
+		pipeline, counters->first_ns / NS_PER_US, counters->last_ns / NS_PER_US);
 	if (skipped > 0)
 		cover(pipeline, counters, COVERAGE_PACKETS_SKIPPED, skipped, "");
 	if (counters->filtered > 0)

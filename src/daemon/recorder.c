@@ -41,6 +41,8 @@ int recorder_init(struct recorder *recorder, const struct config *config, enum f
 				   LOST_AFTER_S * (int64_t)NS_PER_S,
 		.source = source,
 		.cmdline = (enum cmdline_mode)config->cmdline,
+		.ignore = config->ignore,
+		.ignore_count = config->ignore_count,
 		.netns = own_netns(),
 		.flush_octets = config->pin_path ? config->ring_octets / 16 : 0,
 		.wait_for_room = source == FLOW_SOURCE_FILE,

@@ -22,10 +22,10 @@ static void log_tables(const struct pipeline_counters *counters)
 	const struct process_table_counters *processes = &counters->processes;
 
 	log_info("flows: %zu open, %llu created, %llu ended, of these %llu idle, %llu lost, "
-		 "%llu evicted",
+		 "%llu evicted; %llu ignored",
 		flows->open, (unsigned long long)flows->created, (unsigned long long)flows->ended,
 		(unsigned long long)flows->expired_idle, (unsigned long long)flows->expired_lost,
-		(unsigned long long)flows->evicted);
+		(unsigned long long)flows->evicted, (unsigned long long)counters->ignored);
 	log_info("processes: %zu known, %llu added, %llu evicted, %llu without memory; "
 		 "listeners: %zu known, %llu refused",
 		processes->count, (unsigned long long)processes->added,

@@ -14,6 +14,7 @@ enum flow_record_kind {
 	FLOW_RECORD_OPEN,   /* first word of a flow that is still open */
 	FLOW_RECORD_UPDATE, /* newer counters of an open flow (active timeout) */
 	FLOW_RECORD_END,    /* the final word */
+	FLOW_RECORD_FORGET, /* not of the flow table: what was told of an open flow is to go */
 };
 
 struct flow_record {

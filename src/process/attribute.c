@@ -53,6 +53,8 @@ void attribute_flow(struct process_table *processes, const struct listener_table
 		settled.method = FLOW_METHOD_UNKNOWN;
 	settle_netns(processes, &settled);
 	settle_direction(listeners, &settled);
+	if (sink->wanted && !sink->wanted(sink->ctx, &settled))
+		return;
 	hand_over(processes, &settled.user, sink);
 	if (!process_ref_equal(&settled.opener, &settled.user))
 		hand_over(processes, &settled.opener, sink);

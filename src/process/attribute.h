@@ -3,6 +3,8 @@
 #ifndef LASTCONN_PROCESS_ATTRIBUTE_H
 #define LASTCONN_PROCESS_ATTRIBUTE_H
 
+#include <stdbool.h>
+
 #include "flow/flow_record.h"
 #include "process/listener_table.h"
 #include "process/name_record.h"
@@ -12,6 +14,9 @@
  * listener or name that names them. Each process is handed over once (process_table_set_stored). */
 struct attribute_sink {
 	void *ctx;
+	/* Whether the completed flow is to go on; else neither it nor its processes do. NULL: all
+	 * are. */
+	bool (*wanted)(void *ctx, const struct flow_record *record);
 	void (*process)(void *ctx, const struct process_info *info);
 	void (*flow)(void *ctx, const struct flow_record *record);
 	void (*listener)(void *ctx, const struct listener_record *record);

@@ -353,6 +353,11 @@ static int write_open(struct flow_writer *writer, const struct batch *batch, siz
 			.open_nat = {SQL_NULL, SQL_NULL, SQL_NULL, SQL_NULL},
 		};
 
+		if (record->kind == FLOW_RECORD_FORGET) {
+			if (remove_open(writer, &flow) < 0)
+				return -1;
+			continue;
+		}
 		if (record->kind != FLOW_RECORD_END) {
 			if (put_open(writer, record, &flow.name, flow.nat) < 0)
 				return -1;

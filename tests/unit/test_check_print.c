@@ -33,6 +33,8 @@ static const struct source_slot slots[] = {
 	},
 };
 
+static const struct ignore_rule rules[] = {{.text = "port=123"}, {.text = "exe=/\033"}};
+
 static const struct check_result degraded = {
 	.status = CHECK_DEGRADED,
 	.source = "ebpf",
@@ -41,6 +43,8 @@ static const struct check_result degraded = {
 	.facts = {{.name = "cgroup v2", .value = "none\033[2J", .advice = "mount it"}},
 	.fact_count = 1,
 	.cmdline = CMDLINE_MASKED,
+	.ignore = rules,
+	.ignore_count = 2,
 	.privileges = {.lines = {{"capabilities", "CAP_NET_ADMIN", "for NAT"},
 			       {"capabilities", "no others", ""}, {"seccomp", "on", "no \033"}},
 		.count = 3},
@@ -93,6 +97,7 @@ static void each_hook_tells_what_serves_it_what_was_refused_and_what_that_costs(
 	assert_has(&out, "none\\x1b[2J\n");
 	assert_has(&out, "CONFIG_CGROUP_BPF\n");
 	assert_has(&out, "\n  command lines      masked: with ***");
+	assert_has(&out, "\n  ignored flows      port=123\n                     exe=/\\x1b\n");
 	assert_null(strstr(strbuf_text(&out), "no TCP"));
 	strbuf_done(&out);
 }
@@ -109,6 +114,7 @@ static void the_json_answer_holds_the_same(void **state)
 			 "\"cgroup\",\"errno\":2,");
 	assert_has(&out, "\"costs\":[\"no \\\"UDP\\\"\"]}]");
 	assert_has(&out, "\"value\":\"none\\u001b[2J\"");
+	assert_has(&out, ",\"ignore\":[\"port=123\",\"exe=/\\u001b\"],");
 	strbuf_done(&out);
 }
 
@@ -122,9 +128,9 @@ static void without_any_source_the_reason_is_told(void **state)
 	assert_has(&out, ": none\nit refuses\n");
 	strbuf_clear(&out);
 	check_print_json(&out, &none);
-	assert_has(&out,
-		"\"source\":null,\"error\":\"it "
-		"refuses\",\"hooks\":[],\"system\":[],\"cmdline\":\"full\",\"privileges\":[]}");
+	assert_has(&out, "\"source\":null,\"error\":\"it "
+			 "refuses\",\"hooks\":[],\"system\":[],\"cmdline\":\"full\",\"ignore\":[],"
+			 "\"privileges\":[]}");
 	strbuf_done(&out);
 }
 

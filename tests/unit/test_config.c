@@ -155,6 +155,12 @@ static void names_and_ranges_may_be_repeated(void **state)
 	assert_int_equal(load_text(&config, text, "local = 10.0.0.1\nlocal = 10.0.0.2\n"), 0);
 	assert_int_equal(config.local_count, 2);
 	config_done(&config);
+	assert_int_equal(
+		load_text(&config, text, "ignore = exe=/bin/x port=1\nignore = user=root\n"), 0);
+	assert_int_equal(config.ignore_count, 2);
+	assert_string_equal(config.ignore[0].text, "exe=/bin/x port=1");
+	assert_int_equal(config.ignore[1].uid, 0);
+	config_done(&config);
 }
 
 static void bad_flags_are_refused_with_the_way_to_write_them(void **state)
@@ -181,6 +187,10 @@ static void bad_flags_are_refused_with_the_way_to_write_them(void **state)
 	assert_flag_error("--local", "10.0.0.0/64",
 		"--local: '10.0.0.0/64' is not an address; write e.g. 192.0.2.1, 10.0.0.0/8, "
 		"2001:db8::1");
+	assert_flag_error("--ignore", "port=x",
+		"--ignore: 'x' is no port; write e.g. port=123, port=6881-6889");
+	assert_flag_error("--ignore", "user=no-such-user",
+		"--ignore: there is no user 'no-such-user'; write a name or a number");
 	assert_flag_error("--db", "", "--db: the value is missing");
 	assert_flag_error("--db", NULL, "--db: the value is missing");
 	assert_flag_error("-r", NULL, "-r: the value is missing");
@@ -332,11 +342,11 @@ static void a_reload_applies_what_can_change_and_names_the_rest(void **state)
 	assert_int_equal(load_text(&config, text, ""), 0);
 	assert_int_equal(load_text(&next, text,
 				 "log-level = debug\nflush-interval = 2s\ndb = /elsewhere\n"
-				 "max-flows = 99\nlocal = 10.0.0.1\n"),
+				 "max-flows = 99\nlocal = 10.0.0.1\nignore = port=1\n"),
 		0);
 	config_apply(&config, &next, text, kept);
 	assert_string_equal(text, "flush-interval log-level");
-	assert_string_equal(kept, "db local max-flows");
+	assert_string_equal(kept, "db local ignore max-flows");
 	assert_int_equal(config.log_level, LOG_LEVEL_DEBUG);
 	assert_int_equal(config.flush_interval_ns, 2ll * NS_PER_S);
 	assert_string_equal(config.db_path, "/var/lib/lastconn/history.db");

@@ -30,7 +30,8 @@ struct fixture {
 	uint64_t sockets;
 };
 
-static void start(struct fixture *fixture, uint64_t queue_octets)
+static void start_with(struct fixture *fixture, uint64_t queue_octets,
+	const struct ignore_rule *rules, size_t count)
 {
 	struct pipeline_options options = {
 		.max_flows = 1024,
@@ -42,6 +43,8 @@ static void start(struct fixture *fixture, uint64_t queue_octets)
 		.idle_timeout_ns = (int64_t)120 * NS_PER_S,
 		.lost_timeout_ns = (int64_t)90 * NS_PER_S,
 		.source = FLOW_SOURCE_EBPF,
+		.ignore = rules,
+		.ignore_count = count,
 	};
 	struct writer_options writer_options = {.queue_octets = queue_octets};
 
@@ -54,6 +57,11 @@ static void start(struct fixture *fixture, uint64_t queue_octets)
 	pipeline_set_clock(fixture->pipeline, START_NS, WALL_OFFSET_NS);
 	assert_int_equal(pipeline_connect(fixture->pipeline, fixture->writer), 0);
 	fixture->sink = pipeline_sink(fixture->pipeline);
+}
+
+static void start(struct fixture *fixture, uint64_t queue_octets)
+{
+	start_with(fixture, queue_octets, NULL, 0);
 }
 
 static void stop(struct fixture *fixture)
@@ -210,6 +218,79 @@ static void open_flows_are_reported_and_stay_open_when_the_source_is_over(void *
 	stop(&fixture);
 	assert_int_equal(number(&fixture, "SELECT octets_out FROM flows WHERE open = 1"), 500);
 	assert_int_equal(number(&fixture, "SELECT count(*) FROM flows"), 1);
+	history_temp_remove(&fixture.history);
+}
+
+static int no_user(const char *name, uint32_t *ret_uid)
+{
+	(void)name;
+	(void)ret_uid;
+	return -1;
+}
+
+static void what_a_rule_fits_is_left_out_and_told(void **state)
+{
+	struct fixture fixture;
+	struct ignore_rule rules[2];
+	struct pipeline_counters counters;
+	struct observation other;
+	char why[IGNORE_RULE_WHY_SIZE];
+
+	(void)state;
+	assert_int_equal(ignore_rule_parse("exe=/bin/client port=443", no_user, &rules[0], why), 0);
+	assert_int_equal(ignore_rule_parse("port=1", no_user, &rules[1], why), 0);
+	start_with(&fixture, QUEUE_OCTETS, rules, 2);
+	pipeline_cover_ignored(fixture.pipeline, INT64_C(1700000100000000), 0);
+	tell_process(&fixture, CLIENT_PID, 0, "/bin/client");
+	tell_end(&fixture);
+	tell_end(&fixture);
+	pipeline_expire(fixture.pipeline);
+	tell_end(&fixture);
+	other = make_observation(&fixture, OBSERVATION_END);
+	other.key.remote_port = 444;
+	fixture.sink->observe(fixture.sink->ctx, &other);
+	pipeline_counters(fixture.pipeline, &counters);
+	stop(&fixture);
+	assert_int_equal(counters.ignored, 3);
+	assert_int_equal(number(&fixture, "SELECT count(*) FROM flows"), 1);
+	assert_int_equal(number(&fixture, "SELECT count(*) FROM flows WHERE remote_port = 444"), 1);
+	assert_int_equal(
+		number(&fixture, "SELECT count(*) FROM coverage WHERE what = 'ignored'"), 2);
+	assert_int_equal(number(&fixture, "SELECT count(*) FROM coverage WHERE what = 'ignored' AND"
+					  " detail = 'exe=/bin/client port=443' AND count = 3 AND"
+					  " missed = 'some' AND open AND source = 'ebpf' AND"
+					  " from_us = 1700000100000000"),
+		1);
+	assert_int_equal(number(&fixture, "SELECT count FROM coverage WHERE detail = 'port=1'"), 0);
+	history_temp_remove(&fixture.history);
+}
+
+/* Its process becomes known after it was stored as open. */
+static void a_rule_that_fits_late_takes_back_what_was_stored(void **state)
+{
+	struct fixture fixture;
+	struct ignore_rule rule;
+	struct observation observation;
+	char why[IGNORE_RULE_WHY_SIZE];
+
+	(void)state;
+	assert_int_equal(ignore_rule_parse("exe=/bin/client", no_user, &rule, why), 0);
+	start_with(&fixture, QUEUE_OCTETS, &rule, 1);
+	pipeline_cover_ignored(fixture.pipeline, INT64_C(1700000200000000), 0);
+	observation = make_observation(&fixture, OBSERVATION_SIGHTING);
+	fixture.sink->observe(fixture.sink->ctx, &observation);
+	pipeline_flush(fixture.pipeline);
+	tell_process(&fixture, CLIENT_PID, 0, "/bin/client");
+	observation.kind = OBSERVATION_END;
+	observation.outcome = FLOW_OUTCOME_CLOSED;
+	fixture.sink->observe(fixture.sink->ctx, &observation);
+	stop(&fixture);
+	assert_int_equal(number(&fixture, "SELECT count(*) FROM flows"), 0);
+	assert_int_equal(number(&fixture, "SELECT count(*) FROM open_flow"), 0);
+	assert_int_equal(number(&fixture, "SELECT count FROM coverage WHERE what = 'ignored'"), 1);
+	/* it had begun before the rule */
+	assert_int_equal(number(&fixture, "SELECT from_us FROM coverage WHERE what = 'ignored'"),
+		INT64_C(1700000100000000));
 	history_temp_remove(&fixture.history);
 }
 
@@ -439,6 +520,8 @@ int main(void)
 		cmocka_unit_test(what_others_know_of_flows_is_asked_before_their_batch_goes),
 		cmocka_unit_test(what_conntrack_does_not_tell_any_more_is_gone),
 		cmocka_unit_test(a_full_table_of_nat_is_told),
+		cmocka_unit_test(what_a_rule_fits_is_left_out_and_told),
+		cmocka_unit_test(a_rule_that_fits_late_takes_back_what_was_stored),
 		cmocka_unit_test(losses_become_intervals_since_the_last_reading),
 		cmocka_unit_test(full_tables_are_told),
 		cmocka_unit_test(a_full_queue_loses_records_but_not_silently),

@@ -1,0 +1,105 @@
+/* Each rule is an interval of the coverage, with the number of flows that it left out: whoever
+ * finds nothing reads there why. An interval begins before the rules do where a flow of an earlier
+ * run, which was stored as open, is left out at its end. */
+#include "daemon/ignored.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct rule_state {
+	uint64_t flows, told;
+	int64_t from_us;
+	bool untold; /* the rule itself */
+};
+
+struct ignored {
+	const struct ignore_rule *rules;
+	size_t count;
+	uint64_t flows;
+	int64_t until_us;
+	bool begun;
+	struct rule_state states[];
+};
+
+int ignored_new(const struct ignore_rule *rules, size_t count, struct ignored **ret_ignored)
+{
+	struct ignored *ignored = calloc(1, sizeof(*ignored) + count * sizeof(ignored->states[0]));
+
+	if (!ignored)
+		return -ENOMEM;
+	ignored->rules = rules;
+	ignored->count = count;
+	*ret_ignored = ignored;
+	return 0;
+}
+
+void ignored_free(struct ignored *ignored)
+{
+	free(ignored);
+}
+
+static void count_flow(
+	struct ignored *ignored, struct rule_state *state, const struct flow_record *record)
+{
+	if (record->kind != FLOW_RECORD_END)
+		return;
+	ignored->flows++;
+	state->flows++;
+	if (record->was_open && ignored->begun && record->start_us < state->from_us)
+		state->from_us = record->start_us;
+}
+
+bool ignored_take(struct ignored *ignored, const struct flow_record *record,
+	const struct process_info *process)
+{
+	for (size_t i = 0; i < ignored->count; i++)
+		if (ignore_rule_fits(&ignored->rules[i], record, process)) {
+			count_flow(ignored, &ignored->states[i], record);
+			return true;
+		}
+	return false;
+}
+
+uint64_t ignored_flows(const struct ignored *ignored)
+{
+	return ignored->flows;
+}
+
+void ignored_begin(struct ignored *ignored, int64_t from_us, int64_t until_us)
+{
+	ignored->begun = true;
+	ignored->until_us = until_us;
+	for (size_t i = 0; i < ignored->count; i++) {
+		ignored->states[i].from_us = from_us;
+		ignored->states[i].untold = true;
+	}
+}
+
+static void tell_rule(struct ignored *ignored, size_t index, struct coverage_record *ret_record)
+{
+	struct rule_state *state = &ignored->states[index];
+
+	*ret_record = (struct coverage_record){
+		.from_us = state->from_us,
+		.until_us = ignored->until_us,
+		.count = state->flows - state->told,
+		.what = COVERAGE_IGNORED,
+	};
+	snprintf(ret_record->detail, sizeof(ret_record->detail), "%s", ignored->rules[index].text);
+	state->told = state->flows;
+	state->untold = false;
+}
+
+bool ignored_tell(struct ignored *ignored, struct coverage_record *ret_record)
+{
+	for (size_t i = 0; ignored->begun && i < ignored->count; i++) {
+		const struct rule_state *state = &ignored->states[i];
+
+		if (state->untold || state->flows > state->told) {
+			tell_rule(ignored, i, ret_record);
+			return true;
+		}
+	}
+	return false;
+}
