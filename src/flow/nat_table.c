@@ -354,6 +354,20 @@ void nat_table_expire(struct nat_table *table, int64_t now_us)
 	}
 }
 
+void nat_table_shift(struct nat_table *table, int64_t step_us)
+{
+	for (size_t i = 0; i < table->unused; i++) {
+		struct entry *entry = &table->entries[i];
+
+		entry->from_us += step_us;
+		if (entry->until_us == 0)
+			continue;
+		entry->until_us += step_us;
+		if (entry->until_us <= 0)
+			entry->until_us = 1; /* 0 would be: still there */
+	}
+}
+
 void nat_table_counters(const struct nat_table *table, struct nat_table_counters *ret_counters)
 {
 	*ret_counters = table->counters;

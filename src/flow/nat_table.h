@@ -62,6 +62,9 @@ bool nat_table_flow(
 /* Forgets what is gone for long. Call about once a second; now_us: wall clock. */
 void nat_table_expire(struct nat_table *table, int64_t now_us);
 
+/* The wall clock was set: all times become those of the new one. */
+void nat_table_shift(struct nat_table *table, int64_t step_us);
+
 void nat_table_counters(const struct nat_table *table, struct nat_table_counters *ret_counters);
 
 #endif

@@ -110,6 +110,18 @@ const struct process_ref *name_exchange_user(
 	return has_user(exchange, time_us) ? &exchange->user : NULL;
 }
 
+void name_exchange_shift(struct name_exchanges *exchanges, int64_t step_us)
+{
+	for (size_t i = 0; i < exchanges->unused; i++) {
+		struct name_exchange *exchange = &exchanges->entries[i];
+
+		exchange->user_from_us += step_us;
+		if (exchange->user_until_us != INT64_MAX)
+			exchange->user_until_us += step_us;
+		exchange->said_us += step_us;
+	}
+}
+
 void name_exchange_forget(struct name_exchanges *exchanges, struct name_exchange *exchange)
 {
 	name_text_release(exchanges, exchange->said);

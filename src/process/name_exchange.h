@@ -71,6 +71,9 @@ void name_exchange_set_user(struct name_exchange *exchange, const struct flow_re
 const struct process_ref *name_exchange_user(
 	const struct name_exchanges *exchanges, const struct flow_key *key, int64_t time_us);
 
+/* The wall clock was set. */
+void name_exchange_shift(struct name_exchanges *exchanges, int64_t step_us);
+
 /* What it said is forgotten. */
 void name_exchange_forget(struct name_exchanges *exchanges, struct name_exchange *exchange);
 

@@ -98,7 +98,7 @@ static void set_due(struct name_entry *entry, struct list *list, int64_t due_us)
 	entry->due_us = due_us;
 }
 
-/* A time far ahead is one of before the clock was set back. */
+/* A time far ahead is one of a file that is older than the one before. */
 static bool is_due(const struct name_entry *entry, int64_t now_us)
 {
 	return entry->due_us <= now_us || entry->due_us - now_us > NAME_REPEAT_US + NAME_SKEW_US;
@@ -316,6 +316,21 @@ void name_table_tell(struct name_table *table, int64_t now_us)
 void name_table_tell_all(struct name_table *table)
 {
 	name_table_tell(table, INT64_MAX);
+}
+
+void name_table_shift(struct name_table *table, int64_t step_us)
+{
+	for (size_t i = 0; i < table->unused; i++) {
+		struct name_entry *entry = &table->entries[i];
+
+		entry->first_us += step_us;
+		entry->before_us += step_us;
+		entry->last_us += step_us;
+		entry->untold_us += step_us;
+		if (entry->due_us)
+			entry->due_us += step_us;
+	}
+	name_exchange_shift(&table->exchanges, step_us);
 }
 
 /* Evidence. */

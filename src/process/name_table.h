@@ -66,6 +66,9 @@ bool name_table_flow(
 /* Tells what is due. Call about once a second; now_us: wall clock. */
 void name_table_tell(struct name_table *table, int64_t now_us);
 
+/* The wall clock was set: all times become those of the new one. */
+void name_table_shift(struct name_table *table, int64_t step_us);
+
 /* The sources are over: tells all that was not told. */
 void name_table_tell_all(struct name_table *table);
 

@@ -598,6 +598,22 @@ static void a_clock_that_is_set_back_holds_nothing_up(void **state)
 	assert_int_equal(told_count, 1);
 }
 
+static void after_the_clock_was_set_names_are_as_old_as_they_were(void **state)
+{
+	static const int64_t steps_s[] = {3600, -3600};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		make_table(NAMES_MAX);
+		ask(BROWSER, "www.example", "192.0.2.1", 60, 1);
+		name_table_shift(table, steps_s[i] * US_PER_S);
+		assert_string_equal(
+			name_of(BROWSER, "192.0.2.1", (double)steps_s[i] + 2), "www.example dns");
+		name_table_tell_all(table);
+		assert_int_equal(told[0].first_us, AT(1 + steps_s[i]));
+	}
+}
+
 static void the_owner_of_the_record_is_kept_beside_the_name(void **state)
 {
 	struct name_evidence evidence = evidence_of(NAME_SOURCE_DNS, "www.example", "192.0.2.1", 1);
@@ -719,6 +735,7 @@ int main(void)
 		TEST(repeated_evidence_is_told_once_a_minute_with_its_count),
 		TEST(no_record_spans_a_pause),
 		TEST(a_clock_that_is_set_back_holds_nothing_up),
+		TEST(after_the_clock_was_set_names_are_as_old_as_they_were),
 		TEST(the_owner_of_the_record_is_kept_beside_the_name),
 		TEST(a_service_that_a_host_announces_names_no_flow),
 		TEST(a_full_table_forgets_the_oldest_and_tells_it),

@@ -308,6 +308,22 @@ static void a_full_table_forgets_gone_ones_then_old_ones(void **state)
 	assert_int_equal(counters.count, MAPPINGS_MAX);
 }
 
+static void after_the_clock_was_set_mappings_are_as_old_as_they_were(void **state)
+{
+	const struct flow_record flow = flow_of(5000, AT(3601.0), AT(3602.0));
+
+	(void)state;
+	put(5000, AT(0));
+	put(5001, AT(0));
+	gone(5001, AT(1));
+	nat_table_shift(table, 3600 * (int64_t)US_PER_S);
+	expect_ends(&flow, "192.0.2.1", 6000, "203.0.113.9", 443);
+	expect_none(flow_of(5000, AT(1), AT(2)));
+	expect_none(flow_of(5001, AT(3603.0), AT(3604.0)));
+	nat_table_shift(table, -AT(7200.0)); /* to 1970, and before: gone stays gone */
+	expect_none(flow_of(5001, AT(0), AT(1)));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -323,6 +339,7 @@ int main(void)
 		TEST(what_is_not_told_with_all_others_is_gone),
 		TEST(of_the_same_ends_few_are_kept),
 		TEST(gone_ones_are_kept_for_a_while),
+		TEST(after_the_clock_was_set_mappings_are_as_old_as_they_were),
 		TEST(a_full_table_forgets_gone_ones_then_old_ones),
 	};
 
