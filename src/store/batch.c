@@ -51,6 +51,7 @@ struct batch {
 	size_t max_records;
 	size_t ended;
 	uint64_t position;
+	struct clock_step step;
 	int64_t look;
 };
 
@@ -149,6 +150,7 @@ void batch_clear(struct batch *batch)
 	array_clear(&batch->arena);
 	batch->ended = 0;
 	batch->position = 0;
+	batch->step = (struct clock_step){0};
 	batch->look = 0;
 }
 
@@ -240,6 +242,54 @@ int batch_translate_flow(struct batch *batch, size_t index, const struct nat_end
 		return -ENOMEM;
 	more->nat = (uint32_t)batch->nat.count;
 	return 0;
+}
+
+/* 0: as long as the run, or still there. */
+static void shift_end(int64_t *until_us, int64_t step_us)
+{
+	if (*until_us)
+		*until_us += step_us;
+}
+
+static void shift_names_and_flows(struct batch *batch, int64_t step_us)
+{
+	struct flow_record *flow;
+	struct name_record *name;
+
+	for (size_t i = 0; (flow = array_at(&batch->flows, i)); i++) {
+		flow->start_us += step_us;
+		flow->end_us += step_us;
+	}
+	for (size_t i = 0; (name = array_at(&batch->names, i)); i++) {
+		name->first_us += step_us;
+		name->last_us += step_us;
+	}
+}
+
+void batch_shift(struct batch *batch, int64_t step_us)
+{
+	struct listener_record *listener;
+	struct coverage_record *coverage;
+
+	shift_names_and_flows(batch, step_us);
+	for (size_t i = 0; (listener = array_at(&batch->listeners, i)); i++) {
+		listener->from_us += step_us;
+		shift_end(&listener->until_us, step_us);
+	}
+	for (size_t i = 0; (coverage = array_at(&batch->coverage, i)); i++) {
+		coverage->from_us += step_us;
+		shift_end(&coverage->until_us, step_us);
+	}
+}
+
+void batch_set_step(struct batch *batch, const struct clock_step *step)
+{
+	batch->step = *step;
+}
+
+const struct clock_step *batch_step(const struct batch *batch)
+{
+	return &batch->step;
 }
 
 void batch_set_look(struct batch *batch, int64_t look)

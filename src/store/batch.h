@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "flow/clock_step.h"
 #include "flow/coverage.h"
 #include "flow/flow_name.h"
 #include "flow/flow_record.h"
@@ -37,6 +38,14 @@ int batch_translate_flow(struct batch *batch, size_t index, const struct nat_end
  * after batch_new and batch_clear. */
 void batch_set_position(struct batch *batch, uint64_t position);
 uint64_t batch_position(const struct batch *batch);
+
+/* The wall clock was set: the times of all records become those of the new one. */
+void batch_shift(struct batch *batch, int64_t step_us);
+
+/* A step of the wall clock: batches before this one were filled by the old clock, this one has the
+ * times of the new one. No step after batch_new and batch_clear. */
+void batch_set_step(struct batch *batch, const struct clock_step *step);
+const struct clock_step *batch_step(const struct batch *batch);
 
 /* Of store_counters, when the first record was added; 0 after batch_new and batch_clear. */
 void batch_set_look(struct batch *batch, int64_t look);

@@ -70,7 +70,7 @@ static const char update_process_text[] =
 	"UPDATE process SET actor = ?1, parent = coalesce(?2, parent), ppid = coalesce(?3, ppid),"
 	" loginuid = coalesce(?4, loginuid), inner_pid = coalesce(?5, inner_pid),"
 	" netns = coalesce(?6, netns), flags = ?7, comm = coalesce(nullif(?8, ''), comm),"
-	" cmdline = coalesce(nullif(?9, ''), cmdline) WHERE id = ?10";
+	" cmdline = coalesce(nullif(?9, ''), cmdline), start_us = ?10 WHERE id = ?11";
 
 int dictionary_init(struct dictionary *dictionary, sqlite3 *db, int64_t boot, int64_t boot_start_us)
 {
@@ -391,13 +391,16 @@ static int64_t null_if(uint32_t value, uint32_t unknown)
 	return value == unknown ? SQL_NULL : value;
 }
 
+static int64_t start_of(const struct dictionary *dictionary, const struct process_ref *ref)
+{
+	return ref->start_ns ? dictionary->boot_start_us + (int64_t)(ref->start_ns / 1000) : 0;
+}
+
 static int insert_process(struct dictionary *dictionary, const struct process_info *info,
 	int64_t parent, struct id_value *value)
 {
 	sqlite3_stmt *add = dictionary->add[DICTIONARY_PROCESS];
-	int64_t start_us = info->ref.start_ns ? dictionary->boot_start_us +
-							(int64_t)(info->ref.start_ns / 1000)
-					      : 0;
+	int64_t start_us = start_of(dictionary, &info->ref);
 	int64_t row[12] = {dictionary->boot, (int64_t)info->ref.start_ns, info->ref.pid,
 		info->ref.exec_id, start_us, value->actor, parent, null_if(info->parent.pid, 0),
 		null_if(info->loginuid, PROCESS_UID_NONE), null_if(info->inner_pid, 0),
@@ -423,7 +426,7 @@ static int update_process(struct dictionary *dictionary, const struct process_in
 	sql_bind_integers(update, 1, row, 7);
 	sql_bind_text(update, 8, info->comm);
 	sql_bind_text(update, 9, info->cmdline);
-	sql_bind_integers(update, 10, &value->id, 1);
+	sql_bind_integers(update, 10, (int64_t[]){start_of(dictionary, &info->ref), value->id}, 2);
 	return sql_run(update);
 }
 

@@ -24,7 +24,8 @@ static const char put_contact_text[] =
 	"INSERT INTO contact (remote, executable, protocol_id, port, direction, first_us, last_us,"
 	" flows, process) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
 	" ON CONFLICT DO UPDATE SET flows = flows + ?8, last_us = max(last_us, ?7),"
-	" process = iif(?6 < first_us, ?9, process), first_us = min(first_us, ?6)";
+	" process = iif(?6 < first_us AND ?6 >= ?10, ?9, process),"
+	" first_us = iif(?6 >= ?10, min(first_us, ?6), first_us)";
 
 static const char put_hour_text[] =
 	"INSERT INTO flow_hour (hour, flows, failed, octets_out, octets_in, max_duration_us)"
@@ -266,10 +267,11 @@ static int write_day(struct rollup *rollup, const struct rollup_entry *entry)
 
 static int write_contact(struct rollup *rollup, const struct rollup_entry *entry)
 {
-	int64_t row[9] = {entry->remote, entry->executable, entry->protocol, entry->port,
-		entry->direction, entry->first_us, entry->last_us, entry->flows, entry->process};
+	int64_t row[10] = {entry->remote, entry->executable, entry->protocol, entry->port,
+		entry->direction, entry->first_us, entry->last_us, entry->flows, entry->process,
+		rollup->floor_us};
 
-	sql_bind_integers(rollup->put_contact, 1, row, 9);
+	sql_bind_integers(rollup->put_contact, 1, row, 10);
 	return sql_run(rollup->put_contact);
 }
 

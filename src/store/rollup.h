@@ -58,7 +58,9 @@ struct rollup {
 	size_t slice_end;            /* of settling, if the slice at hand gets committed */
 	struct rollup_state state, committed, slice;
 	int64_t pending_since_ns; /* CLOCK_BOOTTIME */
-	int64_t hour;             /* the sums of one hour; flows come in the order of their end */
+	int64_t floor_us; /* the clock is behind: what seems to begin before is no first contact
+			   * where the ledger has one; 0 none */
+	int64_t hour;     /* the sums of one hour; flows come in the order of their end */
 	int64_t hour_flows, hour_failed, hour_octets_out, hour_octets_in, hour_max_duration_us;
 };
 

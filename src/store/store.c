@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "store/sql.h"
+#include "store/store_clock.h"
 #include "store/store_internal.h"
 #include "store/store_migrate.h"
 #include "store/store_room.h"
@@ -120,8 +121,13 @@ static int begin_recording(struct store *store, const struct store_options *opti
 
 static int recover(struct store *store, const struct store_options *options)
 {
-	return options->maintenance ? rollup_recover(store->db)
-				    : store_recover(store, options, store->seen_us);
+	if (rollup_recover(store->db) < 0)
+		return -1;
+	if (options->maintenance)
+		return 0;
+	if (store_clock_begin(store, options, store->seen_us) < 0)
+		return -1;
+	return store_recover(store, options, store->seen_us);
 }
 
 /* The new run, and the end of what earlier ones left open, in one transaction. */
@@ -256,7 +262,7 @@ int store_heartbeat(struct store *store, int64_t seen_us, struct store_error *re
 		if (store->options.unattended)
 			store_room_reserve(&store->file);
 	}
-	if (settle_when_idle(store) < 0) {
+	if (store_correct_some(store) < 0 || settle_when_idle(store) < 0) {
 		sql_describe(store->db, store->file.path, "writing", ret_error);
 		store_rollback(store);
 		return -1;
@@ -332,6 +338,8 @@ void store_close(struct store *store)
 	if (!store)
 		return;
 	file = store->file;
+	while (store_clock_has_more(store) && store_correct_some(store) == 0)
+		;
 	if (store_settle_all(store) < 0)
 		store_rollback(store); /* the next start settles */
 	end_run(store);

@@ -40,6 +40,7 @@ struct store_before {
 	bool same_ring;    /* the last run read the same ring: what it stored ends at position */
 	uint64_t position; /* of the ring */
 	int64_t last_us;   /* of this boot, the last sign of life of an earlier run; 0 none */
+	struct clock_bounds bounds;
 };
 
 /* For how long what is kept, and how large the file may become; 0: for ever, without limit. */
@@ -58,6 +59,7 @@ struct store_options {
 	const char *path;
 	const char *boot_uuid; /* /proc/sys/kernel/random/boot_id; "" when only files are read */
 	int64_t boot_start_us; /* wall clock of the boot */
+	int64_t built_us;      /* see clock_step.h; 0 when only files are read */
 	const char *host_name;
 	const char *version; /* of lastconnd, kept with the run */
 	bool synchronous_full;

@@ -17,6 +17,19 @@
 enum { WAL_PAGES_MAX = 24576 }; /* of 2 KB; rewriting them seldom is what saves writes */
 enum { WAL_FRAMES_MAX = 3 * WAL_PAGES_MAX }; /* a larger one is not fed with what can wait */
 
+/* What is still to be corrected after a step of the clock, see store_clock.c. */
+struct clock_scope {
+	int64_t values[6];
+	bool any;
+};
+
+/* As of the last commit; see also dictionary.boot_start_us, rollup.floor_us and store.to_correct.
+ */
+struct store_clock {
+	int64_t boot_start_us, floor_us;
+	struct clock_scope to_correct;
+};
+
 struct store {
 	sqlite3 *db;
 	struct store_options options;
@@ -31,6 +44,8 @@ struct store {
 	sqlite3_stmt *put_listener, *close_listener, *extend_coverage, *add_coverage;
 	struct store_counters counters;
 	struct store_before before;
+	struct store_clock clock;
+	struct clock_scope to_correct;
 	int64_t seen_us;       /* of the last heartbeat, or the start */
 	int64_t beat_us;       /* of the last heartbeat that was written */
 	int64_t written_ns;    /* CLOCK_BOOTTIME of the last batch */
@@ -43,6 +58,10 @@ struct store {
 sqlite3 *store_reader_db(struct store_reader *reader);
 const char *store_reader_path(const struct store_reader *reader);
 
+/* store_rebuild.c: makes the roll-ups of a day anew, if no facts of it were forgotten; in a
+ * transaction, with nothing pending in them. Returns 0 or -1. */
+int store_rebuild_day(sqlite3 *db, int64_t day);
+
 /* store_write.c */
 int store_write_prepare(struct store *store); /* 0 or -1 with the error in the connection */
 void store_write_finalize(struct store *store);
@@ -51,11 +70,19 @@ int store_commit(struct store *store);
 void store_rollback(struct store *store);               /* drops the caches too */
 int store_settle_some(struct store *store, int slices); /* of what is being settled */
 int store_settle_all(struct store *store); /* the pending roll-ups, in transactions of their own */
+int store_correct_some(struct store *store); /* what a step of the clock left to do, if anything */
 void store_checkpoint(struct store *store);
 
 /* store_recover.c, in a transaction: closes what runs of other boots left open, takes over what
  * those of this boot did, and notes since when nobody watched. */
 int store_recover(struct store *store, const struct store_options *options, int64_t now_us);
+
+/* Since when nobody watched before that run, which began at start_us. In a transaction. */
+int store_note_down(struct store *store, int64_t run, int64_t start_us);
+
+/* A row of open flows, or of flows, whose columns are those of the query in store_recover.c; all
+ * but its kind and outcome. */
+void store_read_row(sqlite3_stmt *stmt, struct flow_row *row);
 
 /* The words of a kind, in four columns from this one on: direction, method, source, protocol_id. */
 void store_read_kind(sqlite3_stmt *stmt, int column, struct flow_record *record);

@@ -112,15 +112,32 @@ static void finish(struct rebuild *rebuild)
 	free(rebuild->flows);
 }
 
+static int make_day(sqlite3 *db, int i, int64_t day)
+{
+	if (sql_run_text(db, tables[i].delete_text, &day, 1) < 0)
+		return -1;
+	return sql_run_text(db, tables[i].insert_text, &day, 1);
+}
+
+int store_rebuild_day(sqlite3 *db, int64_t day)
+{
+	int64_t from_day;
+
+	if (sql_integer(db, from_text, &from_day) < 0)
+		return -1;
+	for (int i = 0; i < BY_DAY && day >= from_day; i++)
+		if (make_day(db, i, day) < 0)
+			return -1;
+	return 0;
+}
+
 static int write_day(const struct rebuild *rebuild, int i, int64_t day)
 {
 	struct store *store = rebuild->store;
 
 	if (store_begin(store) < 0)
 		return -1;
-	if (sql_run_text(store->db, tables[i].delete_text, &day, 1) == 0 &&
-		sql_run_text(store->db, tables[i].insert_text, &day, 1) == 0 &&
-		store_commit(store) == 0)
+	if (make_day(store->db, i, day) == 0 && store_commit(store) == 0)
 		return 0;
 	store_rollback(store);
 	return -1;

@@ -95,7 +95,7 @@ static const char *source_name(int value)
 	return flow_source_name((enum flow_source)value);
 }
 
-static void read_open_row(sqlite3_stmt *stmt, struct flow_row *row)
+static void read_numbers(sqlite3_stmt *stmt, struct flow_row *row)
 {
 	int64_t *const fields[OPEN_COLUMNS] = {&row->start_us, &row->end_us, &row->actor,
 		&row->executable, &row->process, &row->opener, &row->remote, &row->local,
@@ -120,20 +120,29 @@ void store_read_kind(sqlite3_stmt *stmt, int column, struct flow_record *record)
 	record->key.protocol = (uint8_t)sqlite3_column_int(stmt, column + 3);
 }
 
-/* The kind and the port of the service follow from the words of the old kind. */
-static int complete_row(struct store *store, sqlite3_stmt *stmt, struct flow_row *row)
+/* The port of the service follows from the words of the kind. */
+void store_read_row(sqlite3_stmt *stmt, struct flow_row *row)
+{
+	struct flow_record kind = {0};
+
+	read_numbers(stmt, row);
+	store_read_kind(stmt, OPEN_COLUMNS, &kind);
+	kind.key.remote_port = (uint16_t)row->remote_port;
+	kind.key.local_port = (uint16_t)row->local_port;
+	row->service_port = flow_key_service_port(&kind.key, kind.direction);
+	row->protocol = kind.key.protocol;
+	row->direction = kind.direction;
+	row->method = kind.method;
+}
+
+/* The new kind is the old one with another outcome. */
+static int lose_row(struct store *store, sqlite3_stmt *stmt, struct flow_row *row)
 {
 	struct flow_record lost = {.outcome = FLOW_OUTCOME_LOST};
 
 	store_read_kind(stmt, OPEN_COLUMNS, &lost);
 	lost.error = sqlite3_column_int(stmt, OPEN_COLUMNS + 4);
-	lost.key.remote_port = (uint16_t)row->remote_port;
-	lost.key.local_port = (uint16_t)row->local_port;
-	row->service_port = flow_key_service_port(&lost.key, lost.direction);
-	row->protocol = lost.key.protocol;
-	row->direction = lost.direction;
 	row->outcome = lost.outcome;
-	row->method = lost.method;
 	return dictionary_kind(&store->dictionary, &lost, &row->kind);
 }
 
@@ -147,8 +156,8 @@ static int end_open_flows(struct store *store, sqlite3_stmt *stmt)
 		flow_writer_begin(&store->flows, (size_t)open) < 0)
 		return -1;
 	while ((code = sqlite3_step(stmt)) == SQLITE_ROW) {
-		read_open_row(stmt, &row);
-		if (complete_row(store, stmt, &row) < 0 || flow_writer_add(&store->flows, &row) < 0)
+		store_read_row(stmt, &row);
+		if (lose_row(store, stmt, &row) < 0 || flow_writer_add(&store->flows, &row) < 0)
 			return -1;
 		store->counters.recovered_flows++;
 	}
@@ -180,15 +189,15 @@ static int recover_flows(struct store *store)
 	return status;
 }
 
-static int note_down(struct store *store, int64_t now_us)
+int store_note_down(struct store *store, int64_t run, int64_t start_us)
 {
-	int64_t run[2] = {store->run, now_us};
+	int64_t values[2] = {run, start_us};
 	sqlite3_stmt *stmt;
 	int status;
 
 	if (sql_prepare(store->db, add_down_text, &stmt) < 0)
 		return -1;
-	sql_bind_integers(stmt, 1, run, 2);
+	sql_bind_integers(stmt, 1, values, 2);
 	sql_bind_text(stmt, 3, flow_source_name(FLOW_SOURCE_EBPF));
 	sql_bind_text(stmt, 4, coverage_what_name(COVERAGE_DOWN));
 	sql_bind_integers(stmt, 5, &store->boot, 1);
@@ -206,11 +215,9 @@ static int find_before(struct store *store, const struct store_ring *ring)
 	if (sql_row_text(store->db, last_sign_text, ids, 2, &sign, 1) < 0 ||
 		sql_row_text(store->db, last_position_text, ids, 3, last, 2) < 0)
 		return -1;
-	store->before = (struct store_before){
-		.same_ring = ring->id && last[0],
-		.position = (uint64_t)last[1],
-		.last_us = sign,
-	};
+	store->before.same_ring = ring->id && last[0];
+	store->before.position = (uint64_t)last[1];
+	store->before.last_us = sign;
 	return store->before.same_ring && ring->dropped <= store->before.position;
 }
 
@@ -218,8 +225,7 @@ int store_recover(struct store *store, const struct store_options *options, int6
 {
 	int whole = find_before(store, &options->ring);
 
-	if (whole < 0 || rollup_recover(store->db) < 0 ||
-		(!whole && note_down(store, now_us) < 0) ||
+	if (whole < 0 || (!whole && store_note_down(store, store->run, now_us) < 0) ||
 		run_text(store, close_listeners_text) < 0 ||
 		sql_exec(store->db, close_coverage_text) < 0 || recover_flows(store) < 0 ||
 		run_text(store, forget_flows_text) < 0 || run_text(store, take_flows_text) < 0)

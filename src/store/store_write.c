@@ -6,6 +6,7 @@
 
 #include "flow/flow_names.h"
 #include "store/sql.h"
+#include "store/store_clock.h"
 #include "store/store_internal.h"
 #include "store/store_room.h"
 #include "util/clock.h"
@@ -90,6 +91,7 @@ void store_rollback(struct store *store)
 	dictionary_drop(&store->dictionary);
 	flow_writer_drop(&store->flows);
 	retention_drop(&store->retention);
+	store_clock_revert(store);
 }
 
 static int settle_slice(struct store *store)
@@ -124,15 +126,26 @@ int store_settle_all(struct store *store)
 
 /* Room for the flows of a batch, or time to settle: begins, or does a slice of the work, so that no
  * batch waits for all of it. */
-static int settle_before(struct store *store, size_t flows)
+static int settle_before(struct store *store, size_t flows, bool all)
 {
 	struct rollup *rollup = &store->flows.rollup;
 
-	if (rollup_is_full(rollup, flows))
+	if (all || rollup_is_full(rollup, flows))
 		return store_settle_all(store);
 	if (!rollup_is_due(rollup, flows))
 		return store_settle_some(store, 1);
 	rollup_settle_begin(rollup, store->flows.latest_us);
+	return 0;
+}
+
+int store_correct_some(struct store *store)
+{
+	if (!store_clock_has_more(store))
+		return 0;
+	if (store_settle_all(store) < 0 || store_begin(store) < 0 || store_clock_more(store) < 0 ||
+		store_commit(store) < 0)
+		return -1;
+	store_clock_committed(store);
 	return 0;
 }
 
@@ -242,6 +255,10 @@ static void count_batch(struct store *store, const struct batch *batch, int64_t 
 {
 	int64_t took_us = (clock_boottime_ns() - begin_ns) / NS_PER_US;
 
+	if (batch_step(batch)->corrects) { /* the row of this run was */
+		store->seen_us += batch_step(batch)->us;
+		store->beat_us += batch_step(batch)->us;
+	}
 	store->written_ns = begin_ns;
 	store->counters.batches++;
 	store->counters.flows += batch_flows(batch);
@@ -256,7 +273,9 @@ int store_write(struct store *store, const struct batch *batch, struct store_err
 
 	bool settling = rollup_is_settling(&store->flows.rollup);
 
-	if (settle_before(store, batch_flows(batch)) < 0 || store_begin(store) < 0 ||
+	if (store_correct_some(store) < 0 ||
+		settle_before(store, batch_flows(batch), batch_step(batch)->corrects) < 0 ||
+		store_begin(store) < 0 || store_clock_step(store, batch_step(batch)) < 0 ||
 		write_processes(store, batch) < 0 || write_listeners(store, batch) < 0 ||
 		flow_writer_batch(&store->flows, batch) < 0 ||
 		name_writer_batch(&store->names, batch) < 0 || write_coverage(store, batch) < 0 ||
@@ -267,6 +286,7 @@ int store_write(struct store *store, const struct batch *batch, struct store_err
 		return -1;
 	}
 	rollup_committed(&store->flows.rollup);
+	store_clock_committed(store);
 	store->retention.looks_seen = batch_look(batch);
 	if (store->wal_pages >= store_room_wal_pages(&store->file) &&
 		(!settling || store->wal_pages < WAL_PAGES_MAX))
