@@ -25,13 +25,33 @@ static void begin_interval(struct coverage_watch *watch, const struct reconcile_
 	watch->before_ns = clock_boottime_ns();
 }
 
-void coverage_watch_begin(
+static void cover_wrong_clock(struct coverage_watch *watch)
+{
+	struct coverage_record record;
+
+	if (!coverage_clock_is_wrong(&watch->clock, &record))
+		return;
+	pipeline_cover(watch->pipeline, &record);
+	log_warning("the clock is behind the day on which lastconnd was built; times are corrected "
+		    "when it is set");
+}
+
+void coverage_watch_init(
 	struct coverage_watch *watch, struct pipeline *pipeline, int64_t interval_ns)
+{
+	*watch = (struct coverage_watch){.pipeline = pipeline, .interval_ns = interval_ns};
+}
+
+void coverage_watch_bounds(struct coverage_watch *watch, const struct clock_bounds *bounds)
+{
+	watch->clock.bounds = *bounds;
+	cover_wrong_clock(watch);
+}
+
+void coverage_watch_begin(struct coverage_watch *watch)
 {
 	struct reconcile_sample sample = {0};
 
-	*watch = (struct coverage_watch){.pipeline = pipeline, .interval_ns = interval_ns};
-	coverage_watch_clocks(watch);
 	begin_interval(watch, take_sample(watch, &sample) == 0 ? &sample : NULL);
 }
 
@@ -43,8 +63,15 @@ void coverage_watch_clocks(struct coverage_watch *watch)
 		.asleep_ns = clock_asleep_ns(),
 	};
 	struct coverage_record records[COVERAGE_CLOCK_RECORDS];
-	size_t count = coverage_clock_read(&watch->clock, &reading, records);
+	struct clock_step step;
+	size_t count = coverage_clock_read(&watch->clock, &reading, &step, records);
 
+	pipeline_set_clock(watch->pipeline, reading.boottime_ns, watch->clock.last.wall_offset_ns);
+	if (step.us) {
+		watch->before_us += step.us;
+		pipeline_clock_step(watch->pipeline, &step);
+		cover_wrong_clock(watch);
+	}
 	for (size_t i = 0; i < count; i++) {
 		pipeline_cover(watch->pipeline, &records[i]);
 		log_info("%s: %llu.%03llu s %s", coverage_what_name(records[i].what),

@@ -19,12 +19,19 @@ struct coverage_watch {
 	bool said;       /* that something is unaccounted for */
 };
 
-/* Begins the first interval. pipeline: borrowed. */
-void coverage_watch_begin(
+/* pipeline: borrowed. */
+void coverage_watch_init(
 	struct coverage_watch *watch, struct pipeline *pipeline, int64_t interval_ns);
 
-/* Call about once a second. */
+/* Before it is told no step corrects. After the first reading. */
+void coverage_watch_bounds(struct coverage_watch *watch, const struct clock_bounds *bounds);
+
+/* Reads the clocks: the only place where the pipeline's are set. Before anything is read from the
+ * source, and at least about once a second. */
 void coverage_watch_clocks(struct coverage_watch *watch);
+
+/* Begins the first interval. */
+void coverage_watch_begin(struct coverage_watch *watch);
 
 /* Is it time to compare? Then sweep, so that all flows are up to date, and compare. */
 bool coverage_watch_is_due(const struct coverage_watch *watch, int64_t now_ns);

@@ -83,16 +83,17 @@ struct live {
 
 /* Work. */
 
-static void read_clock(struct live *live)
+static void consume(struct live *live)
 {
-	pipeline_set_clock(live->recorder.pipeline, clock_boottime_ns(), clock_wall_offset_ns());
+	coverage_watch_clocks(&live->watch);
+	live->source->ops->consume(live->source);
 }
 
 static void sweep(struct live *live)
 {
 	int error;
 
-	read_clock(live);
+	coverage_watch_clocks(&live->watch);
 	error = live->source->ops->sweep(live->source);
 	if (error >= 0)
 		pipeline_losses_read(live->recorder.pipeline);
@@ -150,7 +151,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 
 	(void)status;
 	(void)events;
-	live->source->ops->consume(live->source);
+	consume(live);
 }
 
 static void on_consume(uv_timer_t *timer)
@@ -158,7 +159,7 @@ static void on_consume(uv_timer_t *timer)
 	struct live *live = timer->data;
 
 	if (!live->settling)
-		live->source->ops->consume(live->source);
+		consume(live);
 	live_nat_read(&live->nat);
 	if (live->source->ops->stored)
 		live->source->ops->stored(live->source, pipeline_stored(live->recorder.pipeline));
@@ -182,7 +183,6 @@ static void on_second(uv_timer_t *timer)
 	if (now_ns - live->second_ns > SUSPENDED_S * (int64_t)NS_PER_S)
 		sweep(live);
 	live->second_ns = now_ns;
-	read_clock(live);
 	coverage_watch_clocks(&live->watch);
 	if (live->sweeps)
 		pipeline_expire(live->recorder.pipeline);
@@ -205,7 +205,7 @@ static void on_settle(uv_timer_t *timer)
 	if (uv_now(&live->loop) < live->settled_ms && !(ops->presses && ops->presses(live->source)))
 		return;
 	uv_timer_stop(timer);
-	read_clock(live);
+	coverage_watch_clocks(&live->watch);
 	ops->settle(live->source);
 	pipeline_flush(live->recorder.pipeline);
 	live->settling = false;
@@ -220,8 +220,7 @@ static void on_flush(uv_timer_t *timer)
 
 	if (live->settling)
 		return;
-	read_clock(live);
-	live->source->ops->consume(live->source);
+	consume(live);
 	if (!live->source->ops->settle) {
 		pipeline_flush(live->recorder.pipeline);
 		return;
@@ -520,6 +519,8 @@ static int start(struct live *live)
 		return -1;
 	}
 	live->begin_us = clock_realtime_us();
+	coverage_watch_init(
+		&live->watch, live->recorder.pipeline, live->config->reconcile_interval_ns);
 	if (live_nat_new(&live->nat, live->recorder.pipeline)) {
 		log_error("no memory to hear of NAT");
 		return -1;
@@ -528,10 +529,11 @@ static int start(struct live *live)
 		return -1;
 	live->nat.source = live->source->ops->source;
 	live->second_ns = clock_boottime_ns();
-	read_clock(live);
+	coverage_watch_clocks(&live->watch);
 	kept = kept_by(live->source);
 	if (open_recorder(live, (struct store_ring){kept.id, kept.dropped}))
 		return -1;
+	coverage_watch_bounds(&live->watch, &store_before(live->recorder.store)->bounds);
 	cover_ignored(live, kept.adopted);
 	live_nat_look(&live->nat);
 	if (kept.adopted)
@@ -558,8 +560,7 @@ static void say_started(struct live *live)
 	live_nat_say(&live->nat);
 	coverage_watch_slots(live->recorder.pipeline, live->source, live->begin_us);
 	coverage_watch_snapshot(live->recorder.pipeline, live->begin_us);
-	coverage_watch_begin(
-		&live->watch, live->recorder.pipeline, live->config->reconcile_interval_ns);
+	coverage_watch_begin(&live->watch);
 	pipeline_flush(live->recorder.pipeline);
 	live->watchdog_us = notify_watchdog_us();
 	notify_state("READY=1");

@@ -47,6 +47,7 @@ struct pipeline {
 	size_t described;    /* of the flows in it name and NAT were sought */
 	int64_t look;        /* batch_look of the last one */
 	int64_t now_ns, wall_offset_ns;
+	struct clock_step step; /* that the writer does not know of yet */
 	int64_t losses_read_us; /* up to then all that was seen or lost is told */
 	int64_t batch_from_us;  /* what the batch tells of happened since, or is open in others */
 	uint64_t position;      /* of the source: what came before is in a batch */
@@ -197,11 +198,13 @@ static int hand_over(struct pipeline *pipeline, int (*put)(struct writer *, stru
 
 	describe_flows(pipeline);
 	batch_set_position(pipeline->batch, pipeline->position);
+	batch_set_step(pipeline->batch, &pipeline->step);
 	error = put(pipeline->writer, pipeline->batch);
 	if (error)
 		return error;
 	pipeline->batch_from_us = pipeline->losses_read_us;
 	pipeline->put = pipeline->position;
+	pipeline->step = (struct clock_step){0};
 	pipeline->batch = NULL;
 	pipeline->described = 0;
 	take_batch(pipeline); /* if not now, then with the next record */
@@ -539,6 +542,32 @@ void pipeline_set_clock(struct pipeline *pipeline, int64_t now_ns, int64_t wall_
 	flow_table_set_wall_offset(pipeline->flows, wall_offset_ns);
 	if (pipeline->losses_read_us == 0)
 		pipeline->losses_read_us = wall_us(pipeline);
+}
+
+int64_t pipeline_wall_offset_ns(const struct pipeline *pipeline)
+{
+	return pipeline->wall_offset_ns;
+}
+
+/* Processes are handed over again with the next flow that names them: when they started is known
+ * better now. */
+void pipeline_clock_step(struct pipeline *pipeline, const struct clock_step *step)
+{
+	clock_step_add(&pipeline->step, step);
+	name_table_shift(pipeline->names, step->us);
+	nat_table_shift(pipeline->nat, step->us);
+	process_table_forget_stored(pipeline->processes);
+	if (pipeline->batch)
+		batch_shift(pipeline->batch, step->us);
+	for (size_t i = 0; i < pipeline->pending_count; i++) {
+		struct coverage_record *record = &pipeline->pending[i];
+
+		record->from_us += step->us;
+		if (record->until_us)
+			record->until_us += step->us;
+	}
+	pipeline->losses_read_us += step->us;
+	pipeline->batch_from_us += step->us;
 }
 
 void pipeline_losses_since(struct pipeline *pipeline, int64_t since_us)

@@ -87,6 +87,12 @@ void pipeline_losses_since(struct pipeline *pipeline, int64_t since_us);
 /* The source's clock now, and wall clock minus source clock. */
 void pipeline_set_clock(struct pipeline *pipeline, int64_t now_ns, int64_t wall_offset_ns);
 
+int64_t pipeline_wall_offset_ns(const struct pipeline *pipeline);
+
+/* The wall clock was set; pipeline_set_clock knows the new one already. What is still here becomes
+ * right by it, the writer is told with the next batch. */
+void pipeline_clock_step(struct pipeline *pipeline, const struct clock_step *step);
+
 /* The source has just told all that happened or was lost until pipeline_set_clock. */
 void pipeline_losses_read(struct pipeline *pipeline);
 

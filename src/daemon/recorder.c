@@ -93,7 +93,8 @@ static int open_store(struct recorder *recorder, const struct config *config,
 	gethostname(recorder->host_name, sizeof(recorder->host_name) - 1);
 	if (recorder->source != FLOW_SOURCE_FILE) {
 		read_boot_uuid(recorder->boot_uuid);
-		options.boot_start_us = clock_wall_offset_ns() / NS_PER_US;
+		options.boot_start_us = pipeline_wall_offset_ns(recorder->pipeline) / NS_PER_US;
+		options.built_us = LASTCONN_BUILT_S * INT64_C(1000000);
 		options.retention = recorder_retention(config);
 		options.unattended = true;
 	}

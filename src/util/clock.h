@@ -8,6 +8,7 @@
 #define NS_PER_MS 1000000
 #define NS_PER_S  1000000000
 #define US_PER_S  1000000
+#define US_PER_MS 1000
 
 int64_t clock_boottime_ns(void);
 int64_t clock_realtime_us(void);

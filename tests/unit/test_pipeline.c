@@ -422,6 +422,102 @@ static void a_full_table_of_nat_is_told(void **state)
 	history_temp_remove(&fixture.history);
 }
 
+/* The clock is set by step_ns when START_NS + 2 s are over. */
+static void set_clock(struct fixture *fixture, int64_t step_ns, bool corrects)
+{
+	const int64_t now_ns = START_NS + 2 * (int64_t)NS_PER_S;
+	const struct clock_step step = {
+		.us = step_ns / NS_PER_US, .at_us = now_ns / NS_PER_US, .corrects = corrects};
+	const struct coverage_record record = {
+		.from_us = 1, .until_us = 2, .what = COVERAGE_CLOCK_STEP};
+
+	pipeline_set_clock(fixture->pipeline, now_ns, WALL_OFFSET_NS + step_ns);
+	pipeline_clock_step(fixture->pipeline, &step);
+	pipeline_cover(fixture->pipeline, &record);
+}
+
+static void what_is_in_memory_when_the_clock_is_set_has_the_new_one(void **state)
+{
+	static const int64_t steps_s[] = {3600, -3600};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		const int64_t begin_us = INT64_C(1700000100000000) + steps_s[i] * US_PER_S;
+		struct observation open, ended;
+		struct fixture fixture;
+
+		start(&fixture, QUEUE_OCTETS);
+		tell_process(&fixture, CLIENT_PID, 0, "/bin/client");
+		open = make_observation(&fixture, OBSERVATION_SIGHTING);
+		fixture.sink->observe(fixture.sink->ctx, &open);
+		pipeline_flush(fixture.pipeline); /* a row of the old clock */
+		ended = make_observation(&fixture, OBSERVATION_END);
+		fixture.sink->observe(fixture.sink->ctx, &ended);
+		tell_name(&fixture, &ended.key, NAME_SOURCE_SNI, "said.example",
+			INT64_C(1700000100000100));
+		set_clock(&fixture, steps_s[i] * NS_PER_S, false);
+		stop(&fixture);
+		assert_int_equal(
+			number(&fixture, "SELECT start_us FROM flows WHERE open"), begin_us);
+		assert_int_equal(
+			number(&fixture, "SELECT duration_us FROM flows WHERE open"), US_PER_S);
+		assert_int_equal(
+			number(&fixture, "SELECT start_us FROM flows WHERE NOT open"), begin_us);
+		assert_int_equal(number(&fixture, "SELECT count(*) FROM flows WHERE NOT open"
+						  " AND remote_name = 'said.example'"),
+			1);
+		assert_int_equal(
+			number(&fixture, "SELECT first_us FROM name_evidence"), begin_us + 100);
+		history_temp_remove(&fixture.history);
+	}
+}
+
+static void a_flow_that_was_open_when_the_clock_was_set_is_as_long_as_it_was(void **state)
+{
+	struct observation open;
+	struct fixture fixture;
+
+	(void)state;
+	start(&fixture, QUEUE_OCTETS);
+	open = make_observation(&fixture, OBSERVATION_SIGHTING);
+	fixture.sink->observe(fixture.sink->ctx, &open);
+	pipeline_flush(fixture.pipeline);
+	set_clock(&fixture, -3600 * (int64_t)NS_PER_S, false);
+	open.kind = OBSERVATION_END;
+	open.time_ns = START_NS + 10 * (int64_t)NS_PER_S;
+	fixture.sink->observe(fixture.sink->ctx, &open);
+	stop(&fixture);
+	assert_int_equal(number(&fixture, "SELECT start_us FROM flows"),
+		INT64_C(1700000100000000) - 3600 * INT64_C(1000000));
+	assert_int_equal(number(&fixture, "SELECT duration_us FROM flows"), 10 * US_PER_S);
+	history_temp_remove(&fixture.history);
+}
+
+static void what_was_stored_before_is_corrected_if_the_step_says_so(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	for (int corrects = 0; corrects < 2; corrects++) {
+		start(&fixture, QUEUE_OCTETS);
+		/* The history's boot began at 0 by its clock. */
+		pipeline_set_clock(fixture.pipeline, START_NS, 0);
+		tell_end(&fixture);
+		pipeline_flush(fixture.pipeline);
+		pipeline_set_clock(fixture.pipeline, START_NS, WALL_OFFSET_NS);
+		pipeline_clock_step(fixture.pipeline,
+			&(struct clock_step){.us = WALL_OFFSET_NS / NS_PER_US,
+				.at_us = (START_NS + 2 * (int64_t)NS_PER_S) / NS_PER_US,
+				.corrects = corrects});
+		tell_end(&fixture);
+		stop(&fixture);
+		assert_int_equal(number(&fixture, "SELECT count(*) FROM flows"
+						  " WHERE end_us >= 1700000101000000"),
+			1 + corrects);
+		history_temp_remove(&fixture.history);
+	}
+}
+
 static void losses_become_intervals_since_the_last_reading(void **state)
 {
 	struct fixture fixture;
@@ -522,6 +618,9 @@ int main(void)
 		cmocka_unit_test(a_full_table_of_nat_is_told),
 		cmocka_unit_test(what_a_rule_fits_is_left_out_and_told),
 		cmocka_unit_test(a_rule_that_fits_late_takes_back_what_was_stored),
+		cmocka_unit_test(what_is_in_memory_when_the_clock_is_set_has_the_new_one),
+		cmocka_unit_test(a_flow_that_was_open_when_the_clock_was_set_is_as_long_as_it_was),
+		cmocka_unit_test(what_was_stored_before_is_corrected_if_the_step_says_so),
 		cmocka_unit_test(losses_become_intervals_since_the_last_reading),
 		cmocka_unit_test(full_tables_are_told),
 		cmocka_unit_test(a_full_queue_loses_records_but_not_silently),
