@@ -91,7 +91,7 @@ words (what, means) AS (VALUES
 	('names unsure', 'flows were seen, but fewer of their names'),
 	('unaccounted', 'the kernel counted what no flow explains: a hook may be blind'),
 	('snapshot', 'flows were open before the start: how they began is not known'),
-	('clock step', 'the wall clock was set, by that many ms: times are in doubt'),
+	('clock step', 'the wall clock was set, by that many ms, or is to be set: times are in doubt'),
 	('suspend', 'the machine slept, that many ms: nothing could happen')
 ),
 intervals (from_us, until_us, what, missed, count, detail, source) AS MATERIALIZED (
@@ -158,7 +158,10 @@ losses (text, some, owners) AS (
 				WHEN 'ignored' THEN 'flows left out by rules: '
 					|| iif(rules > 3, lost || 'by ' || rules || ' rules', labels)
 				WHEN 'clock step' THEN
-					printf('the clock was set by %.4g s', CAST(lost AS INTEGER) / 1000.0)
+					iif(lost = '', 'the clock is wrong',
+						printf('the clock was set by %.4g s', CAST(lost AS INTEGER) / 1000.0))
+				WHEN 'suspend' THEN
+					printf('the machine slept %.4g s', CAST(lost AS INTEGER) / 1000.0)
 				WHEN 'hook skipped' THEN 'hooks skipped: ' || labels
 				WHEN 'slot missing' THEN 'hooks missing: ' || labels
 				WHEN 'slot degraded' THEN 'hooks that see less: ' || labels
@@ -175,7 +178,7 @@ losses (text, some, owners) AS (
 					iif(what = 'ignored', detail,
 						substr(detail, 1, instr(detail || ':', ':') - 1)) AS label
 				FROM intervals
-				WHERE missed IN ('some', 'owners', 'names')
+				WHERE missed IN ('some', 'owners', 'names') OR what = 'suspend'
 				GROUP BY what, detail
 			)
 			GROUP BY what

@@ -2,8 +2,7 @@
 """What could have been missed is written down, with the right bounds and numbers, and shown: by
 `lastconn coverage`, and by the line that who, flows and top end with.
 
-Clock steps and suspends are tested by unit_coverage_clock alone: a test cannot set the clock of the
-machine it runs on, and time namespaces do not have a wall clock of their own."""
+Clock steps and suspends have a test of their own, test_clock.py."""
 import contextlib
 import json
 import os
@@ -288,7 +287,7 @@ class Shown(harness.Case):
             self.line("flows", *day),
             "coverage: 95.72 % of the time from 2025-11-19 00:00:00 to 2025-11-20 00:00:00; 2 gaps,"
             " the longest 1h (down, killed 2025-11-19 02:00:00 - 2025-11-19 03:00:00); 145 events"
-            " lost in the ring; hooks missing: datagram; owners less sure: use")
+            " lost in the ring; hooks missing: datagram; owners less sure: use; the machine slept 3600 s")
         self.assertIn("; a gap of 1.5m (down, stopped 2025-11-19 05:00:00",
                       self.lastconn("flows", "--since", "2025-11-19 04:00", *day,
                                     status=1).stderr)
