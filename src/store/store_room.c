@@ -10,6 +10,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -62,8 +63,13 @@ static void lay_ballast(const struct store_file *file)
 	close(fd);
 }
 
-/* Beyond its end: SQLite sees nothing of it. SQLite has no locks on this file, so that it does no
- * harm to close it. */
+/* Beyond the end of the file: SQLite sees nothing of it. */
+static void reserve(int fd, off_t offset, off_t length)
+{
+	(void)!fallocate(fd, FALLOC_FL_KEEP_SIZE, offset, length);
+}
+
+/* SQLite has no locks on this file, so that it does no harm to close it. */
 static void reserve_wal(const struct store_file *file)
 {
 	char path[PATH_MAX + NAME_EXTRA];
@@ -73,7 +79,7 @@ static void reserve_wal(const struct store_file *file)
 	fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return;
-	(void)!fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, WAL_OCTETS);
+	reserve(fd, 0, WAL_OCTETS);
 	close(fd);
 }
 
@@ -85,12 +91,19 @@ void store_room_reserve(const struct store_file *file)
 		lay_ballast(file);
 }
 
+/* The file gets half of the room at once, before somebody else takes it; the rest is for the WAL
+ * and its -shm, which a start makes anew. */
 bool store_room_drop_ballast(const struct store_file *file)
 {
 	char path[PATH_MAX + NAME_EXTRA];
+	struct stat status;
 
 	name_ballast(file, path);
-	return unlink(path) == 0;
+	if (unlink(path) < 0)
+		return false;
+	if (fstat(file->fd, &status) == 0)
+		reserve(file->fd, status.st_size, BALLAST_OCTETS / 2);
+	return true;
 }
 
 int store_make_room(struct store *store, int64_t now_us, struct store_error *ret_error)

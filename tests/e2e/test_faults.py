@@ -145,7 +145,8 @@ class Disk(Faults):
                 break
             time.sleep(0.1)  # the rate of the traffic
         self.wait_said(daemon, "full", "keeping records in memory")
-        self.fill(disk)  # what the ballast gave back, too
+        self.commit(daemon)
+        self.fill(disk)  # what is left of the ballast, too
         for _ in range(5):
             self.send(15)
             port = self.commit(daemon)
