@@ -139,11 +139,8 @@ class Disk(Faults):
         ballast = database + ".ballast"
         self.assertEqual(os.stat(ballast).st_size, 4 * MIB)
         self.fill(disk)
-        for _ in range(200):
-            self.send(15)
-            if not os.path.exists(ballast):
-                break
-            time.sleep(0.1)  # the rate of the traffic
+        harness.wait_until("the disk is full", lambda: self.send(15) and
+                           not os.path.exists(ballast), 90)
         self.wait_said(daemon, "full", "keeping records in memory")
         self.commit(daemon)
         self.fill(disk)  # what is left of the ballast, too
