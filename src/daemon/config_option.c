@@ -268,13 +268,27 @@ static int add_range(const char *value, struct config *config, char *why)
 	return 0;
 }
 
+/* Once privileges are dropped users may not be found any more, as where the file of users was
+ * replaced. Rules do not change without a restart: those of the start are remembered. */
 static int find_user(const char *name, uint32_t *ret_uid)
 {
+	enum { NAME_SIZE = 64 };
+	static struct {
+		char name[NAME_SIZE];
+		uint32_t uid;
+	} known[IGNORE_RULES_MAX];
 	const struct passwd *user = getpwnam(name);
+	size_t i = 0;
 
-	if (!user)
+	while (i < IGNORE_RULES_MAX && known[i].name[0] && strcmp(known[i].name, name) != 0)
+		i++;
+	if (!user && (i == IGNORE_RULES_MAX || !known[i].name[0]))
 		return -ENOENT;
-	*ret_uid = user->pw_uid;
+	*ret_uid = user ? user->pw_uid : known[i].uid;
+	if (i < IGNORE_RULES_MAX && strlen(name) < NAME_SIZE) {
+		strcpy(known[i].name, name);
+		known[i].uid = *ret_uid;
+	}
 	return 0;
 }
 

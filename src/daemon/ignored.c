@@ -9,8 +9,8 @@
 
 struct rule_state {
 	uint64_t flows, told;
-	int64_t from_us;
-	bool untold; /* the rule itself */
+	int64_t from_us; /* INT64_MAX: nothing to tell yet */
+	bool untold;     /* the rule itself */
 };
 
 struct ignored {
@@ -30,6 +30,8 @@ int ignored_new(const struct ignore_rule *rules, size_t count, struct ignored **
 		return -ENOMEM;
 	ignored->rules = rules;
 	ignored->count = count;
+	for (size_t i = 0; i < count; i++)
+		ignored->states[i].from_us = INT64_MAX;
 	*ret_ignored = ignored;
 	return 0;
 }
@@ -39,15 +41,20 @@ void ignored_free(struct ignored *ignored)
 	free(ignored);
 }
 
+/* What was stored of it goes now, not only at its end. */
 static void count_flow(
 	struct ignored *ignored, struct rule_state *state, const struct flow_record *record)
 {
+	bool stored = record->was_open || record->kind == FLOW_RECORD_UPDATE;
+
+	if (stored && record->start_us < state->from_us) {
+		state->from_us = record->start_us;
+		state->untold = true;
+	}
 	if (record->kind != FLOW_RECORD_END)
 		return;
 	ignored->flows++;
 	state->flows++;
-	if (record->was_open && ignored->begun && record->start_us < state->from_us)
-		state->from_us = record->start_us;
 }
 
 bool ignored_take(struct ignored *ignored, const struct flow_record *record,
@@ -71,9 +78,21 @@ void ignored_begin(struct ignored *ignored, int64_t from_us, int64_t until_us)
 	ignored->begun = true;
 	ignored->until_us = until_us;
 	for (size_t i = 0; i < ignored->count; i++) {
-		ignored->states[i].from_us = from_us;
-		ignored->states[i].untold = true;
+		struct rule_state *state = &ignored->states[i];
+
+		if (from_us < state->from_us)
+			state->from_us = from_us;
+		state->untold = true;
 	}
+}
+
+void ignored_shift(struct ignored *ignored, int64_t us)
+{
+	if (ignored->until_us)
+		ignored->until_us += us;
+	for (size_t i = 0; i < ignored->count; i++)
+		if (ignored->states[i].from_us != INT64_MAX)
+			ignored->states[i].from_us += us;
 }
 
 static void tell_rule(struct ignored *ignored, size_t index, struct coverage_record *ret_record)

@@ -26,6 +26,8 @@ uint64_t ignored_flows(const struct ignored *ignored);
  */
 void ignored_begin(struct ignored *ignored, int64_t from_us, int64_t until_us);
 
+void ignored_shift(struct ignored *ignored, int64_t us); /* the clock was set */
+
 /* What is yet to be told of a rule. Returns false if there is nothing. */
 bool ignored_tell(struct ignored *ignored, struct coverage_record *ret_record);
 

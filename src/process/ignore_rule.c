@@ -47,9 +47,9 @@ static int set_ports(const char *value, struct ignore_ports *ret_ports, char *wh
 	uint64_t first = 0, last = 0;
 	char number[8];
 
-	snprintf(number, sizeof(number), "%.*s", (int)length, value); /* cut, it is too large */
-	if (parse_uint(number, &first) || parse_uint(dash ? dash + 1 : number, &last) ||
-		first > last || last > UINT16_MAX)
+	snprintf(number, sizeof(number), "%.*s", (int)length, value);
+	if (length >= sizeof(number) || parse_uint(number, &first) ||
+		parse_uint(dash ? dash + 1 : number, &last) || first > last || last > UINT16_MAX)
 		return refuse(
 			why, "'%.64s' is no port; write e.g. port=123, port=6881-6889", value);
 	*ret_ports = (struct ignore_ports){(uint16_t)first, (uint16_t)last};
@@ -163,13 +163,13 @@ static char *next_pair(char **text)
 	char *from = *text, *to = from, *pair = from;
 	bool quoted = false;
 
-	for (; *from && (quoted || *from != ' '); from++) {
+	for (; *from && (quoted || !strchr(" \t", *from)); from++) {
 		if (*from == '"')
 			quoted = !quoted;
 		else
 			*to++ = *from;
 	}
-	*text = from + strspn(from, " ");
+	*text = from + strspn(from, " \t");
 	*to = '\0';
 	return quoted ? NULL : pair;
 }
@@ -180,7 +180,7 @@ int ignore_rule_parse(const char *text, ignore_rule_find_user *find_user,
 	struct ignore_rule rule = {0};
 	char pairs[IGNORE_RULE_SIZE], *at = pairs;
 
-	text += strspn(text, " ");
+	text += strspn(text, " \t");
 	if (*text == '\0')
 		return refuse(why, "the value is missing");
 	if (strlen(text) >= sizeof(pairs) ||
