@@ -204,7 +204,8 @@ static size_t take_followed(
 	enum cmdline_secret secret = mask->follows;
 
 	mask->follows = CMDLINE_SECRET_NO;
-	if (secret == CMDLINE_SECRET_UNLESS_PATH && cmdline_scan_is_path(text, from, end))
+	if ((secret == CMDLINE_SECRET_UNLESS_PATH && cmdline_scan_is_path(text, from, end)) ||
+		(secret == CMDLINE_SECRET_UNLESS_PORT && cmdline_scan_is_port(text, from, end)))
 		return take_text(mask, text, from, end);
 	if (end == from)
 		return end;
@@ -226,12 +227,16 @@ static size_t take_word(struct mask *mask, const struct cmdline_text *text, size
 {
 	const char *word = text->at + from;
 	size_t length = end - from, value;
+	enum cmdline_secret secret = CMDLINE_SECRET_YES;
 	char after;
 
 	if (mask->follows && !is_option(word, length))
 		return take_followed(mask, text, from, end);
 	mask->follows = CMDLINE_SECRET_NO;
-	value = cmdline_secret_of_program(mask->programs, word, length, &after);
+	value = cmdline_secret_of_program(mask->programs, word, length, &after, &secret);
+	if (value && value < length && secret == CMDLINE_SECRET_UNLESS_PORT &&
+		cmdline_scan_is_port(text, from + value, end))
+		return take_text(mask, text, from, end);
 	if (value && value < length) {
 		put(mask, word, value);
 		if (from == 0 && !text->script)
@@ -241,7 +246,7 @@ static size_t take_word(struct mask *mask, const struct cmdline_text *text, size
 	mask->programs |= cmdline_secret_program(word, length);
 	mask->after = value ? after : '\0';
 	if (value || asks_for_quoted(text, from, end))
-		mask->follows = CMDLINE_SECRET_YES;
+		mask->follows = secret;
 	else
 		mask->follows = cmdline_secret_option(word, length);
 	return take_text(mask, text, from, end);

@@ -23,6 +23,18 @@ bool cmdline_scan_is_name(char c)
 	return cmdline_scan_is_alnum(c) || c == '_' || c == '-' || c == '.' || c == '[' || c == ']';
 }
 
+bool cmdline_scan_is_port(const struct cmdline_text *text, size_t from, size_t end)
+{
+	size_t at = from;
+
+	while (at < end && text->at[at] && strchr("0123456789:.-", text->at[at]))
+		at++;
+	if (at + 4 == end && at > from)
+		return memcmp(text->at + at, "/tcp", 4) == 0 ||
+		       memcmp(text->at + at, "/udp", 4) == 0;
+	return at == end && at > from;
+}
+
 size_t cmdline_scan_blanks(const struct cmdline_text *text, size_t from)
 {
 	while (from < text->length && is_blank(text->at[from]))

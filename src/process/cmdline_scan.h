@@ -19,6 +19,9 @@ bool cmdline_scan_is_name(char c); /* of a name before '=', or an option */
 bool cmdline_scan_is_url(const struct cmdline_text *text, size_t at, size_t end); /* "://" */
 bool cmdline_scan_is_path(const struct cmdline_text *text, size_t from, size_t end);
 
+/* Ports as they are given: "22", "8080:80/tcp", "127.0.0.1:80:80", "6000-6010". */
+bool cmdline_scan_is_port(const struct cmdline_text *text, size_t from, size_t end);
+
 /* The first octet from there on that is no blank, or the text's end. */
 size_t cmdline_scan_blanks(const struct cmdline_text *text, size_t from);
 

@@ -35,6 +35,10 @@ static const struct {
 	{"accountkey", ANYWHERE, false},
 	{"authkey", ANYWHERE, false},
 	{"secretkey", ANYWHERE, false},
+	{"secretstring", ANYWHERE, false},
+	{"masterkey", ANYWHERE, true},
+	{"encryptionkey", ANYWHERE, true},
+	{"signingkey", ANYWHERE, true},
 	{"privatekey", ANYWHERE, true},
 	{"credential", ANYWHERE, true},
 	{"secret", END_OF_PART, false},
@@ -50,6 +54,11 @@ static const struct {
 	{"sshpass", WHOLE_PART, false},
 	{"storepass", WHOLE_PART, false},
 	{"userpass", WHOLE_PART, false},
+	{"requirepass", WHOLE_PART, false},
+	{"masterauth", WHOLE_PART, false},
+	{"creds", WHOLE_PART, true},
+	{"signature", WHOLE_PART, true},
+	{"sig", WHOLE_PART, true},
 	{"pwd", WHOLE_PART, true},
 	{"cookie", WHOLE_PART, true},
 };
@@ -71,17 +80,18 @@ struct program {
 	const char *words[2];
 	char after;
 	bool attached; /* "-p" alone asks for it */
+	bool or_ports; /* a value of digits, dots and colons is a port: of docker, ssh */
 };
 
 static const struct program programs[] = {
 	{.name = "mysql*", .letters = "p", .attached = true},
 	{.name = "mariadb*", .letters = "p", .attached = true},
 	{.name = "7z*", .letters = "p", .attached = true},
-	{.name = "rar", .letters = "p", .attached = true},
+	{.name = "rar", .letters = "p", .flags = "h", .attached = true},
 	{.name = "unrar", .letters = "p", .attached = true},
 	{.name = "sshpass", .letters = "p", .flags = "ev"},
-	{.name = "login", .letters = "p"}, /* docker login, podman login, az login */
-	{.name = "mongo*", .letters = "p"},
+	{.name = "login", .letters = "p", .or_ports = true}, /* docker login, az login */
+	{.name = "mongo*", .letters = "p", .or_ports = true},
 	{.name = "cqlsh", .letters = "p"},
 	{.name = "rdesktop", .letters = "p"},
 	{.name = "evil-winrm", .letters = "p"},
@@ -107,6 +117,10 @@ static const struct program programs[] = {
 		.flags = "fgijkLnNOpRsSvI#0123456",
 		.words = {"--user", "--proxy-user"},
 		.after = ':'},
+	{.name = "curl", .letters = "b", .flags = "fgijkLnNOpRsSvI#0123456", .after = '='},
+	{.name = "curl", .letters = "E", .flags = "fgijkLnNOpRsSvI#0123456", .after = ':'},
+	{.name = "ss-*", .letters = "k"},
+	{.name = "etcdctl", .words = {"--user"}, .after = ':'},
 	{.name = "http", .letters = "a", .after = ':'},
 	{.name = "https", .letters = "a", .after = ':'},
 	{.name = "smbclient", .letters = "U", .words = {"--user"}, .after = '%'},
@@ -327,7 +341,8 @@ static size_t value_of_word(const struct program *program, const char *word, siz
 	return 0;
 }
 
-size_t cmdline_secret_of_program(uint64_t active, const char *word, size_t length, char *ret_after)
+size_t cmdline_secret_of_program(uint64_t active, const char *word, size_t length, char *ret_after,
+	enum cmdline_secret *ret_secret)
 {
 	for (size_t i = 0; active >> i && i < PROGRAM_COUNT; i++) {
 		const struct program *program = &programs[i];
@@ -341,6 +356,7 @@ size_t cmdline_secret_of_program(uint64_t active, const char *word, size_t lengt
 		if (!at || (program->attached && at == length))
 			continue;
 		*ret_after = program->after;
+		*ret_secret = program->or_ports ? CMDLINE_SECRET_UNLESS_PORT : CMDLINE_SECRET_YES;
 		return at;
 	}
 	return 0;

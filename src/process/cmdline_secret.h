@@ -11,6 +11,7 @@ enum cmdline_secret {
 	CMDLINE_SECRET_NO,
 	CMDLINE_SECRET_YES,
 	CMDLINE_SECRET_UNLESS_PATH, /* a value that is the path of a file is none */
+	CMDLINE_SECRET_UNLESS_PORT, /* nor one that is a port, as in "-p 8080:80" */
 };
 
 /* Of NAME=VALUE and NAME:VALUE: a secret's name somewhere in it ("MYSQL_PASSWORD_2", "apiKey"), but
@@ -25,9 +26,9 @@ uint64_t cmdline_secret_program(const char *word, size_t length);
 
 /* Where in the word the value of a secret option of one of these programs begins, length: it is the
  * next word; 0: the word is no such option. *ret_after: the secret is only what follows this octet
- * in the value; NUL: all of it. */
-size_t cmdline_secret_of_program(
-	uint64_t programs, const char *word, size_t length, char *ret_after);
+ * in the value; NUL: all of it. *ret_secret: what it is. */
+size_t cmdline_secret_of_program(uint64_t programs, const char *word, size_t length,
+	char *ret_after, enum cmdline_secret *ret_secret);
 
 /* Of a well-known form of tokens at text: *ret_length octets in all, of which the first
  * *ret_prefix only tell the form. False: none is there. */

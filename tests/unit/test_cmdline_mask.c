@@ -48,6 +48,17 @@ static const char *const masked[][2] = {
 		"java|-Djavax.net.ssl.keyStorePassword=***"},
 	{"helm|--set|auth.rootPassword=S3cr3t", "helm|--set|auth.rootPassword=***"},
 	{"kubectl|--from-literal=password=S3cr3t", "kubectl|--from-literal=password=***"},
+	{"redis-server|--requirepass|S3cr3t|--masterauth|S3cr3t",
+		"redis-server|--requirepass|***|--masterauth|***"},
+	{"aws|--secret-string|S3cr3t", "aws|--secret-string|***"},
+	{"skopeo|--src-creds|u:S3cr3t|x", "skopeo|--src-creds|***|x"},
+	{"curl|-b|session=S3cr3t|h", "curl|-b|session=***|h"},
+	{"curl|-E|cert.pem:S3cr3t|h", "curl|-E|cert.pem:***|h"},
+	{"curl|https://h/b?sv=1&sig=S3cr3t", "curl|https://h/b?sv=1&sig=***"},
+	{"rar|a|-hpS3cr3t|x", "rar|a|-hp***|x"},
+	{"etcdctl|--user|root:S3cr3t|get", "etcdctl|--user|root:***|get"},
+	{"docker|run|-e|RAILS_MASTER_KEY=S3cr3t|x", "docker|run|-e|RAILS_MASTER_KEY=***|x"},
+	{"mongo|-u|u|-p|S3cr3t|db", "mongo|-u|u|-p|***|db"},
 	/* names */
 	{"env|PGPASSWORD=S3cr3t|psql", "env|PGPASSWORD=***|psql"},
 	{"docker|run|-e|MYSQL_ROOT_PASSWORD=S3cr3t|mysql",
@@ -141,6 +152,10 @@ static const char *const masked[][2] = {
 
 /* What must stay as it is. */
 static const char *const kept[] = {
+	"docker|run|--name|mongo|-p|27017:27017|mongo",
+	"docker|run|--name|mongo|-p|127.0.0.1:80:80/tcp|mongo",
+	"ssh|login|-p|2222",
+	"ssh|login|-p2222",
 	"git|log|--author=me|--author|you",
 	"python3|tokenize.py|--max_tokens=100|tokenizer=x",
 	"ssh|-p|22|u@h",
