@@ -131,6 +131,7 @@ days AS NOT MATERIALIZED (
 --:since,until,host_name,host_suffix {
 forgotten (day) AS MATERIALIZED (
 	SELECT coalesce(max(whole_us) / 86400000000, -1) FROM retention WHERE what = 'contact_hour'
+--:since		AND whole_us >= :since
 ),
 --}
 fitting AS NOT MATERIALIZED (

@@ -608,6 +608,9 @@ int live_run(struct config *config, int argc, char *const argv[])
 	struct live live = {.config = config, .argc = argc, .argv = argv};
 	int status;
 
+	/* Until it can answer them; they would end it. */
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGUSR1, SIG_IGN);
 	if (uv_loop_init(&live.loop)) {
 		log_error("cannot make an event loop: %s", strerror(errno));
 		return EXIT_FAILURE;

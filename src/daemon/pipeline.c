@@ -138,30 +138,15 @@ static void drop_batch(struct pipeline *pipeline)
 
 /* An empty batch. What the store has of processes may go, if nothing names them: all are described
  * again from then on. */
-static void note_look(struct pipeline *pipeline)
-{
-	if (batch_look(pipeline->batch) == pipeline->look)
-		return;
-	pipeline->look = batch_look(pipeline->batch);
-	process_table_forget_stored(pipeline->processes);
-}
-
 static int take_batch(struct pipeline *pipeline)
 {
 	int error = writer_take(pipeline->writer, &pipeline->batch);
 
-	if (!error)
-		note_look(pipeline);
+	if (!error && batch_look(pipeline->batch) != pipeline->look) {
+		pipeline->look = batch_look(pipeline->batch);
+		process_table_forget_stored(pipeline->processes);
+	}
 	return error;
-}
-
-/* Before the first record: the batch may have waited for it for long. */
-static void look_again(struct pipeline *pipeline)
-{
-	if (!pipeline->batch || batch_count(pipeline->batch) > 0)
-		return;
-	batch_set_look(pipeline->batch, writer_look(pipeline->writer));
-	note_look(pipeline);
 }
 
 static void describe_flow(struct pipeline *pipeline, size_t index, const struct flow_record *record)
@@ -217,7 +202,6 @@ static bool make_room(struct pipeline *pipeline, size_t count)
 	if (pipeline->batch && batch_count(pipeline->batch) + count > WRITER_BATCH_RECORDS &&
 		hand_over(pipeline, pipeline->options.wait_for_room ? writer_put_wait : writer_put))
 		drop_batch(pipeline);
-	look_again(pipeline);
 	return pipeline->batch || take_batch(pipeline) == 0;
 }
 
@@ -556,6 +540,7 @@ void pipeline_clock_step(struct pipeline *pipeline, const struct clock_step *ste
 	clock_step_add(&pipeline->step, step);
 	name_table_shift(pipeline->names, step->us);
 	nat_table_shift(pipeline->nat, step->us);
+	ignored_shift(pipeline->ignored, step->us);
 	process_table_forget_stored(pipeline->processes);
 	if (pipeline->batch)
 		batch_shift(pipeline->batch, step->us);

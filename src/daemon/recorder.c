@@ -146,6 +146,15 @@ int recorder_open(struct recorder *recorder, const struct config *config, struct
 	return -1;
 }
 
+static void leave_damaged(struct recorder *recorder)
+{
+	struct store_error error;
+
+	store_close_damaged(recorder->store, &error);
+	recorder->store = NULL;
+	log_error("%s", error.text);
+}
+
 int recorder_close(
 	struct recorder *recorder, int64_t timeout_ns, struct store_counters *ret_counters)
 {
@@ -161,9 +170,12 @@ int recorder_close(
 		log_error("the disk does not answer; leaving without closing the database");
 		_exit(EXIT_FAILURE);
 	}
-	recorder->store = writer_store(recorder->writer);
 	writer_counters(recorder->writer, &counters);
 	*ret_counters = counters.store;
+	if (counters.damaged) {
+		leave_damaged(recorder);
+		return -1;
+	}
 	if (recorder->file_until_us && store_set_file_span(recorder->store, recorder->file_from_us,
 					       recorder->file_until_us) < 0)
 		log_warning("the span of the capture file could not be written");

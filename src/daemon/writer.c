@@ -2,9 +2,9 @@
  *
  * Everything shared is under one mutex; the thread holds it only to take a batch and to give it
  * back, never while it is in the store. States: fine, retrying (waits 100 ms to 5 s between
- * attempts, keeps the batch, the queue fills up behind it), failed (a fatal error, or a damaged
- * file that cannot be replaced: nothing more is taken). A change of state is logged once,
- * and trouble that comes and goes once a minute. */
+ * attempts, keeps the batch, the queue fills up behind it), failed (a damaged file or a fatal
+ * error: nothing more is taken). A change of state is logged once, and trouble that comes and goes
+ * once a minute. */
 #include "daemon/writer.h"
 
 #include <errno.h>
@@ -57,6 +57,7 @@ struct writer {
 	uint64_t trouble_ns; /* since when it retries */
 	uint64_t quiet_ns;   /* until then no word about other trouble */
 	bool told;           /* of this trouble */
+	bool damaged;        /* the file is why it failed */
 	uint64_t heartbeat_ns;
 	uint64_t maintain_ns; /* when the last slice was over */
 	bool maintaining;     /* there is more to do */
@@ -76,8 +77,7 @@ static void set_state(struct writer *writer, enum writer_state state)
 	uv_mutex_lock(&writer->mutex);
 	writer->state = state;
 	writer->alive_ns = uv_hrtime();
-	if (writer->options.store)
-		store_counters(writer->options.store, &writer->store_counters);
+	store_counters(writer->options.store, &writer->store_counters);
 	uv_mutex_unlock(&writer->mutex);
 }
 
@@ -118,23 +118,6 @@ static void make_room(struct writer *writer)
 	} while (more > 0 && uv_hrtime() < until_ns);
 }
 
-/* With a new file in place of the damaged one, if the store may do so. What the caller wanted to
- * write is to be written again. */
-static bool begin_anew(struct writer *writer, const struct store_error *damage)
-{
-	struct store_error error;
-
-	if (store_anew(&writer->options.store, &error) < 0) {
-		log_error("%s; %s; cannot record any more", damage->text, error.text);
-		set_state(writer, WRITER_FAILED);
-		return false;
-	}
-	log_error("%s; it is now %s, a new history begins", damage->text,
-		store_aside(writer->options.store));
-	set_state(writer, writer->state);
-	return true;
-}
-
 /* What the state of the store means for the writer; true: it goes on. */
 static bool judge(struct writer *writer, int result, const struct store_error *error)
 {
@@ -151,7 +134,8 @@ static bool judge(struct writer *writer, int result, const struct store_error *e
 		say_trouble(writer, error);
 		return true;
 	case STORE_CORRUPT:
-		return begin_anew(writer, error);
+		writer->damaged = true;
+		break;
 	case STORE_OK:
 	case STORE_FOREIGN:
 	case STORE_NEWER:
@@ -429,16 +413,6 @@ int writer_take(struct writer *writer, struct batch **ret_batch)
 	return 0;
 }
 
-int64_t writer_look(struct writer *writer)
-{
-	int64_t look;
-
-	uv_mutex_lock(&writer->mutex);
-	look = writer->store_counters.looks;
-	uv_mutex_unlock(&writer->mutex);
-	return look;
-}
-
 /* With the mutex held. One batch always finds room, however small the limit. */
 static int put(struct writer *writer, struct batch *batch, uint64_t limit)
 {
@@ -537,11 +511,6 @@ int writer_stop(struct writer *writer, int64_t timeout_ns, uint64_t *ret_lost)
 	return 0;
 }
 
-struct store *writer_store(const struct writer *writer)
-{
-	return writer->options.store;
-}
-
 void writer_counters(struct writer *writer, struct writer_counters *ret_counters)
 {
 	uv_mutex_lock(&writer->mutex);
@@ -550,5 +519,6 @@ void writer_counters(struct writer *writer, struct writer_counters *ret_counters
 	ret_counters->queue_octets = writer->queue_octets;
 	ret_counters->queued = writer->queued;
 	ret_counters->state = writer->state;
+	ret_counters->damaged = writer->damaged;
 	uv_mutex_unlock(&writer->mutex);
 }

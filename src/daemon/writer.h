@@ -1,8 +1,7 @@
 /* The writer: one thread that owns the store while it runs, fed with batches by the loop thread.
  *
  * Batches wait in a queue of bounded memory. A store that is busy or full is tried again until it
- * takes the batch; a damaged one is set aside for a new one; any other error ends the writer, which
- * says so once. */
+ * takes the batch; any other error ends the writer, which says so once. */
 #ifndef LASTCONN_DAEMON_WRITER_H
 #define LASTCONN_DAEMON_WRITER_H
 
@@ -35,6 +34,7 @@ struct writer_counters {
 	uint64_t queue_octets;
 	size_t queued; /* batches */
 	enum writer_state state;
+	bool damaged; /* the file is why it failed */
 };
 
 /* Starts the thread. Returns 0 or negative errno. */
@@ -49,9 +49,6 @@ void writer_set_limits(
 
 /* An empty batch to fill, owned by the caller. Returns 0 or -ENOMEM. */
 int writer_take(struct writer *writer, struct batch **ret_batch);
-
-/* What writer_take would tell a batch (batch_set_look). */
-int64_t writer_look(struct writer *writer);
 
 /* Hands a batch over. On failure the caller keeps it: -ENOBUFS, the queue is full; -EIO, the
  * writer gave up. */
@@ -78,10 +75,6 @@ bool writer_is_alive(struct writer *writer, int64_t within_ms);
  * were not written. Returns 0, or -ETIMEDOUT when the thread hangs in the store: then neither
  * store nor writer may be freed, the process can only leave. */
 int writer_stop(struct writer *writer, int64_t timeout_ns, uint64_t *ret_lost);
-
-/* After writer_stop returned 0: the store, or the one in its place; NULL if none could be opened.
- */
-struct store *writer_store(const struct writer *writer);
 
 void writer_counters(struct writer *writer, struct writer_counters *ret_counters);
 

@@ -173,6 +173,8 @@ struct retention_horizons retention_horizons(const struct store_retention *polic
 	contacts_us = least(contacts_us, days_us);
 	if (hours_us < days_us)
 		hours_us = days_us;
+	if (hours_us > flows_us) /* there are none of flows that are kept */
+		hours_us = (flows_us + HOUR_US - 1) / HOUR_US * HOUR_US;
 	return (struct retention_horizons){flows_us, hours_us, days_us, contacts_us};
 }
 

@@ -132,8 +132,11 @@ static int keep_hours(const struct retention_flows *flows, const struct retentio
 		return -1;
 	if (!aged)
 		return retention_note(slice, "contact_hour", 0, 0, last_us);
-	return from_us < hours_us ? retention_note(slice, "contact_hour", 0, hours_us, hours_us)
-				  : 0;
+	if (hours_us > flows->horizon_us)
+		hours_us = flows->horizon_us;
+	return flows->runs.runs[0][0] < hours_us
+		       ? retention_note(slice, "contact_hour", 0, hours_us, hours_us)
+		       : 0;
 }
 
 static int forget(struct retention_flows *flows, const struct retention_slice *slice,

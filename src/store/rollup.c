@@ -52,8 +52,9 @@ static const char recover_contacts_text[] =
 	" t.first_us, t.last_us, t.flows, f.process FROM contact_tail AS t"
 	" JOIN flow AS f ON f.end_us = t.last_us JOIN actor AS a ON a.id = t.actor WHERE TRUE"
 	" ON CONFLICT DO UPDATE SET flows = flows + excluded.flows,"
-	" process = iif(excluded.first_us < first_us, excluded.process, process),"
-	" first_us = min(first_us, excluded.first_us), last_us = max(last_us, excluded.last_us)";
+	" process = iif(excluded.first_us BETWEEN ?1 AND first_us - 1, excluded.process, process),"
+	" first_us = iif(excluded.first_us >= ?1, min(first_us, excluded.first_us), first_us),"
+	" last_us = max(last_us, excluded.last_us)";
 
 static const char recover_state_text[] = "UPDATE rollup_state SET settled_us = 9223372036854775807"
 					 " WHERE settled_us <> 9223372036854775807";
@@ -428,9 +429,10 @@ void rollup_slice_committed(struct rollup *rollup)
 	rollup_committed(rollup);
 }
 
-int rollup_recover(sqlite3 *db)
+int rollup_recover(sqlite3 *db, int64_t floor_us)
 {
-	if (sql_exec(db, recover_days_text) < 0 || sql_exec(db, recover_contacts_text) < 0)
+	if (sql_exec(db, recover_days_text) < 0 ||
+		sql_run_text(db, recover_contacts_text, &floor_us, 1) < 0)
 		return -1;
 	return sql_exec(db, recover_state_text);
 }

@@ -92,6 +92,6 @@ int rollup_settle_slice(struct rollup *rollup);
 void rollup_slice_committed(struct rollup *rollup);
 
 /* Counts what a killed run left pending. In a transaction. */
-int rollup_recover(sqlite3 *db);
+int rollup_recover(sqlite3 *db, int64_t floor_us);
 
 #endif

@@ -16,6 +16,7 @@
 #include "util/clock.h"
 
 enum {
+	CORRECT_SECONDS = 10,
 	BUSY_TIMEOUT_MS = 500,
 	CHECKPOINT_SECONDS = 60,
 	IDLE_MS = 200,
@@ -121,7 +122,7 @@ static int begin_recording(struct store *store, const struct store_options *opti
 
 static int recover(struct store *store, const struct store_options *options)
 {
-	if (rollup_recover(store->db) < 0)
+	if (rollup_recover(store->db, options->built_us) < 0)
 		return -1;
 	if (options->maintenance)
 		return 0;
@@ -183,6 +184,23 @@ static int open_claimed(const struct store_options *options, const struct store_
 	return 0;
 }
 
+/* With an empty file in place of the damaged one. */
+static int open_anew(const struct store_options *options, struct store_file *file,
+	struct store **ret_store, struct store_error *ret_error)
+{
+	struct store_error error;
+
+	if (store_path_set_aside(file, ret_error) < 0)
+		return -1;
+	if (open_claimed(options, file, ret_store, &error) == 0 ||
+		(error.class == STORE_FULL && store_room_drop_ballast(file) &&
+			open_claimed(options, file, ret_store, &error) == 0))
+		return 0;
+	sql_fail(ret_error, error.class, file->path, "was damaged and is now %.200s; %.200s",
+		file->aside, error.text);
+	return -1;
+}
+
 int store_open(const struct store_options *options, struct store **ret_store,
 	struct store_error *ret_error)
 {
@@ -198,8 +216,7 @@ int store_open(const struct store_options *options, struct store **ret_store,
 		open_claimed(options, &file, ret_store, ret_error) == 0)
 		return 0;
 	if (ret_error->class == STORE_CORRUPT && options->unattended && file.known) {
-		if (store_path_set_aside(&file, &second) == 0 &&
-			open_claimed(options, &file, ret_store, &second) == 0)
+		if (open_anew(options, &file, ret_store, &second) == 0)
 			return 0;
 		*ret_error = second;
 	}
@@ -212,31 +229,6 @@ const char *store_aside(const struct store *store)
 	return store->file.aside[0] ? store->file.aside : NULL;
 }
 
-int store_anew(struct store **store, struct store_error *ret_error)
-{
-	struct store *old = *store, *fresh = NULL;
-	struct store_options options = old->options;
-	struct store_file file = old->file;
-	struct store_counters counters = old->counters;
-
-	if (!options.unattended)
-		return sql_fail(ret_error, STORE_CORRUPT, file.path, "is damaged");
-	options.retention = old->retention.policy;
-	*store = NULL;
-	disconnect(old);
-	if (store_path_set_aside(&file, ret_error) == 0)
-		open_claimed(&options, &file, &fresh, ret_error);
-	if (!fresh) {
-		store_path_release(&file);
-		return -1;
-	}
-	counters.looks++; /* what is described in the old one is not in the new one */
-	fresh->counters = counters;
-	fresh->retention.looks = fresh->retention.looks_seen = counters.looks;
-	*store = fresh;
-	return 0;
-}
-
 /* Between batches that follow close on one another store_write settles, a slice a batch. */
 static int settle_when_idle(struct store *store)
 {
@@ -247,14 +239,28 @@ static int settle_when_idle(struct store *store)
 	return store_settle_some(store, HEARTBEAT_SLICES);
 }
 
+/* The first page may be in the file before the last one is: a reader, or a full disk, kept that one
+ * in the WAL. Only after a checkpoint that moved all a short file is a damaged one. */
+static int look_whole(struct store *store, struct store_error *ret_error)
+{
+	int frames = 0, moved = 0, code;
+
+	if (store_path_is_whole(&store->file, ret_error) == 0)
+		return 0;
+	code = sqlite3_wal_checkpoint_v2(
+		store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &frames, &moved);
+	if ((code & 0xff) != SQLITE_CORRUPT && (code != SQLITE_OK || frames != moved))
+		return 0;
+	return store_path_is_whole(&store->file, ret_error);
+}
+
 int store_heartbeat(struct store *store, int64_t seen_us, struct store_error *ret_error)
 {
 	int64_t values[2] = {seen_us, store->run};
 	int64_t since_us = seen_us - store->beat_us;
 
 	store->seen_us = seen_us;
-	if (store_path_is_same(&store->file, ret_error) < 0 ||
-		store_path_is_whole(&store->file, ret_error) < 0)
+	if (store_path_is_same(&store->file, ret_error) < 0 || look_whole(store, ret_error) < 0)
 		return -1;
 	if (clock_boottime_ns() - store->checkpoint_ns >=
 		CHECKPOINT_SECONDS * INT64_C(1000000000)) {
@@ -295,8 +301,11 @@ int store_maintain(struct store *store, int64_t now_us, struct store_error *ret_
 {
 	struct retention *retention = &store->retention;
 	int64_t begin_ns = clock_boottime_ns(), took_ns;
-	int due = retention_is_due(retention, now_us, begin_ns);
+	int due;
 
+	if (store_clock_has_more(store)) /* the times of what is oldest are wrong */
+		return 0;
+	due = retention_is_due(retention, now_us, begin_ns);
 	if (due == 0 || store->wal_frames > WAL_FRAMES_MAX)
 		return 0;
 	retention->tight = store_room_is_tight(&store->file);
@@ -331,6 +340,18 @@ static void end_run(struct store *store)
 		(int64_t[]){store->seen_us, store->run}, 2);
 }
 
+/* What a step of the clock left to do, as far as it goes in a short time. */
+static void correct_rest(struct store *store)
+{
+	int64_t until_ns = clock_boottime_ns() + CORRECT_SECONDS * INT64_C(1000000000);
+
+	while (store_clock_has_more(store) && clock_boottime_ns() < until_ns)
+		if (store_correct_some(store) < 0) {
+			store_rollback(store);
+			return;
+		}
+}
+
 void store_close(struct store *store)
 {
 	struct store_file file;
@@ -338,14 +359,31 @@ void store_close(struct store *store)
 	if (!store)
 		return;
 	file = store->file;
-	while (store_clock_has_more(store) && store_correct_some(store) == 0)
-		;
+	correct_rest(store);
 	if (store_settle_all(store) < 0)
 		store_rollback(store); /* the next start settles */
 	end_run(store);
 	sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 	disconnect(store);
 	store_path_release(&file);
+}
+
+int store_close_damaged(struct store *store, struct store_error *ret_error)
+{
+	bool unattended = store->options.unattended;
+	struct store_file file = store->file;
+	int status;
+
+	disconnect(store);
+	if (unattended)
+		status = store_path_set_aside(&file, ret_error);
+	else
+		status = sql_fail(ret_error, STORE_CORRUPT, file.path, "is damaged");
+	if (status == 0)
+		sql_fail(ret_error, STORE_OK, file.path,
+			"is now %.400s; the next start begins a new history", file.aside);
+	store_path_release(&file);
+	return status;
 }
 
 const struct store_before *store_before(const struct store *store)

@@ -65,7 +65,8 @@ struct store_options {
 	bool synchronous_full;
 	struct store_ring ring;
 	struct store_retention retention;
-	bool unattended;  /* a damaged file is renamed and a new one begun; room is reserved */
+	bool unattended; /* a damaged file is renamed, so that the next start begins a new one; room
+			  * is reserved */
 	bool maintenance; /* nothing is recorded: no run begins, what others left open stays so */
 };
 
@@ -77,10 +78,6 @@ int store_open(const struct store_options *options, struct store **ret_store,
 /* Where store_open put the damaged file that it found, whose damage ret_error then tells; NULL if
  * there was none. */
 const char *store_aside(const struct store *store);
-
-/* The file has turned out to be damaged: sets it aside and opens a new one, if the options say so.
- * Returns 0; or -1, and then *store is as it was, or NULL. */
-int store_anew(struct store **store, struct store_error *ret_error);
 
 const struct store_before *store_before(const struct store *store);
 
@@ -110,6 +107,10 @@ int store_set_file_span(struct store *store, int64_t from_us, int64_t until_us);
 /* Ends the run as of the last heartbeat (its start if there was none), checkpoints, closes, frees.
  * The caller has written its last batch. NULL is fine. */
 void store_close(struct store *store);
+
+/* The file has turned out to be damaged: closes and frees, and sets the file aside if the options
+ * say so. ret_error->text tells where it is then, or why it is not. Returns 0 or -1. */
+int store_close_damaged(struct store *store, struct store_error *ret_error);
 
 struct store_counters {
 	uint64_t batches, flows, processes; /* committed */

@@ -69,6 +69,9 @@ static const char *const correct_texts[] = {
 	"UPDATE name_evidence SET first_us = first_us + ?5, last_us = last_us + ?5,"
 	" until_us = until_us + ?5 WHERE " BY_OLD(
 		"first_us") " AND coalesce((SELECT boot = ?1 FROM process WHERE id = process), ?6)",
+	"UPDATE contact SET " MOVED("first_us") ", " MOVED("last_us") " WHERE (" BY_OLD(
+		"first_us") " OR " BY_OLD("last_us") ") AND coalesce((SELECT boot = ?1 FROM process"
+						     " WHERE id = process), ?6)",
 };
 
 static const char alone_text[] =
@@ -268,9 +271,10 @@ static struct clock_scope scope_after(const struct clock_scope *scope, int64_t f
 static int correct_flows(struct store *store, struct clock_scope scope)
 {
 	struct clock_scope after;
-	int64_t first_us;
+	int64_t first_us = scope.values[FROM_US];
 
-	if (row_scoped(store, first_flow_text, &scope, &first_us, 1) < 0)
+	if (scope.values[STEP_US] > 0 &&
+		row_scoped(store, first_flow_text, &scope, &first_us, 1) < 0)
 		return -1;
 	after = scope_after(&scope, first_us);
 	scope.values[FROM_US] = first_us;

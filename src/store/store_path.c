@@ -67,9 +67,8 @@ static bool is_known(const struct store_file *file)
 	char path[PATH_MAX + ASIDE_NAME_MAX];
 	struct stat lock;
 
-	if (read_header(file->fd, header) &&
-		big_endian(header + HEADER_APPLICATION, 4) == STORE_APPLICATION_ID)
-		return true;
+	if (read_header(file->fd, header))
+		return big_endian(header + HEADER_APPLICATION, 4) == STORE_APPLICATION_ID;
 	snprintf(path, sizeof(path), "%s.lock", file->path);
 	return lstat(path, &lock) == 0 && S_ISREG(lock.st_mode);
 }
@@ -90,6 +89,11 @@ static int fail_errno(struct store_error *ret_error, const char *path, const cha
 	case EDQUOT:
 		return sql_fail(
 			ret_error, STORE_FULL, path, "%s: %s; make room", doing, strerror(error));
+	case EIO:
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+		return sql_fail(ret_error, STORE_RETRY, path, "%s: %s", doing, strerror(error));
 	case ELOOP:
 		return sql_fail(ret_error, STORE_PERMISSION, path,
 			"is a symbolic link; name the file itself with --db");
@@ -320,7 +324,8 @@ static int count_asides(const char *path)
 	while ((entry = readdir(stream)))
 		count += strncmp(entry->d_name, name, length) == 0 &&
 			 strncmp(entry->d_name + length, ".damaged-", 9) == 0 &&
-			 !strstr(entry->d_name + length, "-wal");
+			 !strstr(entry->d_name + length, "-wal") &&
+			 !strstr(entry->d_name + length, "-shm");
 	closedir(stream);
 	return count;
 }
@@ -328,18 +333,23 @@ static int count_asides(const char *path)
 /* The WAL first: what is in it belongs to the damaged file, never to the next one. */
 static int rename_both(const struct store_file *file, const char *aside)
 {
-	char from[PATH_MAX + ASIDE_NAME_MAX], to[PATH_MAX + ASIDE_NAME_MAX];
+	char wal[PATH_MAX + ASIDE_NAME_MAX], shm[PATH_MAX + ASIDE_NAME_MAX];
+	char wal_aside[PATH_MAX + ASIDE_NAME_MAX];
 	struct stat there;
+	int error;
 
 	if (lstat(aside, &there) == 0)
 		return -EEXIST;
-	snprintf(from, sizeof(from), "%s-wal", file->path);
-	snprintf(to, sizeof(to), "%s-wal", aside);
-	if (rename(from, to) < 0 && errno != ENOENT)
+	snprintf(wal, sizeof(wal), "%s-wal", file->path);
+	snprintf(shm, sizeof(shm), "%s-shm", file->path);
+	snprintf(wal_aside, sizeof(wal_aside), "%s-wal", aside);
+	if (rename(wal, wal_aside) < 0 && errno != ENOENT)
 		return -errno;
-	snprintf(from, sizeof(from), "%s-shm", file->path);
-	if ((unlink(from) < 0 && errno != ENOENT) || rename(file->path, aside) < 0)
-		return -errno;
+	if ((unlink(shm) < 0 && errno != ENOENT) || rename(file->path, aside) < 0) {
+		error = -errno;
+		rename(wal_aside, wal);
+		return error;
+	}
 	return 0;
 }
 
@@ -368,9 +378,9 @@ int store_path_set_aside(struct store_file *file, struct store_error *ret_error)
 	char aside[PATH_MAX], text[ASIDE_NAME_MAX];
 	time_t now = time(NULL);
 	struct tm tm;
-	int error;
+	int error, asides = count_asides(file->path);
 
-	if (count_asides(file->path) >= ASIDE_MAX)
+	if (asides < 0 || asides >= ASIDE_MAX)
 		return sql_fail(ret_error, STORE_CORRUPT, file->path,
 			"is damaged like %d others that were set aside before; see to the disk, "
 			"and move them away",

@@ -74,8 +74,11 @@ void store_write_finalize(struct store *store)
 	name_writer_done(&store->names);
 }
 
+/* Without memory even a rollback may fail; what it left open is not to be added to. */
 int store_begin(struct store *store)
 {
+	if (!sqlite3_get_autocommit(store->db) && sql_run(store->rollback) < 0)
+		return -1;
 	return sql_run(store->begin);
 }
 
@@ -87,7 +90,7 @@ int store_commit(struct store *store)
 void store_rollback(struct store *store)
 {
 	if (!sqlite3_get_autocommit(store->db))
-		sql_run(store->rollback); /* fails only where SQLite has rolled back itself */
+		sql_run(store->rollback); /* if it fails, store_begin tries again */
 	dictionary_drop(&store->dictionary);
 	flow_writer_drop(&store->flows);
 	retention_drop(&store->retention);
@@ -273,8 +276,9 @@ int store_write(struct store *store, const struct batch *batch, struct store_err
 
 	bool settling = rollup_is_settling(&store->flows.rollup);
 
-	if (store_correct_some(store) < 0 ||
-		settle_before(store, batch_flows(batch), batch_step(batch)->corrects) < 0 ||
+	if (store_correct_some(store) < 0)
+		store_rollback(store); /* no batch waits for it; the heartbeat tells */
+	if (settle_before(store, batch_flows(batch), batch_step(batch)->corrects) < 0 ||
 		store_begin(store) < 0 || store_clock_step(store, batch_step(batch)) < 0 ||
 		write_processes(store, batch) < 0 || write_listeners(store, batch) < 0 ||
 		flow_writer_batch(&store->flows, batch) < 0 ||

@@ -582,32 +582,25 @@ static void a_file_that_was_never_ours_is_not_set_aside(void **state)
 	expect_refused(fixture, STORE_CORRUPT, "is not a database");
 }
 
-static void a_file_that_is_cut_off_is_replaced_while_it_is_open(void **state)
+static void a_file_that_is_cut_off_while_it_is_open_is_set_aside(void **state)
 {
 	struct store_fixture *fixture = *state;
 	struct flow_record flow = store_fixture_flow(0, "198.51.100.1", FIXTURE_START_US);
-	struct store_counters before, after;
 
 	fixture->options.unattended = true;
 	store_fixture_open(fixture);
 	assert_int_equal(batch_add_flow(fixture->batch, &flow), 0);
 	store_fixture_write(fixture);
-	store_counters(fixture->store, &before);
 	assert_int_equal(store_heartbeat(fixture->store, 1, &fixture->error), 0);
+	store_fixture_sql(fixture, "PRAGMA wal_checkpoint"); /* else it would mend itself */
 	assert_int_equal(truncate(fixture->path, 100), 0);
 	assert_int_equal(store_heartbeat(fixture->store, 2, &fixture->error), 0);
 	assert_int_equal(store_heartbeat(fixture->store, 3, &fixture->error), -1);
 	assert_int_equal(fixture->error.class, STORE_CORRUPT);
-	assert_int_equal(store_anew(&fixture->store, &fixture->error), 0);
-	assert_int_equal(access(store_aside(fixture->store), F_OK), 0);
-	store_counters(fixture->store, &after);
-	assert_int_equal(after.flows, before.flows);
-	assert_int_not_equal(after.looks, before.looks);
+	assert_int_equal(store_close_damaged(fixture->store, &fixture->error), 0);
+	assert_non_null(strstr(fixture->error.text, ".damaged-"));
+	store_fixture_open(fixture);
 	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM flow"), 0);
-	assert_int_equal(batch_add_flow(fixture->batch, &flow), 0);
-	store_fixture_write(fixture);
-	assert_int_equal(store_heartbeat(fixture->store, 4, &fixture->error), 0);
-	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM flow"), 1);
 }
 
 #define TEST(name) \
@@ -644,7 +637,7 @@ int main(void)
 		TEST(a_file_that_lost_its_name_is_noticed),
 		TEST(a_damaged_file_is_set_aside_where_nobody_looks),
 		TEST(a_file_that_was_never_ours_is_not_set_aside),
-		TEST(a_file_that_is_cut_off_is_replaced_while_it_is_open),
+		TEST(a_file_that_is_cut_off_while_it_is_open_is_set_aside),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
