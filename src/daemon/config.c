@@ -395,10 +395,11 @@ void config_help(FILE *out)
 	for (size_t i = 0; (option = config_option_at(i)); i++)
 		print_option(out, option);
 	fputs("\nDUR: 500ms 5s 2m 1h 7d. SIZE: 4096 64K 8M 1G. In brackets: the default.\n"
-	      "All but config, read, filter, version and help are keys of the configuration file "
-	      "too:\n"
+	      "All that set something are keys of the configuration file too:\n"
 	      "key = value. Signals: HUP rereads it, USR1 logs the counters, TERM writes and "
 	      "ends.\n"
-	      "Exit status: 0 fine, 1 cannot go on, 2 usage or configuration.\n",
+	      "Exit status: 0 fine, 1 cannot go on, 2 usage, configuration, or a database to see "
+	      "to,\n"
+	      "3 --check: not all is as it could be.\n",
 		out);
 }

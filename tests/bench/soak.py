@@ -25,6 +25,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
 SAMPLE_S = 15
@@ -77,6 +78,8 @@ class Traffic:
     def run(self):
         threads = [threading.Thread(target=work)
                    for work in (self.processes, self.remotes, self.steady)]
+        threading.excepthook = lambda failure: (
+            traceback.print_exception(failure.exc_value), os._exit(1))
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -126,17 +129,19 @@ class Soak:
               f"  {len(os.listdir(f'/proc/{pid}/fd')):4} descriptors  file {size / 2**20:6.1f} MiB"
               f"  {self.metric('lastconn_store_flows_total'):9.0f} flows", flush=True)
 
-    def watch(self, daemon):
+    def watch(self, daemon, traffic):
         begin = time.monotonic()
         end = begin + self.arguments.minutes * 60
         while time.monotonic() < end:
             time.sleep(SAMPLE_S)
             if daemon.poll() is not None:
                 sys.exit(f"lastconnd ended with {daemon.returncode}")
+            if traffic.poll() is not None and time.monotonic() < end - SAMPLE_S:
+                sys.exit(f"the traffic ended with {traffic.returncode}")
             self.sample(daemon.pid, time.monotonic() - begin)
 
     def print_result(self):
-        quarter = len(self.samples) // 4
+        quarter = max(1, len(self.samples) // 4)
         parts = [[memory for _, memory in self.samples[begin:begin + quarter]]
                  for begin in (quarter, len(self.samples) - quarter)]
         before, after = map(statistics.median, parts)
@@ -155,7 +160,7 @@ class Soak:
                  "--minutes", str(self.arguments.minutes), "--build", self.build,
                  "--processes", str(self.arguments.processes),
                  "--remotes", str(self.arguments.remotes)])
-            self.watch(daemon)
+            self.watch(daemon, traffic)
             traffic.wait(60)
             self.print_result()
         finally:
@@ -176,6 +181,9 @@ def main():
     parser.add_argument("--build", default=os.path.join(ROOT, "build", "bench"))
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.minutes < 1:
+        sys.exit("--minutes: at least 1")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     if arguments.inside:
         Traffic(arguments, os.path.realpath(arguments.build)).run()
     else:

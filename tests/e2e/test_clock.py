@@ -33,6 +33,7 @@ class Talk:
 
     def __init__(self, case):
         with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.settimeout(60 * harness.SLOW)
             self.port = listener.getsockname()[1]
             self.begin_us = now_us()
             self.client = socket.create_connection(listener.getsockname())

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What is stored of command lines. Processes run with secrets in their arguments, in their parents'
 and in a capture file; then every octet of the database, its log and the metrics is searched."""
+import contextlib
 import os
 import socket
 import subprocess
@@ -35,7 +36,7 @@ class CommandLines(harness.Case):
         for name in names:
             if name.endswith(".notify"):
                 continue
-            with open(self.path(name), "rb") as file:
+            with contextlib.suppress(FileNotFoundError), open(self.path(name), "rb") as file:
                 found += file.read()
         return found
 
@@ -45,6 +46,7 @@ class CommandLines(harness.Case):
         with open(program, "w", encoding="ascii") as file:
             file.write(CLIENT)
         with socket.create_server(("127.0.0.1", 0)) as server:
+            server.settimeout(60 * harness.SLOW)
             port = server.getsockname()[1]
             # not the last command, or the shell would become the program
             script = f'MYSQL_PWD={SECRET}env; "$@"; exit $?'

@@ -20,6 +20,7 @@ class Ignore(harness.Case):
         code = ("import socket, sys; s = socket.create_connection(('127.0.0.1', int(sys.argv[1])));"
                 " print('x', flush=True); sys.stdin.readline(); s.close()")
         with socket.create_server(("127.0.0.1", port)) as server:
+            server.settimeout(60 * harness.SLOW)
             process = self.start_program(harness.PYTHON, "-c", code, str(port),
                                          stdin=subprocess.PIPE)
             accepted, _ = server.accept()
