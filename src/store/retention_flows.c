@@ -135,7 +135,8 @@ static int keep_hours(const struct retention_flows *flows, const struct retentio
 	if (hours_us > flows->horizon_us)
 		hours_us = flows->horizon_us;
 	return flows->runs.runs[0][0] < hours_us
-		       ? retention_note(slice, "contact_hour", 0, hours_us, hours_us)
+		       ? retention_note(slice, "contact_hour", 0, hours_us,
+				 hours_us < last_us ? hours_us : last_us)
 		       : 0;
 }
 

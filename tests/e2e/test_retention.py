@@ -89,6 +89,18 @@ class Retention(harness.Case):
         self.assertEqual(row["contact_hours"], 20)
         self.assertTrue(row["flows_since"] > row["hours_since"])
 
+    def test_less_than_flows_keeps_no_hours_and_costs_no_answer(self):
+        self.daemon("--retention-now", "--keep-flows", "25d", "--keep-hours", "1d")
+        self.assertEqual(self.rows("SELECT * FROM contact_hour"), [])
+        for ago, hour, count in ((20, 14, 19), (20, 11, 20), (1, 14, 0), (30, 6, 30)):
+            rows = self.ask(self.database, "who", SERVER, "--since", self.day(ago, hour),
+                            "--utc", status=0 if count else 1)
+            self.assertEqual(sum(row["flows"] for row in rows), count, (ago, hour))
+        done = self.run_daemon("rebuild", "--db", self.database, program=harness.LASTCONN)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        row = harness.one(self, self.ask(self.database, "stats"))
+        self.assertLessEqual(row["hours_since"], row["flows_since"])
+
     def test_reports_say_at_which_grain_they_answer(self):
         said = self.daemon("--retention-now", "--keep-flows", "10d", "--keep-hours", "10d")
         self.assertRegex(said, r" 30 flows\n")
