@@ -12,6 +12,8 @@
 #include "util/log.h"
 
 enum {
+	UUID_SIZE = 37,
+	HOST_NAME_SIZE = 256,
 	LOST_AFTER_SWEEPS = 4, /* a socket that so many sweeps did not show is gone */
 	LOST_AFTER_S = 60,
 	FILE_QUEUE_OCTETS =
@@ -54,14 +56,14 @@ int recorder_init(struct recorder *recorder, const struct config *config, enum f
 }
 
 /* "" if it cannot be read: then runs of this boot and others cannot be told apart. */
-static void read_boot_uuid(char ret_uuid[static RECORDER_UUID_SIZE])
+static void read_boot_uuid(char ret_uuid[static UUID_SIZE])
 {
 	FILE *stream = fopen("/proc/sys/kernel/random/boot_id", "re");
 
 	ret_uuid[0] = '\0';
 	if (!stream)
 		return;
-	if (fgets(ret_uuid, RECORDER_UUID_SIZE, stream))
+	if (fgets(ret_uuid, UUID_SIZE, stream))
 		ret_uuid[strcspn(ret_uuid, "\n")] = '\0';
 	fclose(stream);
 }
@@ -81,18 +83,19 @@ struct store_retention recorder_retention(const struct config *config)
 static int open_store(struct recorder *recorder, const struct config *config,
 	struct store_ring ring, struct store_error *ret_error)
 {
+	char boot_uuid[UUID_SIZE] = "", host_name[HOST_NAME_SIZE] = "";
 	struct store_options options = {
 		.path = config->db_path,
-		.boot_uuid = recorder->boot_uuid,
-		.host_name = recorder->host_name,
+		.boot_uuid = boot_uuid,
+		.host_name = host_name,
 		.version = LASTCONN_VERSION,
 		.synchronous_full = config->synchronous_full,
 		.ring = ring,
 	};
 
-	gethostname(recorder->host_name, sizeof(recorder->host_name) - 1);
+	gethostname(host_name, sizeof(host_name) - 1);
 	if (recorder->source != FLOW_SOURCE_FILE) {
-		read_boot_uuid(recorder->boot_uuid);
+		read_boot_uuid(boot_uuid);
 		options.boot_start_us = pipeline_wall_offset_ns(recorder->pipeline) / NS_PER_US;
 		options.built_us = LASTCONN_BUILT_S * INT64_C(1000000);
 		options.retention = recorder_retention(config);

@@ -8,14 +8,11 @@
 #include "daemon/writer.h"
 #include "store/store.h"
 
-enum { RECORDER_UUID_SIZE = 37, RECORDER_HOST_SIZE = 256 };
-
 struct recorder {
 	struct pipeline *pipeline;
 	struct writer *writer; /* NULL until opened */
 	struct store *store;
 	enum flow_source source;
-	char boot_uuid[RECORDER_UUID_SIZE], host_name[RECORDER_HOST_SIZE]; /* of the store */
 	int64_t file_from_us, file_until_us; /* of the packets that were read; 0: none */
 };
 

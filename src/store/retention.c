@@ -9,8 +9,6 @@
 #include "util/clock.h"
 
 #define US_OF_S(s) ((s)*INT64_C(1000000))
-#define HOUR_US    US_OF_S(3600)
-#define DAY_US     US_OF_S(86400)
 
 enum {
 	ROUND_S = 3600,
@@ -164,17 +162,17 @@ static int64_t horizon_us(int64_t now_us, int64_t age_us)
 struct retention_horizons retention_horizons(const struct store_retention *policy, int64_t now_us)
 {
 	int64_t flows_us = horizon_us(now_us, policy->flow_age_us);
-	int64_t hours_us = horizon_us(now_us, policy->hour_age_us) / HOUR_US * HOUR_US;
+	int64_t hours_us = horizon_us(now_us, policy->hour_age_us) / US_PER_HOUR * US_PER_HOUR;
 	int64_t days_us = horizon_us(now_us, policy->day_age_us);
 	int64_t contacts_us = horizon_us(now_us, policy->contact_age_us);
 
 	/* Flows are found by days, and days by contacts; hours do not outlive days. */
-	days_us = least(days_us, flows_us) / DAY_US * DAY_US;
+	days_us = least(days_us, flows_us) / US_PER_DAY * US_PER_DAY;
 	contacts_us = least(contacts_us, days_us);
 	if (hours_us < days_us)
 		hours_us = days_us;
 	if (hours_us > flows_us) /* there are none of flows that are kept */
-		hours_us = (flows_us + HOUR_US - 1) / HOUR_US * HOUR_US;
+		hours_us = (flows_us + US_PER_HOUR - 1) / US_PER_HOUR * US_PER_HOUR;
 	return (struct retention_horizons){flows_us, hours_us, days_us, contacts_us};
 }
 
@@ -193,11 +191,11 @@ static int find_extent(struct retention *retention)
 		" coalesce((SELECT pruned FROM retention WHERE what = 'sweep'), 0),"
 		" coalesce((SELECT at_us FROM retention WHERE what = 'sweep'), 0),"
 		" coalesce((SELECT sum(flows) FROM executable_flows), 0)";
-	int64_t row[4], days, today = retention->slice.now_us / DAY_US;
+	int64_t row[4], days, today = retention->slice.now_us / US_PER_DAY;
 
 	if (sql_row_text(retention->slice.db, text, NULL, 0, row, 4) < 0)
 		return -1;
-	days = (retention->slice.now_us - row[2]) / DAY_US;
+	days = (retention->slice.now_us - row[2]) / US_PER_DAY;
 	retention->sweeps = retention->policy.at_once || days < 0 || days >= SWEEP_DAYS ||
 			    (days > 0 && row[0] - row[1] > row[3] / 8);
 	retention->whole = retention->sweeps || retention->today != today;
@@ -233,8 +231,8 @@ static int cut_days(struct retention *retention, int64_t used, int64_t keep, int
 		return 0;
 	first += 1 + (last - first) * (1000 - keep) / 1000;
 	if (first <= last) {
-		if (first * DAY_US > *days_us)
-			*days_us = first * DAY_US;
+		if (first * US_PER_DAY > *days_us)
+			*days_us = first * US_PER_DAY;
 		return 0;
 	}
 	if (sql_integer(db, "SELECT count(*) FROM contact", &rows) < 0)

@@ -4,9 +4,7 @@
 
 #include "store/retention.h"
 #include "store/sql.h"
-
-#define HOUR_US INT64_C(3600000000)
-#define DAY_US  (24 * HOUR_US)
+#include "util/clock.h"
 
 /* ?1 .. ?2: the rows of a slice, ?3: the horizon. */
 struct aged_table {
@@ -57,8 +55,8 @@ struct aged_rollup {
 		" WHERE (" ROLLUP_KEY(period) ") <= (?1, ?2, ?3, ?4, ?5, ?6)",     \
 		"DELETE FROM " table " WHERE " period " < ?1"
 
-static const struct aged_rollup hours = {BY_PERIOD("contact_hour", "hour"), HOUR_US};
-static const struct aged_rollup days = {BY_PERIOD("contact_day", "day"), DAY_US};
+static const struct aged_rollup hours = {BY_PERIOD("contact_hour", "hour"), US_PER_HOUR};
+static const struct aged_rollup days = {BY_PERIOD("contact_day", "day"), US_PER_DAY};
 
 /* Flows are sought through their hours: these stay with them. */
 static const char delete_hours_text[] =
@@ -93,7 +91,7 @@ static enum retention_step step_rollup(struct retention_aged *aged,
 static enum retention_step step_hours_of_all(
 	struct retention_aged *aged, const struct retention_slice *slice)
 {
-	int64_t day = aged->days_us / DAY_US;
+	int64_t day = aged->days_us / US_PER_DAY;
 
 	aged->table = 0;
 	return sql_run_text(slice->db, delete_hours_text, &day, 1) < 0 ? RETENTION_FAILED

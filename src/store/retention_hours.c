@@ -1,9 +1,9 @@
 /* Sums first, then one upsert a key, in their order. */
 #include "store/retention_hours.h"
 
+#include "store/rollup.h"
 #include "store/sql.h"
-
-#define HOUR_US INT64_C(3600000000)
+#include "util/clock.h"
 
 enum {
 	PARTS = 4,            /* one of them goes at a time */
@@ -15,11 +15,8 @@ static const char add_text[] =
 	"INSERT INTO contact_hour SELECT last_us / 3600000000 AS hour, remote, actor, protocol_id,"
 	" port, direction, sum(flows), sum(failed), sum(octets_out), sum(octets_in), min(first_us),"
 	" max(last_us), sum(DISTINCT methods) FROM flow_contact"
-	" WHERE last_us > ?1 AND last_us <= ?2 GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6"
-	" ON CONFLICT DO UPDATE SET flows = flows + excluded.flows,"
-	" failed = failed + excluded.failed, octets_out = octets_out + excluded.octets_out,"
-	" octets_in = octets_in + excluded.octets_in, first_us = min(first_us, excluded.first_us),"
-	" last_us = max(last_us, excluded.last_us), methods = methods | excluded.methods";
+	" WHERE last_us > ?1 AND last_us <= ?2 GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, "
+	"6" ROLLUP_ADD_EXCLUDED;
 
 int retention_hours_add(const struct retention_slice *slice, int64_t from_us, int64_t until_us)
 {
@@ -42,6 +39,6 @@ int retention_hours_cut(sqlite3 *db, int64_t *ret_before_us)
 		return 0;
 	if (hours[1] - hours[0] >= HOURS_LEFT)
 		hours[1] = hours[0] + (hours[1] - hours[0]) / PARTS;
-	*ret_before_us = (hours[1] + 1) * HOUR_US;
+	*ret_before_us = (hours[1] + 1) * US_PER_HOUR;
 	return 0;
 }

@@ -9,8 +9,6 @@
 #include "store/sql.h"
 #include "util/clock.h"
 
-#define HOUR_US (3600 * INT64_C(1000000))
-
 static const char put_day_text[] =
 	"INSERT INTO contact_day (day, remote, actor, protocol_id, port, direction, flows, failed,"
 	" octets_out, octets_in, first_us, last_us, hours, methods)"
@@ -38,13 +36,8 @@ static const char put_state_text[] = "UPDATE rollup_state SET settled_us = ?1, c
 				     " cut_remote = ?3";
 
 static const char recover_days_text[] =
-	"INSERT INTO contact_day SELECT * FROM contact_tail WHERE TRUE"
-	" ON CONFLICT DO UPDATE SET flows = flows + excluded.flows, failed = failed + "
-	"excluded.failed,"
-	" octets_out = octets_out + excluded.octets_out, octets_in = octets_in + "
-	"excluded.octets_in,"
-	" first_us = min(first_us, excluded.first_us), last_us = max(last_us, excluded.last_us),"
-	" hours = hours | excluded.hours, methods = methods | excluded.methods";
+	"INSERT INTO contact_day SELECT * FROM contact_tail WHERE TRUE" ROLLUP_ADD_EXCLUDED
+	", hours = hours | excluded.hours";
 
 /* last_us of a row of contact_tail is the key of its flow. */
 static const char recover_contacts_text[] =
@@ -168,7 +161,7 @@ static int write_hour(struct rollup *rollup)
 
 int rollup_add(struct rollup *rollup, const struct rollup_entry *flow, int64_t duration_us)
 {
-	int64_t hour = flow->last_us / HOUR_US;
+	int64_t hour = flow->last_us / US_PER_HOUR;
 	struct rollup_list *list = list_of(rollup, flow->last_us, flow->remote);
 	struct rollup_entry *entry = &list->entries[list->count++];
 

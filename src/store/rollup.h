@@ -16,6 +16,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Of INSERT INTO contact_day or contact_hour: what is there already is added to. */
+#define ROLLUP_ADD_EXCLUDED                                                                  \
+	" ON CONFLICT DO UPDATE SET flows = flows + excluded.flows,"                         \
+	" failed = failed + excluded.failed, octets_out = octets_out + excluded.octets_out," \
+	" octets_in = octets_in + excluded.octets_in, first_us = min(first_us, "             \
+	"excluded.first_us),"                                                                \
+	" last_us = max(last_us, excluded.last_us), methods = methods | excluded.methods"
+
 /* One flow, or the sum of several. */
 struct rollup_entry {
 	int64_t process; /* of the first flow; SQL_NULL unknown */

@@ -168,7 +168,7 @@ static int open_claimed(const struct store_options *options, const struct store_
 
 	if (!store)
 		return sql_fail(ret_error, STORE_RETRY, options->path, "out of memory");
-	store->options = *options;
+	store->unattended = options->unattended;
 	store->file = *file;
 	if (connect_database(store, options->synchronous_full, ret_error) < 0 ||
 		store_migrate(store->db, store->file.path, ret_error) < 0 ||
@@ -265,7 +265,7 @@ int store_heartbeat(struct store *store, int64_t seen_us, struct store_error *re
 	if (clock_boottime_ns() - store->checkpoint_ns >=
 		CHECKPOINT_SECONDS * INT64_C(1000000000)) {
 		store_checkpoint(store);
-		if (store->options.unattended)
+		if (store->unattended)
 			store_room_reserve(&store->file);
 	}
 	if (store_correct_some(store) < 0 || settle_when_idle(store) < 0) {
@@ -370,7 +370,7 @@ void store_close(struct store *store)
 
 int store_close_damaged(struct store *store, struct store_error *ret_error)
 {
-	bool unattended = store->options.unattended;
+	bool unattended = store->unattended;
 	struct store_file file = store->file;
 	int status;
 

@@ -14,8 +14,7 @@
 
 #include "store/sql.h"
 #include "store/store_internal.h"
-
-#define DAY_US INT64_C(86400000000)
+#include "util/clock.h"
 
 enum { REBUILT_FLOWS_MAX = 200000 }; /* of a day */
 
@@ -281,7 +280,7 @@ static int correct_flows(struct store *store, struct clock_scope scope)
 	if (sql_exec(store->db, temp_text) < 0 || run_scoped(store, take_flows_text, &scope) < 0 ||
 		RUN_ALL(store, discount_texts, &scope) < 0 ||
 		sql_exec(store->db, remove_text) < 0 ||
-		correct_days(store, after.any ? after.values[UNTIL_US] / DAY_US : -1) < 0 ||
+		correct_days(store, after.any ? after.values[UNTIL_US] / US_PER_DAY : -1) < 0 ||
 		add_moved(store, scope.values[STEP_US]) < 0 || sql_exec(store->db, temp_text) < 0)
 		return -1;
 	store->to_correct = after;

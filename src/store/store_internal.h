@@ -32,7 +32,7 @@ struct store_clock {
 
 struct store {
 	sqlite3 *db;
-	struct store_options options;
+	bool unattended; /* as in the options */
 	struct store_file file;
 	int64_t boot;
 	int64_t run;

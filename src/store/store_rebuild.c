@@ -12,9 +12,7 @@
 #define DAY_US "86400000000"
 
 /* What is only in the roll-up's memory so far is not to be in contact_day. */
-#define SETTLED                                                                    \
-	"NOT (last_us > (SELECT settled_us FROM rollup_state) AND NOT (last_us <=" \
-	" (SELECT cut_us FROM rollup_state) AND remote < (SELECT cut_remote FROM rollup_state)))"
+#define SETTLED "last_us NOT IN (SELECT last_us FROM contact_tail)"
 
 #define OF_DAY_FLOWS "last_us >= ?1 * " DAY_US " AND last_us < (?1 + 1) * " DAY_US
 #define OF_DAY_HOURS "hour >= ?1 * 24 AND hour < (?1 + 1) * 24"
@@ -131,16 +129,20 @@ int store_rebuild_day(sqlite3 *db, int64_t day)
 	return 0;
 }
 
-static int write_day(const struct rebuild *rebuild, int i, int64_t day)
+/* Of the transaction at hand. */
+static int end_write(struct store *store, int status)
 {
-	struct store *store = rebuild->store;
-
-	if (store_begin(store) < 0)
-		return -1;
-	if (make_day(store->db, i, day) == 0 && store_commit(store) == 0)
+	if (status == 0 && store_commit(store) == 0)
 		return 0;
 	store_rollback(store);
 	return -1;
+}
+
+static int write_day(const struct rebuild *rebuild, int i, int64_t day)
+{
+	if (store_begin(rebuild->store) < 0)
+		return -1;
+	return end_write(rebuild->store, make_day(rebuild->db, i, day));
 }
 
 static int look_at_day(struct rebuild *rebuild, int i, int64_t day)
@@ -197,14 +199,9 @@ static int look_at_days(struct rebuild *rebuild, int64_t from_day)
 
 static int recount(const struct rebuild *rebuild)
 {
-	struct store *store = rebuild->store;
-
-	if (store_begin(store) < 0)
+	if (store_begin(rebuild->store) < 0)
 		return -1;
-	if (sql_exec(store->db, recount_text) == 0 && store_commit(store) == 0)
-		return 0;
-	store_rollback(store);
-	return -1;
+	return end_write(rebuild->store, sql_exec(rebuild->db, recount_text));
 }
 
 /* What the table has is taken off: what is not 0 then is different. */

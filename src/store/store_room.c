@@ -108,7 +108,7 @@ bool store_room_drop_ballast(const struct store_file *file)
 
 int store_make_room(struct store *store, int64_t now_us, struct store_error *ret_error)
 {
-	if (store->options.unattended)
+	if (store->unattended)
 		store_room_drop_ballast(&store->file);
 	store_checkpoint(store);
 	if (retention_press(&store->retention) < 0)

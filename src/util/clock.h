@@ -4,11 +4,13 @@
 
 #include <stdint.h>
 
-#define NS_PER_US 1000
-#define NS_PER_MS 1000000
-#define NS_PER_S  1000000000
-#define US_PER_S  1000000
-#define US_PER_MS 1000
+#define NS_PER_US   1000
+#define NS_PER_MS   1000000
+#define NS_PER_S    1000000000
+#define US_PER_S    1000000
+#define US_PER_MS   1000
+#define US_PER_HOUR (3600 * INT64_C(1000000))
+#define US_PER_DAY  (24 * US_PER_HOUR)
 
 int64_t clock_boottime_ns(void);
 int64_t clock_realtime_us(void);

@@ -302,11 +302,12 @@ class File(Faults):
                  if not path.endswith(("-wal", "-shm"))]
         return harness.one(self, found)
 
-    def test_a_database_that_is_deleted_ends_it_and_the_next_begins_anew(self):
+    def check_lost(self, lose):
+        """The name of the database is taken from under it; the daemon that goes on there."""
         daemon, port = self.start()
         kept = self.path("kept.db")
         os.link(daemon.db, kept)
-        os.unlink(daemon.db)
+        lose(daemon.db)
         self.assertEqual(daemon.process.wait(30 * harness.SLOW), 1)
         self.said(daemon, "was removed, renamed or replaced", "start lastconnd again")
         self.check_sound(kept)
@@ -316,24 +317,16 @@ class File(Faults):
         again.stop()
         self.check_sound(again.db)
         self.check_there(again.db, port)
+        return again
+
+    def test_a_database_that_is_deleted_ends_it_and_the_next_begins_anew(self):
+        self.check_lost(os.unlink)
 
     def test_a_database_that_is_replaced_ends_it_and_both_are_whole(self):
         other = self.start_daemon(database=self.path("other.db"))
         others = self.commit(other)
         other.stop()
-        daemon, port = self.start()
-        kept = self.path("kept.db")
-        os.link(daemon.db, kept)
-        os.replace(other.db, daemon.db)
-        self.assertEqual(daemon.process.wait(30 * harness.SLOW), 1)
-        self.said(daemon, "was removed, renamed or replaced", "start lastconnd again")
-        self.check_sound(kept)
-        self.check_there(kept, port)
-        again = self.start_daemon()
-        port = self.commit(again)
-        again.stop()
-        self.check_sound(again.db)
-        self.check_there(again.db, port)
+        again = self.check_lost(lambda path: os.replace(other.db, path))
         self.check_there(again.db, others)
         hole = harness.one(self, again.rows("SELECT * FROM coverage WHERE what = 'down'"))
         self.assertEqual(hole["detail"], "stopped")

@@ -156,3 +156,10 @@ struct flow_record store_fixture_flow(uint32_t pid, const char *remote, int64_t 
 	record.opener = record.user;
 	return record;
 }
+
+uint64_t store_fixture_setting(const char *name, uint64_t otherwise)
+{
+	const char *text = getenv(name);
+
+	return text ? strtoull(text, NULL, 10) : otherwise;
+}

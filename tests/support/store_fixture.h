@@ -38,4 +38,7 @@ struct process_info store_fixture_process(uint32_t pid, const char *exe);
  * process of store_fixture_process(pid); pid 0: by nobody known. */
 struct flow_record store_fixture_flow(uint32_t pid, const char *remote, int64_t end_us);
 
+/* A number from the environment: a seed, how many steps. */
+uint64_t store_fixture_setting(const char *name, uint64_t otherwise);
+
 #endif

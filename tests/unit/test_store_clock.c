@@ -181,11 +181,9 @@ static void a_corrected_history_is_as_if_the_clock_had_been_right(void **state)
 	store_fixture_tear_down(&other);
 }
 
-static void what_earlier_boots_recorded_at_the_same_time_stays(void **state)
+/* After a boot whose clock told the same times as this one's. */
+static void begin_second_boot(struct store_fixture *fixture)
 {
-	struct store_fixture *fixture = *state;
-	char *before, *names;
-
 	store_fixture_open(fixture);
 	record_all(fixture, BOOT);
 	store_fixture_close(fixture);
@@ -193,6 +191,14 @@ static void what_earlier_boots_recorded_at_the_same_time_stays(void **state)
 				   " heartbeat_us = 1700001000000000, end_us = 1700001000000000");
 	fixture->options.boot_uuid = "boot-2";
 	store_fixture_open(fixture);
+}
+
+static void what_earlier_boots_recorded_at_the_same_time_stays(void **state)
+{
+	struct store_fixture *fixture = *state;
+	char *before, *names;
+
+	begin_second_boot(fixture);
 	before = strdup(store_fixture_sql(fixture, "SELECT end_us FROM flow"));
 	names = strdup(store_fixture_sql(fixture, "SELECT * FROM names"));
 	add_flow(fixture, 0, "192.0.2.99", BOOT + 100 * US_PER_S, FLOW_OUTCOME_CLOSED);
@@ -211,13 +217,7 @@ static void flows_of_this_boot_are_told_by_their_processes(void **state)
 {
 	struct store_fixture *fixture = *state;
 
-	store_fixture_open(fixture);
-	record_all(fixture, BOOT);
-	store_fixture_close(fixture);
-	store_fixture_sql(fixture, "UPDATE run SET start_us = 1700000000000000,"
-				   " heartbeat_us = 1700001000000000, end_us = 1700001000000000");
-	fixture->options.boot_uuid = "boot-2";
-	store_fixture_open(fixture);
+	begin_second_boot(fixture);
 	add_flow(fixture, 10, "192.0.2.99", BOOT + 100 * US_PER_S, FLOW_OUTCOME_CLOSED);
 	add_flow(fixture, 0, "192.0.2.98", BOOT + 100 * US_PER_S, FLOW_OUTCOME_CLOSED);
 	store_fixture_write(fixture);

@@ -35,13 +35,6 @@ enum {
 
 static uint64_t seed, steps;
 
-static uint64_t of_environment(const char *name, uint64_t otherwise)
-{
-	const char *text = getenv(name);
-
-	return text ? strtoull(text, NULL, 10) : otherwise;
-}
-
 static int64_t day_us(uint64_t day)
 {
 	return FIXTURE_START_US + (int64_t)day * DAY_US;
@@ -352,8 +345,8 @@ int main(void)
 		TEST(a_disk_that_stays_full_keeps_what_was_committed),
 	};
 
-	seed = of_environment("LASTCONN_SEED", (uint64_t)time(NULL));
-	steps = of_environment("LASTCONN_STEPS", STEPS);
+	seed = store_fixture_setting("LASTCONN_SEED", (uint64_t)time(NULL));
+	steps = store_fixture_setting("LASTCONN_STEPS", STEPS);
 	print_message("LASTCONN_SEED=%llu\n", (unsigned long long)seed);
 	fault_vfs_install();
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,13 +52,6 @@ static const char *const questions[] = {
 
 static uint64_t seed, steps;
 
-static uint64_t of_environment(const char *name, uint64_t otherwise)
-{
-	const char *text = getenv(name);
-
-	return text ? strtoull(text, NULL, 10) : otherwise;
-}
-
 static int64_t day_us(int day)
 {
 	return FIXTURE_START_US + day * DAY_US;
@@ -325,8 +318,8 @@ int main(void)
 		TEST(a_batch_that_cannot_grow_says_so_and_stays_as_it_was),
 	};
 
-	seed = of_environment("LASTCONN_SEED", (uint64_t)time(NULL));
-	steps = of_environment("LASTCONN_STEPS", STEPS);
+	seed = store_fixture_setting("LASTCONN_SEED", (uint64_t)time(NULL));
+	steps = store_fixture_setting("LASTCONN_STEPS", STEPS);
 	print_message("LASTCONN_SEED=%llu\n", (unsigned long long)seed);
 	fault_alloc_install();
 	return cmocka_run_group_tests(tests, NULL, NULL);
