@@ -3,7 +3,8 @@
  *
  *   the value of a secret option       --password x, --password=x; of a known program: mysql -px
  *   the value of a secret name         TOKEN=x, "password": "x", Authorization: Bearer x
- *   the password of a URL              scheme://user:x@host
+ *   the password of a URL              scheme://user:x@host, --proxy user:x@host
+ *   the user of one, if a token        https://x@host
  *   a token of a well-known form       ghp_x, AKIAx
  *
  * The value of a name goes on to its closing quote, else to the end of its argument, for that may
@@ -30,6 +31,8 @@ struct mask {
 };
 
 static void take_words(struct mask *mask, const struct cmdline_text *text);
+static size_t take_bare_url(
+	struct mask *mask, const struct cmdline_text *text, size_t from, size_t end);
 
 static void put(struct mask *mask, const char *octets, size_t length)
 {
@@ -63,6 +66,8 @@ static size_t take_value(struct mask *mask, const struct cmdline_text *text, siz
 		return from; /* empty */
 	value_end = cmdline_scan_value(text, value, end, &begin);
 	put(mask, text->at + from, begin - from);
+	if (secret == CMDLINE_SECRET_IN_URL && value_end > begin)
+		return take_bare_url(mask, text, begin, value_end);
 	if (value_end <= begin || (secret == CMDLINE_SECRET_UNLESS_PATH &&
 					  cmdline_scan_is_path(text, begin, value_end)))
 		return begin;
@@ -124,25 +129,61 @@ static size_t take_run(struct mask *mask, const struct cmdline_text *text, size_
 	return from;
 }
 
-/* "://user:password", or only "://". Returns where the password ends. */
-static size_t take_url(struct mask *mask, const struct cmdline_text *text, size_t from, size_t end)
+/* The user of a URL in [from, end). Returns where it stopped, perhaps behind end. */
+static size_t take_user(struct mask *mask, const struct cmdline_text *text, size_t from, size_t end)
 {
-	size_t password_end = 0, at = from + strlen("://");
-	size_t password = at < end ? cmdline_scan_password(text, at, end, &password_end) : 0;
+	size_t prefix, length;
 
-	put(mask, text->at + from, at - from);
-	if (!password)
-		return at;
-	while (at < password - 1)
-		if (cmdline_scan_is_name(text->at[at]))
-			at = take_run(mask, text, at, password - 1);
+	if (cmdline_secret_user(text->at + from, end - from) &&
+		!cmdline_secret_token(text->at + from, end - from, &prefix, &length)) {
+		hide(mask);
+		return end;
+	}
+	while (from < end)
+		if (cmdline_scan_is_name(text->at[from]))
+			from = take_run(mask, text, from, end);
 		else
-			put(mask, text->at + at++, 1);
-	if (at >= password)
-		return at; /* the user's name was one of a secret */
+			put(mask, text->at + from++, 1);
+	return from;
+}
+
+/* "user:password" of a URL of which [from, end) is behind "://". Returns where that ends. */
+static size_t take_login(
+	struct mask *mask, const struct cmdline_text *text, size_t from, size_t end)
+{
+	size_t password_end = 0;
+	size_t password = cmdline_scan_password(text, from, end, &password_end);
+
+	from = take_user(
+		mask, text, from, password ? password - 1 : cmdline_scan_user(text, from, end));
+	if (!password || from >= password)
+		return from; /* or the user's name was one of a secret */
 	put(mask, ":", 1);
 	hide(mask);
 	return password_end;
+}
+
+/* "://" and what stands before the '@'. */
+static size_t take_url(struct mask *mask, const struct cmdline_text *text, size_t from, size_t end)
+{
+	size_t at = from + strlen("://");
+
+	put(mask, text->at + from, at - from);
+	return at < end ? take_login(mask, text, at, end) : at;
+}
+
+/* The login of a value in [from, end) that is a URL, if it has no scheme; one that has is found as
+ * any other. Returns from if there is none: "proxy:3128". */
+static size_t take_bare_url(
+	struct mask *mask, const struct cmdline_text *text, size_t from, size_t end)
+{
+	bool cut = text->cut && end == text->length;
+
+	if (from == end || (!cut && !memchr(text->at + from, '@', end - from)))
+		return from;
+	if (cmdline_scan_is_quote(text->at[from]))
+		put(mask, text->at + from++, 1);
+	return from < end ? take_login(mask, text, from, end) : from;
 }
 
 /* The quote at from, with what is quoted if that is more than a word: as an argument of its own. */
@@ -197,6 +238,15 @@ static size_t take_after(
 	return end;
 }
 
+/* What is known to be of that kind, in [from, end). */
+static size_t take_secret(struct mask *mask, const struct cmdline_text *text, size_t from,
+	size_t end, enum cmdline_secret secret, char after)
+{
+	if (secret == CMDLINE_SECRET_IN_URL)
+		return take_text(mask, text, take_bare_url(mask, text, from, end), end);
+	return take_after(mask, text, from, end, after);
+}
+
 /* The word that an option before it asked for. */
 static size_t take_followed(
 	struct mask *mask, const struct cmdline_text *text, size_t from, size_t end)
@@ -209,7 +259,9 @@ static size_t take_followed(
 		return take_text(mask, text, from, end);
 	if (end == from)
 		return end;
-	return take_after(mask, text, from, end, mask->after);
+	if (secret == CMDLINE_SECRET_IN_URL) /* or an option without value, and a program */
+		mask->programs |= cmdline_secret_program(text->at + from, end - from);
+	return take_secret(mask, text, from, end, secret, mask->after);
 }
 
 /* Of SQL: "identified by 'x'", "password 'x'". */
@@ -241,7 +293,7 @@ static size_t take_word(struct mask *mask, const struct cmdline_text *text, size
 		put(mask, word, value);
 		if (from == 0 && !text->script)
 			end = text->length;
-		return take_after(mask, text, from + value, end, after);
+		return take_secret(mask, text, from + value, end, secret, after);
 	}
 	mask->programs |= cmdline_secret_program(word, length);
 	mask->after = value ? after : '\0';

@@ -150,17 +150,34 @@ bool cmdline_scan_is_url(const struct cmdline_text *text, size_t at, size_t end)
 	return end - at >= 3 && memcmp(text->at + at, "://", 3) == 0;
 }
 
+static size_t authority_end(const struct cmdline_text *text, size_t from, size_t end)
+{
+	while (from < end && !strchr("/?#", text->at[from]))
+		from++;
+	return from;
+}
+
+size_t cmdline_scan_user(const struct cmdline_text *text, size_t from, size_t end)
+{
+	size_t authority = authority_end(text, from, end);
+	const char *at = memrchr(text->at + from, '@', authority - from), *colon;
+	size_t user_end = at ? (size_t)(at - text->at) : authority;
+
+	if (!at && !(text->cut && authority == text->length))
+		return from;
+	colon = memchr(text->at + from, ':', user_end - from);
+	return colon ? (size_t)(colon - text->at) : user_end;
+}
+
 /* What is neither a port nor followed by a host is a password of which the rest is missing, or that
  * holds octets which it should not. */
 size_t cmdline_scan_password(
 	const struct cmdline_text *text, size_t from, size_t end, size_t *ret_end)
 {
-	size_t authority = from, colon, digits;
+	size_t authority = authority_end(text, from, end), colon, digits;
 	const char *at, *found;
 	bool cut;
 
-	while (authority < end && !strchr("/?#", text->at[authority]))
-		authority++;
 	cut = text->cut && authority == text->length;
 	at = memrchr(text->at + from, '@', authority - from);
 	found = memchr(text->at + from, ':', (at ? (size_t)(at - text->at) : authority) - from);

@@ -38,4 +38,8 @@ size_t cmdline_scan_value(
 size_t cmdline_scan_password(
 	const struct cmdline_text *text, size_t from, size_t end, size_t *ret_end);
 
+/* Where the user of such a URL ends, at its '@' or before its ':'. from: it has none. If the text
+ * is cut before a '@', what there is may be one. */
+size_t cmdline_scan_user(const struct cmdline_text *text, size_t from, size_t end);
+
 #endif

@@ -8,7 +8,12 @@
 
 #include "process/cmdline_scan.h"
 
-enum { NAME_SIZE = 64 };
+enum {
+	NAME_SIZE = 64,
+	WORDS_MAX = 4,
+	USER_MIN = 16, /* of a token in the place of a user, octets */
+	MIXED_MIN = 4,
+};
 
 struct name {
 	char text[2 * NAME_SIZE]; /* parts with an underscore between them */
@@ -24,43 +29,44 @@ enum place {
 static const struct {
 	const char *text;
 	enum place place;
-	bool unless_path;
+	enum cmdline_secret secret;
 } secret_words[] = {
-	{"password", ANYWHERE, false},
-	{"passwd", ANYWHERE, false},
-	{"passphrase", ANYWHERE, false},
-	{"passcode", ANYWHERE, false},
-	{"apikey", ANYWHERE, false},
-	{"accesskey", ANYWHERE, false},
-	{"accountkey", ANYWHERE, false},
-	{"authkey", ANYWHERE, false},
-	{"secretkey", ANYWHERE, false},
-	{"secretstring", ANYWHERE, false},
-	{"masterkey", ANYWHERE, true},
-	{"encryptionkey", ANYWHERE, true},
-	{"signingkey", ANYWHERE, true},
-	{"privatekey", ANYWHERE, true},
-	{"credential", ANYWHERE, true},
-	{"secret", END_OF_PART, false},
-	{"secrets", WHOLE_PART, true},
-	{"token", END_OF_PART, false},
-	{"auth", WHOLE_PART, true},
-	{"oauth", WHOLE_PART, false},
-	{"authorization", WHOLE_PART, false},
-	{"bearer", WHOLE_PART, false},
-	{"pass", WHOLE_PART, false},
-	{"dbpass", WHOLE_PART, false},
-	{"keypass", WHOLE_PART, false},
-	{"sshpass", WHOLE_PART, false},
-	{"storepass", WHOLE_PART, false},
-	{"userpass", WHOLE_PART, false},
-	{"requirepass", WHOLE_PART, false},
-	{"masterauth", WHOLE_PART, false},
-	{"creds", WHOLE_PART, true},
-	{"signature", WHOLE_PART, true},
-	{"sig", WHOLE_PART, true},
-	{"pwd", WHOLE_PART, true},
-	{"cookie", WHOLE_PART, true},
+	{"password", ANYWHERE, CMDLINE_SECRET_YES},
+	{"passwd", ANYWHERE, CMDLINE_SECRET_YES},
+	{"passphrase", ANYWHERE, CMDLINE_SECRET_YES},
+	{"passcode", ANYWHERE, CMDLINE_SECRET_YES},
+	{"apikey", ANYWHERE, CMDLINE_SECRET_YES},
+	{"accesskey", ANYWHERE, CMDLINE_SECRET_YES},
+	{"accountkey", ANYWHERE, CMDLINE_SECRET_YES},
+	{"authkey", ANYWHERE, CMDLINE_SECRET_YES},
+	{"secretkey", ANYWHERE, CMDLINE_SECRET_YES},
+	{"secretstring", ANYWHERE, CMDLINE_SECRET_YES},
+	{"masterkey", ANYWHERE, CMDLINE_SECRET_UNLESS_PATH},
+	{"encryptionkey", ANYWHERE, CMDLINE_SECRET_UNLESS_PATH},
+	{"signingkey", ANYWHERE, CMDLINE_SECRET_UNLESS_PATH},
+	{"privatekey", ANYWHERE, CMDLINE_SECRET_UNLESS_PATH},
+	{"credential", ANYWHERE, CMDLINE_SECRET_UNLESS_PATH},
+	{"secret", END_OF_PART, CMDLINE_SECRET_YES},
+	{"secrets", WHOLE_PART, CMDLINE_SECRET_UNLESS_PATH},
+	{"token", END_OF_PART, CMDLINE_SECRET_YES},
+	{"auth", WHOLE_PART, CMDLINE_SECRET_UNLESS_PATH},
+	{"oauth", WHOLE_PART, CMDLINE_SECRET_YES},
+	{"authorization", WHOLE_PART, CMDLINE_SECRET_YES},
+	{"bearer", WHOLE_PART, CMDLINE_SECRET_YES},
+	{"pass", WHOLE_PART, CMDLINE_SECRET_YES},
+	{"dbpass", WHOLE_PART, CMDLINE_SECRET_YES},
+	{"keypass", WHOLE_PART, CMDLINE_SECRET_YES},
+	{"sshpass", WHOLE_PART, CMDLINE_SECRET_YES},
+	{"storepass", WHOLE_PART, CMDLINE_SECRET_YES},
+	{"userpass", WHOLE_PART, CMDLINE_SECRET_YES},
+	{"requirepass", WHOLE_PART, CMDLINE_SECRET_YES},
+	{"masterauth", WHOLE_PART, CMDLINE_SECRET_YES},
+	{"creds", WHOLE_PART, CMDLINE_SECRET_UNLESS_PATH},
+	{"signature", WHOLE_PART, CMDLINE_SECRET_UNLESS_PATH},
+	{"sig", WHOLE_PART, CMDLINE_SECRET_UNLESS_PATH},
+	{"pwd", WHOLE_PART, CMDLINE_SECRET_UNLESS_PATH},
+	{"cookie", WHOLE_PART, CMDLINE_SECRET_UNLESS_PATH},
+	{"proxy", END_OF_PART, CMDLINE_SECRET_IN_URL},
 };
 
 /* A name that ends in one of these is about a secret. */
@@ -77,11 +83,14 @@ struct program {
 	const char *name;    /* of its file; a star at the end: and what begins so */
 	const char *letters; /* of options: "-pX", and "-p X" unless only attached */
 	const char *flags;   /* letters without value that may stand before it, as in "-su" */
-	const char *words[2];
+	const char *words[WORDS_MAX];
 	char after;
 	bool attached; /* "-p" alone asks for it */
 	bool or_ports; /* a value of digits, dots and colons is a port: of docker, ssh */
+	bool in_url;
 };
+
+#define CURL_FLAGS "aBfgGiIjJklLMnNOpqRsSvVZ#:0123456"
 
 static const struct program programs[] = {
 	{.name = "mysql*", .letters = "p", .attached = true},
@@ -114,11 +123,16 @@ static const struct program programs[] = {
 	{.name = "snmpbulk*", .letters = "AXc"},
 	{.name = "curl",
 		.letters = "uU",
-		.flags = "fgijkLnNOpRsSvI#0123456",
+		.flags = CURL_FLAGS,
 		.words = {"--user", "--proxy-user"},
 		.after = ':'},
-	{.name = "curl", .letters = "b", .flags = "fgijkLnNOpRsSvI#0123456", .after = '='},
-	{.name = "curl", .letters = "E", .flags = "fgijkLnNOpRsSvI#0123456", .after = ':'},
+	{.name = "curl", .letters = "b", .flags = CURL_FLAGS, .after = '='},
+	{.name = "curl", .letters = "E", .flags = CURL_FLAGS, .after = ':'},
+	{.name = "curl",
+		.letters = "x",
+		.flags = CURL_FLAGS,
+		.words = {"--socks4", "--socks4a", "--socks5", "--socks5-hostname"},
+		.in_url = true},
 	{.name = "ss-*", .letters = "k"},
 	{.name = "etcdctl", .words = {"--user"}, .after = ':'},
 	{.name = "http", .letters = "a", .after = ':'},
@@ -171,6 +185,11 @@ static bool is_upper(char c)
 static bool is_lower(char c)
 {
 	return c >= 'a' && c <= 'z';
+}
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
 }
 
 static char lower(char c)
@@ -229,12 +248,13 @@ static bool has_word(const struct name *name, const char *word, enum place place
 	return false;
 }
 
+/* "ProxyJump" is no proxy: of a URL the name ends so. */
 static enum cmdline_secret look_up(const struct name *name, bool last)
 {
 	for (size_t i = 0; i < sizeof(secret_words) / sizeof(secret_words[0]); i++)
-		if (has_word(name, secret_words[i].text, secret_words[i].place, last))
-			return secret_words[i].unless_path ? CMDLINE_SECRET_UNLESS_PATH
-							   : CMDLINE_SECRET_YES;
+		if (has_word(name, secret_words[i].text, secret_words[i].place,
+			    last || secret_words[i].secret == CMDLINE_SECRET_IN_URL))
+			return secret_words[i].secret;
 	return CMDLINE_SECRET_NO;
 }
 
@@ -328,7 +348,7 @@ static size_t value_of_letter(const struct program *program, const char *word, s
 
 static size_t value_of_word(const struct program *program, const char *word, size_t length)
 {
-	for (size_t i = 0; i < 2 && program->words[i]; i++) {
+	for (size_t i = 0; i < WORDS_MAX && program->words[i]; i++) {
 		size_t size = strlen(program->words[i]);
 
 		if (length < size || memcmp(word, program->words[i], size) != 0)
@@ -339,6 +359,13 @@ static size_t value_of_word(const struct program *program, const char *word, siz
 			return size + 1;
 	}
 	return 0;
+}
+
+static enum cmdline_secret secret_of(const struct program *program)
+{
+	if (program->in_url)
+		return CMDLINE_SECRET_IN_URL;
+	return program->or_ports ? CMDLINE_SECRET_UNLESS_PORT : CMDLINE_SECRET_YES;
 }
 
 size_t cmdline_secret_of_program(uint64_t active, const char *word, size_t length, char *ret_after,
@@ -356,10 +383,25 @@ size_t cmdline_secret_of_program(uint64_t active, const char *word, size_t lengt
 		if (!at || (program->attached && at == length))
 			continue;
 		*ret_after = program->after;
-		*ret_secret = program->or_ports ? CMDLINE_SECRET_UNLESS_PORT : CMDLINE_SECRET_YES;
+		*ret_secret = secret_of(program);
 		return at;
 	}
 	return 0;
+}
+
+/* A word may begin with a capital or end in a number, but not often: "WebDeploy2-prod01". */
+bool cmdline_secret_user(const char *user, size_t length)
+{
+	size_t mixed = 0;
+
+	for (size_t i = 1; i < length; i++) {
+		char before = user[i - 1], c = user[i];
+
+		if (!cmdline_scan_is_alnum(before) || !cmdline_scan_is_alnum(c))
+			continue;
+		mixed += is_digit(before) != is_digit(c) || (is_lower(before) && is_upper(c));
+	}
+	return length >= USER_MIN && mixed >= MIXED_MIN;
 }
 
 static bool is_token_octet(char c)

@@ -12,6 +12,7 @@ enum cmdline_secret {
 	CMDLINE_SECRET_YES,
 	CMDLINE_SECRET_UNLESS_PATH, /* a value that is the path of a file is none */
 	CMDLINE_SECRET_UNLESS_PORT, /* nor one that is a port, as in "-p 8080:80" */
+	CMDLINE_SECRET_IN_URL,      /* before the '@' of one, perhaps without scheme: of a proxy */
 };
 
 /* Of NAME=VALUE and NAME:VALUE: a secret's name somewhere in it ("MYSQL_PASSWORD_2", "apiKey"), but
@@ -29,6 +30,9 @@ uint64_t cmdline_secret_program(const char *word, size_t length);
  * in the value; NUL: all of it. *ret_secret: what it is. */
 size_t cmdline_secret_of_program(uint64_t programs, const char *word, size_t length,
 	char *ret_after, enum cmdline_secret *ret_secret);
+
+/* Of the user of a URL: long, and letters and digits mixed as nobody names an account. */
+bool cmdline_secret_user(const char *user, size_t length);
 
 /* Of a well-known form of tokens at text: *ret_length octets in all, of which the first
  * *ret_prefix only tell the form. False: none is there. */
