@@ -9,6 +9,7 @@
 -- param until: before this time [time]
 -- param limit: rows at most [limit default=0]
 -- param line: 1: only the line that other reports end with [integer]
+-- param spared: with line, rules that hid nothing of what the report asks for, a JSON array [text]
 -- param single: with line, 1: the report needs single flows [integer]
 --
 -- column from_time "from": begin of the interval [time_us]
@@ -103,6 +104,7 @@ intervals (from_us, until_us, what, missed, count, detail, source) AS MATERIALIZ
 			what, missed, count, detail, source
 		FROM coverage
 	) AS c ON c.until_us >= a.from_us AND c.from_us < a.until_us
+--:spared		AND NOT (c.what = 'ignored' AND c.detail IN (SELECT value FROM json_each(:spared)))
 	UNION ALL
 	SELECT max(h.from_us, a.from_us), min(h.until_us, a.until_us), h.what, 'all', 0, NULL, NULL
 	FROM asked AS a

@@ -19,6 +19,7 @@ struct ignored {
 	uint64_t flows;
 	int64_t until_us;
 	bool begun;
+	bool translated, translated_untold;
 	struct rule_state states[];
 };
 
@@ -68,6 +69,15 @@ bool ignored_take(struct ignored *ignored, const struct flow_record *record,
 	return false;
 }
 
+void ignored_translate(struct ignored *ignored)
+{
+	if (ignored->translated)
+		return;
+	for (size_t i = 0; i < ignored->count && !ignored->translated; i++)
+		ignored->translated = ignored->rules[i].fields & 1u << IGNORE_ADDRESS;
+	ignored->translated_untold = ignored->translated;
+}
+
 uint64_t ignored_flows(const struct ignored *ignored)
 {
 	return ignored->flows;
@@ -106,8 +116,23 @@ static void tell_rule(struct ignored *ignored, size_t index, struct coverage_rec
 		.what = COVERAGE_IGNORED,
 	};
 	snprintf(ret_record->detail, sizeof(ret_record->detail), "%s", ignored->rules[index].text);
+	ignored->translated_untold |= ignored->translated && state->untold;
 	state->told = state->flows;
 	state->untold = false;
+}
+
+static void tell_translated(struct ignored *ignored, struct coverage_record *ret_record)
+{
+	*ret_record = (struct coverage_record){
+		.from_us = INT64_MAX,
+		.until_us = ignored->until_us,
+		.what = COVERAGE_IGNORED,
+		.detail = IGNORE_RULE_NAT,
+	};
+	for (size_t i = 0; i < ignored->count; i++)
+		if (ignored->states[i].from_us < ret_record->from_us)
+			ret_record->from_us = ignored->states[i].from_us;
+	ignored->translated_untold = false;
 }
 
 bool ignored_tell(struct ignored *ignored, struct coverage_record *ret_record)
@@ -119,6 +144,10 @@ bool ignored_tell(struct ignored *ignored, struct coverage_record *ret_record)
 			tell_rule(ignored, i, ret_record);
 			return true;
 		}
+	}
+	if (ignored->begun && ignored->translated_untold) {
+		tell_translated(ignored, ret_record);
+		return true;
 	}
 	return false;
 }

@@ -20,6 +20,9 @@ void ignored_free(struct ignored *ignored);
 bool ignored_take(struct ignored *ignored, const struct flow_record *record,
 	const struct process_info *process);
 
+/* NAT is at work: to be told with rules that have an address. */
+void ignored_translate(struct ignored *ignored);
+
 uint64_t ignored_flows(const struct ignored *ignored);
 
 /* From then on the rules are in force, until until_us (0: as long as the run). All are to be told.

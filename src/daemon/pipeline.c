@@ -363,6 +363,7 @@ static void take_nat(void *ctx, const struct nat_mapping *mapping, int64_t time_
 		nat_table_gone(pipeline->nat, mapping, time_us);
 	else
 		nat_table_put(pipeline->nat, mapping, time_us);
+	ignored_translate(pipeline->ignored);
 }
 
 static void take_nat_all(void *ctx, int64_t time_ns, bool complete)

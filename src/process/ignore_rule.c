@@ -240,3 +240,62 @@ bool ignore_rule_fits(const struct ignore_rule *rule, const struct flow_record *
 		return false;
 	return fits_ends(rule, &record->key) && fits_process(rule, process);
 }
+
+static bool both(const struct ignore_rule *rule, const struct ignore_question *question,
+	enum ignore_field field)
+{
+	return rule->fields & question->fields & 1u << field;
+}
+
+static bool are_addresses_apart(
+	const struct ignore_rule *rule, const struct ignore_question *question)
+{
+	return both(rule, question, IGNORE_ADDRESS) && !question->translated &&
+	       (memcmp(&rule->last, &question->first, sizeof(rule->last)) < 0 ||
+		       memcmp(&rule->first, &question->last, sizeof(rule->first)) > 0);
+}
+
+/* The service's port is the remote one of what goes out and the local one of what comes in. If the
+ * direction is not known it may be either: strangers choose the port that they come from. */
+static bool are_ports_apart(const struct ignore_rule *rule, const struct ignore_question *question)
+{
+	bool remote = has(rule, IGNORE_PORT) && !is_port_in(&rule->port, question->port);
+	bool local = has(rule, IGNORE_LOCAL_PORT) && !is_port_in(&rule->local_port, question->port);
+	enum flow_direction direction = FLOW_DIRECTION_UNKNOWN;
+
+	if (!(question->fields & 1u << IGNORE_PORT))
+		return false;
+	if (has(rule, IGNORE_DIRECTION))
+		direction = rule->direction;
+	else if (question->fields & 1u << IGNORE_DIRECTION)
+		direction = question->direction;
+	if (!question->service || direction == FLOW_DIRECTION_UNKNOWN)
+		return remote && local;
+	return direction == FLOW_DIRECTION_IN ? local : remote;
+}
+
+static bool are_programs_apart(
+	const struct ignore_rule *rule, const struct ignore_question *question)
+{
+	const char *name = strrchr(rule->exe, '/');
+
+	if (!both(rule, question, IGNORE_EXE) || strpbrk(question->exe, "*?["))
+		return false;
+	if (strchr(question->exe, '/'))
+		return rule->exe_prefix ? strncmp(question->exe, rule->exe, strlen(rule->exe)) != 0
+					: strcmp(question->exe, rule->exe) != 0;
+	return !rule->exe_prefix && name && strcmp(question->exe, name + 1) != 0;
+}
+
+bool ignore_rule_spares(const struct ignore_rule *rule, const struct ignore_question *question)
+{
+	if (both(rule, question, IGNORE_PROTOCOL) && rule->protocol != question->protocol)
+		return true;
+	if (both(rule, question, IGNORE_DIRECTION) && rule->direction != question->direction)
+		return true;
+	if (both(rule, question, IGNORE_USER) && rule->uid != PROCESS_UID_NONE &&
+		rule->uid != question->uid)
+		return true;
+	return are_addresses_apart(rule, question) || are_ports_apart(rule, question) ||
+	       are_programs_apart(rule, question);
+}

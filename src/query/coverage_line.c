@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "query/coverage_rules.h"
 #include "query/message.h"
 #include "query/report_find.h"
 #include "query/report_run.h"
@@ -53,8 +54,10 @@ static void ask(struct store_reader *reader, const struct report *report, struct
 }
 
 void coverage_line_read(struct store_reader *reader, const struct options *options,
-	struct report_args *args, bool needs_flows, struct coverage_line *ret_line)
+	const struct report *asked, struct report_args *args, struct coverage_line *ret_line)
 {
+	/* Days do not tell of single processes. */
+	bool needs_flows = asked->needs_flows || report_args_given(args, "pid");
 	struct report_error error;
 	struct report *report;
 
@@ -63,8 +66,8 @@ void coverage_line_read(struct store_reader *reader, const struct options *optio
 		message("%s", error.text);
 		return;
 	}
-	/* Days do not tell of single processes. */
-	needs_flows = needs_flows || report_args_given(args, "pid");
+	if (report_param(report, "spared"))
+		coverage_rules_spare(reader, asked, args);
 	if (report_param(report, "line") && report_args_integer(args, "single", needs_flows) == 0)
 		ask(reader, report, args, ret_line);
 	report_free(report);

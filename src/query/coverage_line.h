@@ -3,6 +3,7 @@
 #define LASTCONN_QUERY_COVERAGE_LINE_H
 
 #include "query/options.h"
+#include "query/report.h"
 #include "query/report_args.h"
 
 struct coverage_line {
@@ -10,9 +11,9 @@ struct coverage_line {
 	bool evidence;   /* what was not found was not there */
 };
 
-/* Asks the report "coverage" for the window of args, to which it adds. If that fails says why, and
- * there is no line. */
+/* Asks the report "coverage" for the window of args, those of the report asked, to which it adds.
+ * If that fails says why, and there is no line. */
 void coverage_line_read(struct store_reader *reader, const struct options *options,
-	struct report_args *args, bool needs_flows, struct coverage_line *ret_line);
+	const struct report *asked, struct report_args *args, struct coverage_line *ret_line);
 
 #endif

@@ -39,9 +39,11 @@ struct report_column {
 	bool narrow;
 };
 
+#define REPORT_BUILT_IN "built in"
+
 struct report {
 	char *name;
-	char *origin;  /* the file, or "built in" */
+	char *origin;  /* the file, or REPORT_BUILT_IN */
 	char *purpose; /* one line */
 	char *details; /* the rest of the head, may be "" */
 	struct report_param *params;

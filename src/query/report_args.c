@@ -74,14 +74,17 @@ int report_args_blob(struct report_args *args, const char *name, const void *oct
 	return 0;
 }
 
+const struct report_arg *report_args_find(const struct report_args *args, const char *name)
+{
+	for (size_t i = 0; i < args->count; i++)
+		if (strcmp(args->list[i].name, name) == 0)
+			return &args->list[i];
+	return NULL;
+}
+
 bool report_args_given(void *args, const char *name)
 {
-	const struct report_args *known = args;
-
-	for (size_t i = 0; i < known->count; i++)
-		if (strcmp(known->list[i].name, name) == 0)
-			return true;
-	return false;
+	return report_args_find(args, name) != NULL;
 }
 
 void report_args_bind(const struct report_args *args, struct store_report *statement)

@@ -57,6 +57,8 @@ int report_args_integer(struct report_args *args, const char *name, int64_t valu
 int report_args_text(struct report_args *args, const char *name, const char *value);
 int report_args_blob(struct report_args *args, const char *name, const void *octets, size_t length);
 
+/* NULL: not given. */
+const struct report_arg *report_args_find(const struct report_args *args, const char *name);
 bool report_args_given(void *args, const char *name); /* void: a callback of report_sql */
 
 /* Binds what the statement knows. */

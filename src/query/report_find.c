@@ -127,7 +127,7 @@ int report_find(const char *folder, const char *name, struct report **ret_report
 	}
 	embedded = is_name(name) ? embedded_by_name(name) : NULL;
 	if (embedded)
-		return report_new(name, "built in", embedded->text, ret_report, ret_error);
+		return report_new(name, REPORT_BUILT_IN, embedded->text, ret_report, ret_error);
 	snprintf(ret_error->text, sizeof(ret_error->text),
 		"no report '%.100s'; 'lastconn report' lists them", name);
 	return -ENOENT;

@@ -144,7 +144,7 @@ int report_run(const struct options *options, const struct report *report, struc
 	store_report_free(statement);
 	if (report->covered && (status == EXIT_NOTHING ||
 				       (status == EXIT_FOUND && options->format == &format_table)))
-		coverage_line_read(reader, options, args, report->needs_flows, &line);
+		coverage_line_read(reader, options, report, args, &line);
 	store_reader_close(reader);
 	if (status == EXIT_NOTHING)
 		say_nothing_found(args, &line);

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Ignore rules: what they fit is not stored, all else is, and no answer hides that."""
+import contextlib
 import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 
@@ -76,8 +78,7 @@ class Ignore(harness.Case):
         self.assertIn("no evidence", done.stderr)
         self.assertIn(f"1 exe={harness.PYTHON} port={hidden} address=127.0.0.0/8", done.stderr)
 
-    def test_flows_that_are_no_business_of_a_rule_are_evidence_no_more(self):
-        """It cannot be told what else it hid."""
+    def test_a_host_of_which_a_rule_tells_nothing_may_be_hidden(self):
         daemon = self.start_daemon("--source", "procfs", "--ignore", "port=1", kernel=False)
         daemon.stop()
         done = self.who(daemon.db, "192.0.2.99")
@@ -136,6 +137,53 @@ class Ignore(harness.Case):
             database, "SELECT * FROM coverage WHERE what = 'ignored'"))
         self.assertEqual((hole["detail"], hole["count"], hole["open"], hole["source"]),
                          ("port=80", 1, 0, "file"))
+
+    def test_a_rule_is_no_doubt_about_what_it_cannot_hide(self):
+        path = self.path("one.pcap")
+        talk = make.Talk(client="192.0.2.1", server="198.51.100.7", cport=40000, sport=80)
+        with open(path, "wb") as file:
+            file.write(make.pcap(make.RAW, talk.handshake().close().packets))
+        rules = ["address=198.51.100.0/24 protocol=tcp", "exe=\"/opt/\u00e4 \\\\ b\" address=10.0.0.0/8"]
+        database = self.read_capture(path, "--local", "192.0.2.1",
+                                     *[word for rule in rules for word in ("--ignore", rule)])
+        for words, doubted in ((["192.0.2.99"], []),
+                               (["198.51.101.0/24"], []),
+                               (["198.51.100.7"], rules[:1]),
+                               (["198.51.0.0/16"], rules[:1]),
+                               (["10.0.0.1"], rules[1:]),
+                               (["0.0.0.0/0"], rules),
+                               (["198.51.100.7", "--proto", "udp"], []),
+                               (["198.51.100.7", "--proto", "tcp"], rules[:1])):
+            done = self.who(database, *words)
+            self.assertEqual(done.returncode, 1, done.stdout)
+            self.assertIn("no evidence" if doubted else "that is evidence", done.stderr, words)
+            for rule in rules:
+                (self.assertIn if rule in doubted else self.assertNotIn)(rule, done.stderr, words)
+        done = self.who(database, "some.example")  # perhaps one of 198.51.100.0/24
+        self.assertIn("no evidence", done.stderr)
+        self.assertIn(rules[0], done.stderr)
+        done = self.who(database, "some.example", "--proto", "udp")
+        self.assertNotIn(rules[0], done.stderr)
+        self.assertIn(rules[1], done.stderr)
+
+    def test_addresses_are_in_doubt_behind_nat(self):
+        path = self.path("one.pcap")
+        talk = make.Talk(client="192.0.2.1", server="198.51.100.7", cport=40000, sport=80)
+        with open(path, "wb") as file:
+            file.write(make.pcap(make.RAW, talk.handshake().close().packets))
+        rule = "address=198.51.100.0/24 protocol=tcp"
+        database = self.read_capture(path, "--local", "192.0.2.1", "--ignore", rule)
+        with contextlib.closing(sqlite3.connect(database)) as history, history:
+            history.execute(  # as a running lastconnd tells it, see test_pipeline.c
+                "INSERT INTO coverage_interval (run, from_us, until_us, source, what, count, detail)"
+                " SELECT run, from_us, until_us, source, what, 0,"
+                " 'NAT: addresses of rules may stand for others' FROM coverage_interval"
+                " WHERE what = 'ignored'")
+        done = self.who(database, "192.0.2.99")
+        self.assertIn("no evidence", done.stderr)
+        self.assertRegex(done.stderr, f"NAT: .*{rule}")
+        done = self.who(database, "192.0.2.99", "--proto", "udp")
+        self.assertIn("that is evidence", done.stderr)
 
     def test_check_tells_the_rules(self):
         done = self.run_daemon("--check", "--ignore", "port=1", "--ignore", "user=root")

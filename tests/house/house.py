@@ -33,7 +33,7 @@ LAYERS = {
     "source": ("util", "flow", "decode", "process"),
     "store": ("util", "flow", "process"),
     "daemon": ("util", "flow", "decode", "process", "source", "store"),
-    "query": ("util", "flow", "store"),
+    "query": ("util", "flow", "process", "store"),
 }
 # which folder may know which library
 LIBRARIES = {

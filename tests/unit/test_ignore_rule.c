@@ -105,6 +105,99 @@ static void an_unknown_process_fits_no_program_and_no_user(void **state)
 	assert_true(ignore_rule_fits(&rule, &record, NULL));
 }
 
+static struct ignore_question about_host(const char *range)
+{
+	struct ignore_question question = {.fields = 1u << IGNORE_ADDRESS, .service = true};
+
+	assert_int_equal(addr_parse_range(range, &question.first, &question.last), 0);
+	return question;
+}
+
+static bool spares(const char *text, const struct ignore_question *question)
+{
+	const struct ignore_rule rule = parse(text);
+
+	return ignore_rule_spares(&rule, question);
+}
+
+static void a_rule_spares_hosts_that_it_cannot_hide(void **state)
+{
+	struct ignore_question question = about_host("192.0.2.0/24");
+
+	(void)state;
+	assert_true(spares("address=198.51.100.0/24", &question));
+	assert_true(spares("address=192.0.3.0 port=1", &question));
+	assert_true(spares("address=192.0.1.255", &question));
+	assert_true(spares("address=2001:db8::/32", &question));
+	assert_false(spares("address=192.0.2.255", &question));
+	assert_false(spares("address=192.0.2.0", &question));
+	assert_false(spares("address=192.0.0.0/16 exe=/x", &question));
+	assert_false(spares("address=::/0", &question));
+	assert_false(spares("exe=/x port=1 user=bob protocol=udp direction=in", &question));
+	question.translated = true;
+	assert_false(spares("address=198.51.100.0/24", &question));
+	question.fields = 0; /* any host, or one by name */
+	question.translated = false;
+	assert_false(spares("address=198.51.100.0/24", &question));
+}
+
+static void a_rule_spares_other_protocols_directions_users_and_programs(void **state)
+{
+	struct ignore_question question = {.fields = 1u << IGNORE_PROTOCOL | 1u << IGNORE_USER |
+						     1u << IGNORE_EXE | 1u << IGNORE_DIRECTION,
+		.protocol = 6,
+		.uid = 33,
+		.exe = "/usr/bin/curl",
+		.direction = FLOW_DIRECTION_OUT};
+	struct ignore_rule unsure = parse("user=bob");
+
+	(void)state;
+	assert_true(spares("protocol=udp", &question));
+	assert_false(spares("protocol=tcp", &question));
+	assert_true(spares("direction=in", &question));
+	assert_false(spares("direction=out", &question));
+	assert_true(spares("user=bob", &question));
+	assert_false(spares("user=33", &question));
+	unsure.uid = PROCESS_UID_NONE;
+	assert_false(ignore_rule_spares(&unsure, &question));
+	assert_true(spares("exe=/usr/bin/cur", &question));
+	assert_true(spares("exe=/usr/sbin/*", &question));
+	assert_false(spares("exe=/usr/bin/cur*", &question));
+	assert_false(spares("exe=/usr/bin/curl", &question));
+	question.exe = "curl";
+	assert_true(spares("exe=/usr/bin/wget", &question));
+	assert_false(spares("exe=/opt/curl", &question));
+	assert_false(spares("exe=/usr/bin/*", &question));
+	question.exe = "c?rl";
+	assert_false(spares("exe=/usr/bin/wget", &question));
+	assert_false(spares("port=1 address=192.0.2.1", &question));
+}
+
+/* Of what comes in the remote port is chosen by strangers: 123 may be one of a flow to 443. */
+static void a_rule_spares_a_port_where_it_says_which_end_has_it(void **state)
+{
+	struct ignore_question question = {
+		.fields = 1u << IGNORE_PORT, .port = 443, .service = true};
+
+	(void)state;
+	assert_false(spares("port=123", &question));
+	assert_false(spares("local-port=123", &question));
+	assert_true(spares("port=123 local-port=123", &question));
+	assert_false(spares("port=123 local-port=400-500", &question));
+	assert_true(spares("port=123 direction=out", &question));
+	assert_true(spares("port=123 direction=forwarded", &question));
+	assert_false(spares("port=443 direction=out", &question));
+	assert_false(spares("local-port=123 direction=out", &question));
+	assert_true(spares("local-port=123 direction=in", &question));
+	assert_false(spares("port=123 direction=in", &question));
+	question.fields |= 1u << IGNORE_DIRECTION;
+	question.direction = FLOW_DIRECTION_OUT;
+	assert_true(spares("port=123", &question));
+	question.service = false;
+	assert_false(spares("port=123", &question));
+	assert_false(spares("port=123 direction=out", &question));
+}
+
 static void ipv6_and_blanks_in_a_path(void **state)
 {
 	const struct ignore_rule rule =
@@ -188,6 +281,9 @@ int main(void)
 		cmocka_unit_test(each_field_fits_what_it_says),
 		cmocka_unit_test(all_fields_must_fit),
 		cmocka_unit_test(an_unknown_process_fits_no_program_and_no_user),
+		cmocka_unit_test(a_rule_spares_hosts_that_it_cannot_hide),
+		cmocka_unit_test(a_rule_spares_other_protocols_directions_users_and_programs),
+		cmocka_unit_test(a_rule_spares_a_port_where_it_says_which_end_has_it),
 		cmocka_unit_test(ipv6_and_blanks_in_a_path),
 		cmocka_unit_test(wrong_rules_are_refused_with_the_way_to_write_them),
 		cmocka_unit_test(every_prefix_of_a_rule_is_a_rule_or_refused),

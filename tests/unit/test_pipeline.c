@@ -405,6 +405,38 @@ static void what_conntrack_does_not_tell_any_more_is_gone(void **state)
 	history_temp_remove(&fixture.history);
 }
 
+/* Rules look at the address before it. */
+static void nat_is_told_once_beside_rules_with_an_address(void **state)
+{
+	static const struct {
+		const char *rule;
+		int told;
+	} cases[] = {{"port=1 address=10.0.0.0/8", 1}, {"port=1", 0}};
+	struct fixture fixture;
+	struct ignore_rule rules[2];
+	char why[IGNORE_RULE_WHY_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(ignore_rule_parse("port=2", no_user, &rules[0], why), 0);
+		assert_int_equal(ignore_rule_parse(cases[i].rule, no_user, &rules[1], why), 0);
+		start_with(&fixture, QUEUE_OCTETS, rules, 2);
+		tell_nat(&fixture, 50000, START_NS);
+		pipeline_cover_ignored(fixture.pipeline, INT64_C(1700000100000000), 0);
+		pipeline_expire(fixture.pipeline);
+		tell_nat(&fixture, 50001, START_NS);
+		stop(&fixture);
+		assert_int_equal(number(&fixture, "SELECT count(*) FROM coverage WHERE detail"
+						  " LIKE 'NAT: %' AND what = 'ignored' AND open"
+						  " AND from_us = 1700000100000000"),
+			cases[i].told);
+		assert_int_equal(
+			number(&fixture, "SELECT count(*) FROM coverage WHERE what = 'ignored'"),
+			2 + cases[i].told);
+		history_temp_remove(&fixture.history);
+	}
+}
+
 static void a_full_table_of_nat_is_told(void **state)
 {
 	struct fixture fixture;
@@ -615,6 +647,7 @@ int main(void)
 		cmocka_unit_test(flows_are_named_by_what_was_seen_before_their_batch_went),
 		cmocka_unit_test(what_others_know_of_flows_is_asked_before_their_batch_goes),
 		cmocka_unit_test(what_conntrack_does_not_tell_any_more_is_gone),
+		cmocka_unit_test(nat_is_told_once_beside_rules_with_an_address),
 		cmocka_unit_test(a_full_table_of_nat_is_told),
 		cmocka_unit_test(what_a_rule_fits_is_left_out_and_told),
 		cmocka_unit_test(a_rule_that_fits_late_takes_back_what_was_stored),
