@@ -489,16 +489,20 @@ static bool judge_database(struct live *live, const struct store_error *error)
 	return false;
 }
 
-/* Nothing is read meanwhile: the kernel keeps what finds room in its ring, and counts the rest. A
- * signal ends it at once, as nothing is to be written. */
+/* What has changed while we waited is for the next start to look at: it sees a file system that is
+ * writable again where ours are mounts of our own. Nothing is read meanwhile: the kernel keeps what
+ * finds room in its ring, and counts the rest. A signal ends it at once, as nothing is to be
+ * written. */
 static int open_recorder(struct live *live, struct store_ring ring)
 {
 	struct store_error error = {0};
 	bool waited = false;
 
 	while (recorder_open(&live->recorder, live->config, ring, tell_loop, live, &error)) {
-		if (!judge_database(live, &error))
+		if (!judge_database(live, &error)) {
+			live->is_hopeless = live->is_hopeless && !waited;
 			return -1;
+		}
 		if (!waited)
 			log_warning("%s; waiting for that", error.text);
 		waited = true;

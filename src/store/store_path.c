@@ -24,6 +24,7 @@
 
 #include "store/sql.h"
 #include "store/store_internal.h"
+#include "store/store_mount.h"
 #include "util/path.h"
 
 #define LOCK_OFFSET (INT64_C(1) << 61) /* SQLite locks octets at 2^30, files end before 2^48 */
@@ -73,6 +74,21 @@ static bool is_known(const struct store_file *file)
 	return lstat(path, &lock) == 0 && S_ISREG(lock.st_mode);
 }
 
+static int fail_read_only(struct store_error *ret_error, const char *path, const char *doing)
+{
+	char dir[PATH_MAX];
+
+	path_split(path, dir);
+	if (store_mount_is_barred(dir))
+		return sql_fail(ret_error, STORE_PERMISSION, path,
+			"%s: it is on a file system that may be written, but not from here; see "
+			"ReadWritePaths= of the unit, or name another file with --db",
+			doing);
+	return sql_fail(ret_error, STORE_RETRY, path,
+		"%s: %s; check it and mount it writable, or name another file with --db", doing,
+		strerror(EROFS));
+}
+
 static int fail_errno(struct store_error *ret_error, const char *path, const char *doing, int error)
 {
 	switch (error) {
@@ -81,10 +97,11 @@ static int fail_errno(struct store_error *ret_error, const char *path, const cha
 			"its directory does not exist; create it or name another file with --db");
 	case EACCES:
 	case EPERM:
-	case EROFS:
 		return sql_fail(ret_error, STORE_PERMISSION, path,
 			"%s: %s; run as its owner or name another file with --db", doing,
 			strerror(error));
+	case EROFS:
+		return fail_read_only(ret_error, path, doing);
 	case ENOSPC:
 	case EDQUOT:
 		return sql_fail(

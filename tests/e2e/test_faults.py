@@ -280,14 +280,65 @@ class Disk(Faults):
         self.check_sound(database)
         self.check_there(database, before)
 
-    def test_a_disk_that_is_read_only_at_the_start_is_named_once(self):
+    def read_only(self, how="remount,ro"):
+        """A disk of which that was made, and a database on it, closed well."""
         disk = self.mount("-t", "tmpfs", "-o", "size=16m", "tmpfs")
         database = os.path.join(disk, "history.db")
         self.start_daemon(database=database).stop()
-        self.run_program("mount", "-o", "remount,ro", disk)
+        self.run_program("mount", "-o", how, disk)
+        return disk, database
+
+    def test_a_disk_that_is_read_only_at_the_start_is_waited_for(self):
+        disk, database = self.read_only()
+        daemon = self.start_waiting(database)
+        self.said(daemon, "Read-only file system", "mount it writable", "waiting for that")
+        self.run_program("mount", "-o", "remount,rw", disk)
+        daemon.wait_notified("READY=1")
+        port = self.commit(daemon)
+        daemon.stop()
+        self.said(daemon, "Read-only file system")
+        self.check_sound(database)
+        self.check_there(database, port)
+
+    def test_waiting_for_a_read_only_disk_ends_with_a_signal(self):
+        _, database = self.read_only()
+        daemon = self.start_waiting(database)
+        daemon.process.terminate()
+        self.assertEqual(daemon.process.wait(30 * harness.SLOW), -signal.SIGTERM)
+
+    def test_a_disk_that_is_writable_again_but_not_from_here_is_for_the_next_start(self):
+        """As a service with mounts of its own has it: those keep their flags."""
+        disk, database = self.read_only()
+        other = self.path("other")
+        os.mkdir(other)
+        self.run_program("mount", "--bind", disk, other)
+        self.addCleanup(subprocess.run, ["umount", "-l", other], check=True)
+        daemon = self.start_waiting(database)
+        self.run_program("mount", "-o", "remount,rw", other)
+        self.run_program("mount", "-o", "remount,bind,ro", disk)
+        self.assertEqual(daemon.process.wait(30 * harness.SLOW), 1)
+        self.said(daemon, "may be written, but not from here")
         status, lines = self.run_briefly(database)
         self.assertEqual(status, 2, lines)
-        self.assertIn("Read-only file system", harness.one(self, lines))
+
+    def test_a_mount_that_is_read_only_is_named_once(self):
+        _, database = self.read_only("remount,bind,ro")
+        status, lines = self.run_briefly(database)
+        self.assertEqual(status, 2, lines)
+        self.assertIn("may be written, but not from here", harness.one(self, lines))
+
+    def test_a_directory_that_may_not_be_written_is_named_once(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root drops to another user")
+        self.need_program("setpriv")
+        directory = self.path("theirs")
+        os.mkdir(directory, 0o755)
+        done = subprocess.run(
+            ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", harness.LASTCONND,
+             "--source", "procfs", "--db", os.path.join(directory, "history.db"), "--config",
+             os.devnull], capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("Permission denied", harness.one(self, done.stderr.splitlines()))
 
 
 class File(Faults):
