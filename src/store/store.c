@@ -150,6 +150,22 @@ static int begin(
 	return -1;
 }
 
+/* What another boot left to do. As far as it goes; the rest has to wait for the next run. */
+static void correct_another_boot(struct store *store)
+{
+	while (store_clock_has_more(store) && store_clock_is_of_another_boot(store)) {
+		bool stuck = store_clock_is_stuck(store);
+
+		if (store_correct_some(store) < 0) {
+			store_rollback(store);
+			if (stuck)
+				store_clock_leave(store);
+		}
+		if (store->wal_pages >= store_room_wal_pages(&store->file))
+			store_checkpoint(store);
+	}
+}
+
 /* All but the claim of the file. */
 static void disconnect(struct store *store)
 {
@@ -177,6 +193,7 @@ static int open_claimed(const struct store_options *options, const struct store_
 		return -1;
 	}
 	store->checkpoint_ns = clock_boottime_ns();
+	correct_another_boot(store);
 	retention_set(&store->retention, &options->retention);
 	if (options->unattended)
 		store_room_reserve(&store->file);
@@ -254,8 +271,22 @@ static int look_whole(struct store *store, struct store_error *ret_error)
 	return store_path_is_whole(&store->file, ret_error);
 }
 
+/* A slice that could not be written is tried again as a smaller one, and told when there is none.
+ */
+static int correct_between(struct store *store, struct store_error *ret_error)
+{
+	bool stuck = store_clock_is_stuck(store);
+
+	if (store_correct_some(store) == 0)
+		return 0;
+	sql_describe(store->db, store->file.path, "correcting times", ret_error);
+	store_rollback(store);
+	return stuck ? -1 : 0;
+}
+
 int store_heartbeat(struct store *store, int64_t seen_us, struct store_error *ret_error)
 {
+	int corrected;
 	int64_t values[2] = {seen_us, store->run};
 	int64_t since_us = seen_us - store->beat_us;
 
@@ -268,18 +299,19 @@ int store_heartbeat(struct store *store, int64_t seen_us, struct store_error *re
 		if (store->unattended)
 			store_room_reserve(&store->file);
 	}
-	if (store_correct_some(store) < 0 || settle_when_idle(store) < 0) {
+	corrected = correct_between(store, ret_error);
+	if (settle_when_idle(store) < 0) {
 		sql_describe(store->db, store->file.path, "writing", ret_error);
 		store_rollback(store);
 		return -1;
 	}
 	if (since_us >= 0 && since_us < HEARTBEAT_SECONDS * INT64_C(1000000))
-		return 0;
+		return corrected;
 	sql_bind_integers(store->beat, 1, values, 2);
 	if (sql_run(store->beat) < 0)
 		return sql_describe(store->db, store->file.path, "writing", ret_error);
 	store->beat_us = seen_us;
-	return 0;
+	return corrected;
 }
 
 void store_set_retention(struct store *store, const struct store_retention *retention)
@@ -303,7 +335,8 @@ int store_maintain(struct store *store, int64_t now_us, struct store_error *ret_
 	int64_t begin_ns = clock_boottime_ns(), took_ns;
 	int due;
 
-	if (store_clock_has_more(store)) /* the times of what is oldest are wrong */
+	/* the times of what is oldest are wrong */
+	if (store_clock_has_more(store) && !store_clock_is_stuck(store))
 		return 0;
 	due = retention_is_due(retention, now_us, begin_ns);
 	if (due == 0 || store->wal_frames > WAL_FRAMES_MAX)

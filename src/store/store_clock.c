@@ -7,9 +7,15 @@
  * flows and names of nobody known stay as they are if another boot recorded at what was the same
  * time by the clock.
  *
- * Failure modes: a daemon that is killed between two slices leaves the oldest flows as they are.
- * After a step backward there is one slice only. Of a day of very many flows, of which few are
- * taken out, first, last and hours in contact_day still cover those, until "lastconn rebuild". */
+ * What is left to do stands in meta, and the next run takes it up; if that is one of another boot,
+ * before it records anything, for its clock may tell the same times. A slice that finds no room on
+ * the disk is halved.
+ *
+ * Failure modes: after a step forward that is shorter than the time since the boot, a daemon that
+ * is killed between two slices leaves the oldest flows as they are: among their times are then
+ * those of flows that were told by the right clock since. After a step backward there is one slice
+ * only. Of a day of very many flows, of which few are taken out, first, last and hours in
+ * contact_day still cover those, until "lastconn rebuild". */
 #include "store/store_clock.h"
 
 #include "store/sql.h"
@@ -17,9 +23,6 @@
 #include "util/clock.h"
 
 enum { REBUILT_FLOWS_MAX = 200000 }; /* of a day */
-
-#define STRING_OF(x) #x
-#define STRING(x)    STRING_OF(x)
 
 /* The parameters of most texts below. */
 enum scope_value {
@@ -29,6 +32,7 @@ enum scope_value {
 	UNTIL_US, /* ?4 */
 	STEP_US,  /* ?5 */
 	ALONE,    /* ?6: 1, no other boot recorded at these times */
+	SLICE,    /* ?7: flows at most */
 	SCOPE_VALUES,
 };
 
@@ -73,15 +77,17 @@ static const char *const correct_texts[] = {
 						     " WHERE id = process), ?6)",
 };
 
+/* The last run is this one: of the boot itself, or it has recorded nothing yet. */
 static const char alone_text[] =
 	"SELECT NOT EXISTS (SELECT 1 FROM run JOIN boot ON boot.id = run.boot"
-	" WHERE boot.id <> ?1 AND boot_uuid <> '' AND run.start_us <= ?4"
+	" WHERE boot.id <> ?1 AND run.id < (SELECT max(id) FROM run)"
+	" AND boot_uuid <> '' AND run.start_us <= ?4"
 	" AND coalesce(end_us, heartbeat_us) >= ?3)";
 
 /* From the first of the newest flows on. */
 static const char first_flow_text[] =
 	"SELECT coalesce((SELECT end_us FROM flow WHERE end_us BETWEEN ?3 AND ?4"
-	" ORDER BY end_us DESC LIMIT 1 OFFSET " STRING(STORE_CLOCK_SLICE) " - 1), ?3)";
+	" ORDER BY end_us DESC LIMIT 1 OFFSET ?7 - 1), ?3)";
 
 /* Flows of capture files have the times of other clocks. */
 static const char take_flows_text[] =
@@ -266,12 +272,32 @@ static struct clock_scope scope_after(const struct clock_scope *scope, int64_t f
 	return after;
 }
 
+/* No time that the clock has told since the step is one of the scope: what is recorded meanwhile,
+ * and by other runs, is none of it. */
+static bool can_be_kept(const struct clock_scope *scope)
+{
+	return scope->values[STEP_US] > scope->values[UNTIL_US] - scope->values[FROM_US];
+}
+
+/* For the next run, as long as there is something. */
+static int keep(struct store *store, const struct clock_scope *scope)
+{
+	static const char put[] = "REPLACE INTO meta (key, value) VALUES ('clock correction',"
+				  " json_array(?1, ?2, ?3, ?4, ?5, ?6))";
+	static const char drop[] = "DELETE FROM meta WHERE key = 'clock correction'";
+
+	if (scope->any && can_be_kept(scope))
+		return run_scoped(store, put, scope);
+	return sql_exec(store->db, drop);
+}
+
 /* The newest of the scope. */
 static int correct_flows(struct store *store, struct clock_scope scope)
 {
 	struct clock_scope after;
 	int64_t first_us = scope.values[FROM_US];
 
+	scope.values[SLICE] = store->clock_slice;
 	if (scope.values[STEP_US] > 0 &&
 		row_scoped(store, first_flow_text, &scope, &first_us, 1) < 0)
 		return -1;
@@ -281,7 +307,8 @@ static int correct_flows(struct store *store, struct clock_scope scope)
 		RUN_ALL(store, discount_texts, &scope) < 0 ||
 		sql_exec(store->db, remove_text) < 0 ||
 		correct_days(store, after.any ? after.values[UNTIL_US] / US_PER_DAY : -1) < 0 ||
-		add_moved(store, scope.values[STEP_US]) < 0 || sql_exec(store->db, temp_text) < 0)
+		add_moved(store, scope.values[STEP_US]) < 0 || sql_exec(store->db, temp_text) < 0 ||
+		keep(store, &after) < 0)
 		return -1;
 	store->to_correct = after;
 	return 0;
@@ -292,9 +319,46 @@ bool store_clock_has_more(const struct store *store)
 	return store->to_correct.any;
 }
 
+bool store_clock_is_of_another_boot(const struct store *store)
+{
+	return store->to_correct.values[BOOT] != store->boot;
+}
+
+/* The times of another boot are right now, whatever this one's clock tells. */
 int store_clock_more(struct store *store)
 {
-	return correct_flows(store, store->to_correct);
+	int64_t floor_us = store->flows.rollup.floor_us;
+	int status;
+
+	if (store_clock_is_of_another_boot(store))
+		store->flows.rollup.floor_us = 0;
+	status = correct_flows(store, store->to_correct);
+	store->flows.rollup.floor_us = floor_us;
+	return status;
+}
+
+void store_clock_leave(struct store *store)
+{
+	store->to_correct.any = store->clock.to_correct.any = false;
+}
+
+void store_clock_grow(struct store *store)
+{
+	store->clock_slice *= 2;
+	if (store->clock_slice > STORE_CLOCK_SLICE)
+		store->clock_slice = STORE_CLOCK_SLICE;
+}
+
+void store_clock_shrink(struct store *store)
+{
+	store->clock_slice /= 2;
+	if (store->clock_slice < STORE_CLOCK_SLICE_MIN)
+		store->clock_slice = STORE_CLOCK_SLICE_MIN;
+}
+
+bool store_clock_is_stuck(const struct store *store)
+{
+	return store->clock_slice == STORE_CLOCK_SLICE_MIN;
 }
 
 /* The first run of this boot, if it began by the old clock: 1, 0, or -1. */
@@ -366,6 +430,27 @@ int store_clock_step(struct store *store, const struct clock_step *step)
 	return step_runs(store, step, store->run);
 }
 
+/* What a run that was killed, or had no time, left to do. */
+static int take_up(struct store *store)
+{
+	static const char text[] =
+		"SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'),"
+		" json_extract(value, '$[2]'), json_extract(value, '$[3]'),"
+		" json_extract(value, '$[4]'), json_extract(value, '$[5]')"
+		" FROM meta WHERE key = 'clock correction' AND json_valid(value)";
+	struct clock_scope scope = {.any = true};
+	int found = sql_row_text(store->db, text, NULL, 0, scope.values, SLICE);
+	int64_t alone;
+
+	if (found <= 0)
+		return found;
+	if (row_scoped(store, alone_text, &scope, &alone, 1) < 0)
+		return -1;
+	scope.values[ALONE] = scope.values[ALONE] && alone;
+	store->to_correct = scope;
+	return 0;
+}
+
 int store_clock_begin(struct store *store, const struct store_options *options, int64_t now_us)
 {
 	static const char text[] =
@@ -380,6 +465,9 @@ int store_clock_begin(struct store *store, const struct store_options *options, 
 	store->before.bounds = (struct clock_bounds){options->built_us, row[1]};
 	store->clock.boot_start_us = store->dictionary.boot_start_us = row[0];
 	set_floor(store, now_us);
+	store->clock_slice = STORE_CLOCK_SLICE;
+	if (*options->boot_uuid && take_up(store) < 0)
+		return -1;
 	step = clock_step_of(&store->before.bounds, at_us, row[0] + at_us, now_us);
 	if (step.us && *options->boot_uuid && step_runs(store, &step, store->run - 1) < 0)
 		return -1;

@@ -19,7 +19,7 @@ enum { WAL_FRAMES_MAX = 3 * WAL_PAGES_MAX }; /* a larger one is not fed with wha
 
 /* What is still to be corrected after a step of the clock, see store_clock.c. */
 struct clock_scope {
-	int64_t values[6];
+	int64_t values[7];
 	bool any;
 };
 
@@ -46,6 +46,7 @@ struct store {
 	struct store_before before;
 	struct store_clock clock;
 	struct clock_scope to_correct;
+	int64_t clock_slice;   /* flows that are corrected in one transaction */
 	int64_t seen_us;       /* of the last heartbeat, or the start */
 	int64_t beat_us;       /* of the last heartbeat that was written */
 	int64_t written_ns;    /* CLOCK_BOOTTIME of the last batch */

@@ -146,8 +146,11 @@ int store_correct_some(struct store *store)
 	if (!store_clock_has_more(store))
 		return 0;
 	if (store_settle_all(store) < 0 || store_begin(store) < 0 || store_clock_more(store) < 0 ||
-		store_commit(store) < 0)
+		store_commit(store) < 0) {
+		store_clock_shrink(store);
 		return -1;
+	}
+	store_clock_grow(store);
 	store_clock_committed(store);
 	return 0;
 }
@@ -286,6 +289,8 @@ int store_write(struct store *store, const struct batch *batch, struct store_err
 		write_position(store, batch) < 0 || store_commit(store) < 0) {
 		sql_describe(store->db, store->file.path, "writing", ret_error);
 		store_rollback(store);
+		if (batch_step(batch)->corrects)
+			store_clock_shrink(store);
 		store->counters.retries++;
 		return -1;
 	}

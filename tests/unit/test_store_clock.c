@@ -7,11 +7,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <cmocka.h>
 #include <sqlite3.h>
 
 #include "store/store_clock.h"
 #include "store/store_rebuild.h"
+#include "support/fault_vfs.h"
 #include "support/store_fixture.h"
 #include "util/clock.h"
 
@@ -142,21 +146,49 @@ static void step(struct store_fixture *fixture, int64_t us, bool corrects)
 	store_fixture_write(fixture);
 }
 
-static char *texts_of(const struct store_fixture *fixture, size_t index)
+static sqlite3_stmt *ask(const struct store_fixture *fixture, const char *sql, sqlite3 **ret_db)
 {
-	return strdup(store_fixture_sql(fixture, facts[index]));
+	sqlite3_stmt *stmt = NULL;
+
+	assert_int_equal(
+		sqlite3_open_v2(fixture->path, ret_db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(*ret_db, sql, -1, &stmt, NULL), SQLITE_OK);
+	return stmt;
+}
+
+static void expect_same_row(sqlite3_stmt *is, sqlite3_stmt *should, const char *sql, int row)
+{
+	for (int i = 0; i < sqlite3_column_count(is); i++) {
+		const char *a = (const char *)sqlite3_column_text(is, i);
+		const char *b = (const char *)sqlite3_column_text(should, i);
+
+		if (strcmp(a ? a : "-", b ? b : "-") != 0)
+			fail_msg("%s: row %d: %s is %s, should be %s", sql, row,
+				sqlite3_column_name(is, i), a, b);
+	}
 }
 
 static void expect_same(const struct store_fixture *fixture, const struct store_fixture *right)
 {
 	for (size_t i = 0; i < sizeof(facts) / sizeof(facts[0]); i++) {
-		char *is = texts_of(fixture, i), *should = texts_of(right, i);
+		sqlite3 *db, *right_db;
+		sqlite3_stmt *is = ask(fixture, facts[i], &db);
+		sqlite3_stmt *should = ask(right, facts[i], &right_db);
+		int rows = 0, more;
 
-		assert_true(strlen(should) > 0);
-		if (strcmp(is, should) != 0)
-			fail_msg("%s:\n%s\nshould be\n%s", facts[i], is, should);
-		free(is);
-		free(should);
+		for (; (more = sqlite3_step(should)) == SQLITE_ROW; rows++) {
+			if (sqlite3_step(is) != SQLITE_ROW)
+				fail_msg("%s: only %d rows", facts[i], rows);
+			expect_same_row(is, should, facts[i], rows);
+		}
+		assert_int_equal(more, SQLITE_DONE);
+		if (sqlite3_step(is) != SQLITE_DONE)
+			fail_msg("%s: more than %d rows", facts[i], rows);
+		assert_true(rows > 0);
+		sqlite3_finalize(is);
+		sqlite3_finalize(should);
+		sqlite3_close(db);
+		sqlite3_close(right_db);
 	}
 }
 
@@ -280,6 +312,213 @@ static void many_flows_are_corrected_in_slices(void **state)
 	assert_int_equal(
 		store_fixture_number(fixture, "SELECT count(*) FROM contact_day WHERE day < 40000"),
 		0);
+}
+
+static const char wrong_text[] = "SELECT count(*) FROM flow WHERE end_us < 4102444800000000";
+
+/* Flows of two slices and some, of two processes and of nobody known. */
+static void record_many(struct store_fixture *fixture, int64_t boot_us)
+{
+	static const uint32_t pids[] = {10, 11, 0};
+	char remote[32];
+
+	record_all(fixture, boot_us);
+	for (int i = 0; i < SLICES; i++) {
+		snprintf(remote, sizeof(remote), "203.0.113.%d", i % 97);
+		add_flow(fixture, pids[i % 3], remote, boot_us + 1000000 + i * (int64_t)10000,
+			i % 11 ? FLOW_OUTCOME_CLOSED : FLOW_OUTCOME_REFUSED);
+		if (i % 1000 == 999)
+			store_fixture_write(fixture);
+	}
+	store_fixture_write(fixture);
+}
+
+/* A run that is killed after the first slice. */
+static void record_and_die(struct store_fixture *fixture, int64_t boot_us, int64_t step_us)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child == 0) {
+		fixture->options.boot_start_us = boot_us;
+		store_fixture_open(fixture);
+		record_many(fixture, boot_us);
+		step(fixture, step_us, step_us != 0);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
+static void beat_until_all_is_right(struct store_fixture *fixture)
+{
+	for (int i = 0; i < 10 && store_fixture_number(fixture, wrong_text); i++)
+		assert_int_equal(
+			store_heartbeat(fixture->store, clock_realtime_us(), &fixture->error), 0);
+	assert_int_equal(store_fixture_number(fixture, wrong_text), 0);
+}
+
+/* kills: how many of the runs that correct the rest are killed, too. */
+static void expect_right_after_kills(struct store_fixture *fixture, int kills)
+{
+	struct store_fixture *right;
+	void *other;
+
+	assert_int_equal(store_fixture_set_up(&other), 0);
+	right = other;
+	fixture->options.built_us = right->options.built_us = BUILT;
+	record_and_die(fixture, BOOT, RIGHT);
+	record_and_die(right, BOOT + RIGHT, 0);
+	fixture->options.boot_start_us = right->options.boot_start_us = BOOT + RIGHT;
+	assert_int_equal(
+		store_fixture_number(fixture, wrong_text), MANY + SLICES - STORE_CLOCK_SLICE);
+	for (int i = 0; i < kills; i++) {
+		pid_t child = fork();
+
+		if (child == 0) {
+			store_fixture_open(fixture);
+			store_fixture_write(fixture); /* a slice */
+			_exit(0);
+		}
+		assert_int_equal(waitpid(child, NULL, 0), child);
+		assert_int_equal(store_fixture_number(fixture, wrong_text),
+			MANY + SLICES - (2 + i) * STORE_CLOCK_SLICE);
+		store_fixture_open(right);
+		store_fixture_close(right);
+	}
+	store_fixture_open(fixture);
+	store_fixture_open(right);
+	beat_until_all_is_right(fixture);
+	store_fixture_close(fixture);
+	store_fixture_close(right);
+	expect_same(fixture, right);
+	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM meta"
+						       " WHERE key = 'clock correction'"),
+		0);
+	store_fixture_tear_down(&other);
+}
+
+static void a_run_that_was_killed_between_slices_is_made_up_for(void **state)
+{
+	expect_right_after_kills(*state, 0);
+}
+
+static void so_is_one_that_was_killed_while_it_made_up(void **state)
+{
+	expect_right_after_kills(*state, 1);
+}
+
+/* Its clock tells the same wrong times: all is done before it records anything. */
+static void the_next_boot_makes_up_for_the_one_before(void **state)
+{
+	struct store_fixture *fixture = *state, *right;
+	void *other;
+
+	assert_int_equal(store_fixture_set_up(&other), 0);
+	right = other;
+	fixture->options.built_us = right->options.built_us = BUILT;
+	record_and_die(fixture, BOOT, RIGHT);
+	record_and_die(right, BOOT + RIGHT, 0);
+	fixture->options.boot_uuid = right->options.boot_uuid = "boot-2";
+	store_fixture_open(fixture);
+	store_fixture_open(right);
+	assert_int_equal(store_fixture_number(fixture, wrong_text), 0);
+	for (int i = 0; i < 2; i++) {
+		struct store_fixture *of = i ? right : fixture;
+
+		add_flow(of, 0, "192.0.2.99", BOOT + 2 * US_PER_S, FLOW_OUTCOME_CLOSED);
+		store_fixture_write(of);
+		store_fixture_close(of);
+	}
+	expect_same(fixture, right);
+	store_fixture_tear_down(&other);
+}
+
+/* Another boot recorded at these times before what was left could be done. */
+static void what_is_left_of_nobody_known_stays_if_another_boot_was_there(void **state)
+{
+	struct store_fixture *fixture = *state;
+
+	fixture->options.built_us = BUILT;
+	record_and_die(fixture, BOOT, RIGHT);
+	store_fixture_sql(fixture, "INSERT INTO boot (boot_uuid, start_us) VALUES ('boot-2', 0)");
+	store_fixture_sql(fixture, "INSERT INTO run (boot, pid, start_us, heartbeat_us, host,"
+				   " version) SELECT id, 1, 0, 1700000002000000, 'h', 'v' FROM boot"
+				   " WHERE boot_uuid = 'boot-2'");
+	fixture->options.boot_uuid = "boot-3";
+	store_fixture_open(fixture);
+	assert_string_equal(store_fixture_sql(fixture, "SELECT process IS NULL, count(*) > 1000"
+						       " FROM flow WHERE end_us < 4102444800000000"
+						       " GROUP BY 1"),
+		"1|1");
+}
+
+/* What was recorded since may have the same times. */
+static void a_short_step_is_not_made_up_for(void **state)
+{
+	struct store_fixture *fixture = *state;
+
+	record_and_die(fixture, BOOT, 2 * US_PER_S);
+	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM meta"
+						       " WHERE key = 'clock correction'"),
+		0);
+}
+
+/* A heartbeat after a write that found no room, the nth of it. Whether it failed for the slice. */
+static bool beat_without_room(struct store_fixture *fixture, int64_t seen_us, uint64_t nth)
+{
+	int64_t left = store_fixture_number(fixture, wrong_text);
+	int status;
+
+	fault_vfs_fail(FAULT_VFS_WRITE, nth, 1, SQLITE_FULL);
+	status = store_heartbeat(fixture->store, seen_us, &fixture->error);
+	fault_vfs_fail(0, 0, 0, SQLITE_OK);
+	if (store_fixture_number(fixture, wrong_text) < left)
+		return false;
+	assert_int_equal(status, 0);
+	assert_int_equal(store_fixture_number(fixture, "SELECT heartbeat_us FROM run"), seen_us);
+	return true;
+}
+
+/* Each slice finds as little room as the one before, for what that wrote is given back. */
+static void a_slice_without_room_is_halved_and_the_heartbeat_goes_on(void **state)
+{
+	struct store_fixture *fixture = *state;
+	int failed = 0, beats = 0;
+
+	fault_vfs_reset();
+	store_fixture_open(fixture);
+	record_many(fixture, BOOT);
+	step(fixture, RIGHT, true);
+	while (store_fixture_number(fixture, wrong_text) && beats++ < 100)
+		failed += beat_without_room(fixture, BOOT + RIGHT + AT + beats * HOUR, 150);
+	assert_true(failed > 3 && failed < beats);
+	assert_int_equal(store_fixture_number(fixture, wrong_text), 0);
+	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM flow"), MANY + SLICES);
+	store_fixture_close(fixture);
+	fault_vfs_reset();
+}
+
+/* It is told only when no smaller slice is left. */
+static void a_slice_that_finds_no_room_at_all_is_told(void **state)
+{
+	struct store_fixture *fixture = *state;
+	int told = 0;
+
+	fault_vfs_reset();
+	store_fixture_open(fixture);
+	record_many(fixture, BOOT);
+	step(fixture, RIGHT, true);
+	while (store_heartbeat(fixture->store, BOOT + RIGHT + AT, &fixture->error) == 0 &&
+		told < 20) {
+		fault_vfs_fail(FAULT_VFS_WRITE, 1, UINT64_MAX, SQLITE_FULL);
+		told++;
+	}
+	fault_vfs_fail(0, 0, 0, SQLITE_OK);
+	assert_int_equal(fixture->error.class, STORE_FULL);
+	assert_int_equal(told, 9);
+	store_fixture_close(fixture);
+	fault_vfs_reset();
 }
 
 static void files_that_were_read_have_clocks_of_their_own(void **state)
@@ -449,6 +688,13 @@ int main(void)
 		TEST(flows_of_this_boot_are_told_by_their_processes),
 		TEST(what_is_left_of_a_day_is_rolled_up_anew),
 		TEST(many_flows_are_corrected_in_slices),
+		TEST(a_run_that_was_killed_between_slices_is_made_up_for),
+		TEST(so_is_one_that_was_killed_while_it_made_up),
+		TEST(the_next_boot_makes_up_for_the_one_before),
+		TEST(what_is_left_of_nobody_known_stays_if_another_boot_was_there),
+		TEST(a_short_step_is_not_made_up_for),
+		TEST(a_slice_without_room_is_halved_and_the_heartbeat_goes_on),
+		TEST(a_slice_that_finds_no_room_at_all_is_told),
 		TEST(files_that_were_read_have_clocks_of_their_own),
 		TEST(an_ordinary_step_changes_what_goes_on_only),
 		TEST(a_process_that_is_named_again_began_by_the_new_clock),
@@ -458,5 +704,6 @@ int main(void)
 		TEST(a_batch_that_could_not_be_written_steps_once),
 	};
 
+	fault_vfs_install();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
