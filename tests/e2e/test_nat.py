@@ -234,6 +234,20 @@ class Nat(harness.Case):
         for flow in flows:
             self.check(flow, remote=(ends[flow["remote_ip"]], served["port"]))
 
+    def test_a_rule_may_hide_a_host_beyond(self):
+        rule = "address=198.51.100.0/24"
+        daemon = self.start_daemon_here("--ignore", rule)
+        _, asked, release = self.talk(self.server, self.router, "192.0.2.80", "198.51.100.7")
+        release()
+        daemon.stop()
+        self.assertEqual(daemon.rows("SELECT 1 FROM flows WHERE pid = ? AND protocol = 'tcp'",
+                                     asked["pid"]), [])
+        done = subprocess.run([harness.LASTCONN, "who", "192.0.2.80", "--proto", "tcp", "--db",
+                               daemon.db], capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn("no evidence", done.stderr)
+        self.assertRegex(done.stderr, f"NAT: addresses of rules may .*{rule}")
+
     def test_without_nat_there_is_nothing_to_tell(self):
         daemon = self.start_daemon_here()
         served, asked, release = self.talk(self.server, self.router, "192.0.2.80")
