@@ -13,11 +13,20 @@
 
 #include "store/sql.h"
 
+enum { FLOW_COLUMNS = 16 };
+
 static const char add_flow_text[] =
 	"INSERT OR IGNORE INTO flow (end_us, duration_us, actor, process, opener, remote, local,"
 	" remote_port, local_port, kind, octets_out, octets_in, packets_out, packets_in,"
 	" retransmits, rtt_us)"
 	" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+
+static const char new_flow_table[] =
+	"CREATE TABLE new_flow (end_us, duration_us, actor, process, opener, remote, local,"
+	" remote_port, local_port, kind, octets_out, octets_in, packets_out, packets_in,"
+	" retransmits, rtt_us)";
+
+static const char add_flows_text[] = "INSERT INTO flow SELECT * FROM new_flow";
 
 static const char add_nat_text[] =
 	"INSERT INTO flow_nat (end_us, local, local_port, remote, remote_port)"
@@ -59,6 +68,8 @@ int flow_writer_init(
 	if (sql_integer(db, "SELECT coalesce(max(end_us), 0) FROM flow", &writer->latest_us) < 0 ||
 		rollup_init(&writer->rollup, db) < 0 || flow_count_init(&writer->count, db) < 0 ||
 		sql_prepare(db, add_flow_text, &writer->add_flow) < 0 ||
+		sql_rows_init(&writer->latest, db, "new_flow", new_flow_table) < 0 ||
+		sql_prepare(db, add_flows_text, &writer->add_flows) < 0 ||
 		sql_prepare(db, add_nat_text, &writer->add_nat) < 0 ||
 		sql_prepare(db, scan_flow_text, &writer->scan_flow) < 0 ||
 		sql_prepare(db, put_open_text, &writer->put_open) < 0)
@@ -71,6 +82,8 @@ void flow_writer_done(struct flow_writer *writer)
 	rollup_done(&writer->rollup);
 	flow_count_done(&writer->count);
 	sqlite3_finalize(writer->add_flow);
+	sqlite3_finalize(writer->add_flows);
+	sql_rows_done(&writer->latest);
 	sqlite3_finalize(writer->add_nat);
 	sqlite3_finalize(writer->scan_flow);
 	sqlite3_finalize(writer->put_open);
@@ -96,7 +109,9 @@ int flow_writer_begin(struct flow_writer *writer, size_t flows)
 		writer->ended = ended;
 		writer->ended_capacity = flows;
 	}
-	if (flow_count_begin(&writer->count, flows) < 0)
+	writer->latest.count = 0;
+	if (flow_count_begin(&writer->count, flows) < 0 ||
+		sql_rows_reserve(&writer->latest, flows) < 0)
 		return -ENOMEM;
 	return rollup_begin(&writer->rollup, flows, writer->latest_us);
 }
@@ -138,26 +153,50 @@ static int64_t duration_of(const struct flow_row *row)
 	return row->end_us > row->start_us ? row->end_us - row->start_us : 0;
 }
 
-/* Inserts under the first free key from row->end_us on. */
-static int insert_flow(struct flow_writer *writer, const struct flow_row *row, int64_t *ret_key)
+static void fill_row(int64_t values[static FLOW_COLUMNS], const struct flow_row *row, int64_t key)
 {
-	sqlite3 *db = writer->dictionary->db;
-	int64_t key = skip_known(writer, row->end_us);
-	int64_t values[16] = {0, 0, row->actor, row->process, row->opener, row->remote, row->local,
-		row->remote_port, row->local_port, row->kind, row->octets_out, row->octets_in,
-		row->packets_out, row->packets_in, row->retransmits, row->rtt_us};
+	int64_t filled[FLOW_COLUMNS] = {key, duration_of(row) + (key - row->end_us), row->actor,
+		row->process, row->opener, row->remote, row->local, row->remote_port,
+		row->local_port, row->kind, row->octets_out, row->octets_in, row->packets_out,
+		row->packets_in, row->retransmits, row->rtt_us};
 
+	memcpy(values, filled, sizeof(filled));
+}
+
+static int add_latest(struct flow_writer *writer)
+{
+	return sql_rows_run(&writer->latest, writer->add_flows);
+}
+
+/* Inserts under the first free key from *key on. */
+static int insert_late(struct flow_writer *writer, const struct flow_row *row, int64_t *key)
+{
+	int64_t values[FLOW_COLUMNS];
+
+	if (add_latest(writer) < 0)
+		return -1;
 	for (;;) {
-		values[0] = key;
-		values[1] = duration_of(row) + (key - row->end_us);
-		sql_bind_integers(writer->add_flow, 1, values, 16);
+		fill_row(values, row, *key);
+		sql_bind_integers(writer->add_flow, 1, values, FLOW_COLUMNS);
 		if (sql_run(writer->add_flow) < 0)
 			return -1;
-		if (sqlite3_changes(db) == 1)
-			break;
-		if (scan_free(writer, &key) < 0)
+		if (sqlite3_changes(writer->dictionary->db) == 1)
+			return 0;
+		if (scan_free(writer, key) < 0)
 			return -1;
 	}
+}
+
+/* Under the first free key from row->end_us on. Beyond the greatest one all are free: most flows
+ * are written there, all of a batch by one statement. */
+static int insert_flow(struct flow_writer *writer, const struct flow_row *row, int64_t *ret_key)
+{
+	int64_t key = skip_known(writer, row->end_us);
+
+	if (key > writer->latest_us)
+		fill_row(sql_rows_add(&writer->latest), row, key);
+	else if (insert_late(writer, row, &key) < 0)
+		return -1;
 	if (row->end_us < writer->last.from || row->end_us > writer->last.next)
 		writer->last.from = row->end_us;
 	writer->last.next = key + 1;
@@ -220,7 +259,7 @@ int flow_writer_add(struct flow_writer *writer, const struct flow_row *row)
 
 int flow_writer_finish(struct flow_writer *writer)
 {
-	if (flow_count_write(&writer->count, 1) < 0)
+	if (add_latest(writer) < 0 || flow_count_write(&writer->count, 1) < 0)
 		return -1;
 	return rollup_finish(&writer->rollup);
 }

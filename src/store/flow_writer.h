@@ -10,6 +10,7 @@
 #include "store/dictionary.h"
 #include "store/flow_count.h"
 #include "store/rollup.h"
+#include "store/sql_rows.h"
 
 enum { FLOW_WRITER_RUNS = 256 };
 
@@ -56,7 +57,8 @@ struct flow_writer {
 	struct rollup rollup;
 	struct flow_count count;
 	int64_t run;
-	sqlite3_stmt *add_flow, *add_nat, *scan_flow, *put_open, *remove_open;
+	sqlite3_stmt *add_flow, *add_flows, *add_nat, *scan_flow, *put_open, *remove_open;
+	struct sql_rows latest;                /* of flow, not inserted yet */
 	int64_t latest_us;                     /* the greatest key, or more */
 	struct key_run last;                   /* of the flow before */
 	struct key_run runs[FLOW_WRITER_RUNS]; /* by hash of from */

@@ -9,21 +9,29 @@
 #include "store/sql.h"
 #include "util/clock.h"
 
-static const char put_day_text[] =
-	"INSERT INTO contact_day (day, remote, actor, protocol_id, port, direction, flows, failed,"
-	" octets_out, octets_in, first_us, last_us, hours, methods)"
-	" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
-	" ON CONFLICT DO UPDATE SET flows = flows + ?7, failed = failed + ?8,"
-	" octets_out = octets_out + ?9, octets_in = octets_in + ?10,"
-	" first_us = min(first_us, ?11), last_us = max(last_us, ?12),"
-	" hours = hours | ?13, methods = methods | ?14";
+static const char new_day_table[] =
+	"CREATE TABLE new_day (day, remote, actor, protocol_id, port, direction, flows, failed,"
+	" octets_out, octets_in, first_us, last_us, hours, methods)";
 
-static const char put_contact_text[] =
-	"INSERT INTO contact (remote, executable, protocol_id, port, direction, first_us, last_us,"
-	" flows, process) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
-	" ON CONFLICT DO UPDATE SET flows = flows + ?8, last_us = max(last_us, ?7),"
-	" process = iif(?6 < first_us AND ?6 >= ?10, ?9, process),"
-	" first_us = iif(?6 >= ?10, min(first_us, ?6), first_us)";
+static const char put_days_text[] =
+	"INSERT INTO contact_day SELECT * FROM new_day WHERE TRUE" ROLLUP_ADD_EXCLUDED
+	", hours = hours | excluded.hours";
+
+static const char new_contact_table[] =
+	"CREATE TABLE new_contact (remote, executable, protocol_id, port, direction, first_us,"
+	" last_us, flows, process)";
+
+/* ?1: the floor, see struct rollup. */
+#define ADD_CONTACT                                                                   \
+	" ON CONFLICT DO UPDATE SET flows = flows + excluded.flows,"                  \
+	" process = iif(excluded.first_us BETWEEN ?1 AND first_us - 1, "              \
+	"excluded.process, process),"                                                 \
+	" first_us = iif(excluded.first_us >= ?1, min(first_us, excluded.first_us), " \
+	"first_us),"                                                                  \
+	" last_us = max(last_us, excluded.last_us)"
+
+static const char put_contacts_text[] =
+	"INSERT INTO contact SELECT * FROM new_contact WHERE TRUE" ADD_CONTACT;
 
 static const char put_hour_text[] =
 	"INSERT INTO flow_hour (hour, flows, failed, octets_out, octets_in, max_duration_us)"
@@ -43,11 +51,8 @@ static const char recover_days_text[] =
 static const char recover_contacts_text[] =
 	"INSERT INTO contact SELECT t.remote, a.executable, t.protocol_id, t.port, t.direction,"
 	" t.first_us, t.last_us, t.flows, f.process FROM contact_tail AS t"
-	" JOIN flow AS f ON f.end_us = t.last_us JOIN actor AS a ON a.id = t.actor WHERE TRUE"
-	" ON CONFLICT DO UPDATE SET flows = flows + excluded.flows,"
-	" process = iif(excluded.first_us BETWEEN ?1 AND first_us - 1, excluded.process, process),"
-	" first_us = iif(excluded.first_us >= ?1, min(first_us, excluded.first_us), first_us),"
-	" last_us = max(last_us, excluded.last_us)";
+	" JOIN flow AS f ON f.end_us = t.last_us JOIN actor AS a ON a.id = t.actor"
+	" WHERE TRUE" ADD_CONTACT;
 
 static const char recover_state_text[] = "UPDATE rollup_state SET settled_us = 9223372036854775807"
 					 " WHERE settled_us <> 9223372036854775807";
@@ -57,8 +62,10 @@ static const struct rollup_state state_idle = {.settled_us = INT64_MAX};
 int rollup_init(struct rollup *rollup, sqlite3 *db)
 {
 	rollup->state = rollup->committed = state_idle;
-	if (sql_prepare(db, put_day_text, &rollup->put_day) < 0 ||
-		sql_prepare(db, put_contact_text, &rollup->put_contact) < 0 ||
+	if (sql_rows_init(&rollup->days, db, "new_day", new_day_table) < 0 ||
+		sql_rows_init(&rollup->contacts, db, "new_contact", new_contact_table) < 0 ||
+		sql_prepare(db, put_days_text, &rollup->put_days) < 0 ||
+		sql_prepare(db, put_contacts_text, &rollup->put_contacts) < 0 ||
 		sql_prepare(db, put_state_text, &rollup->put_state) < 0)
 		return -1;
 	return sql_prepare(db, put_hour_text, &rollup->put_hour);
@@ -66,10 +73,12 @@ int rollup_init(struct rollup *rollup, sqlite3 *db)
 
 void rollup_done(struct rollup *rollup)
 {
-	sqlite3_finalize(rollup->put_day);
-	sqlite3_finalize(rollup->put_contact);
+	sqlite3_finalize(rollup->put_days);
+	sqlite3_finalize(rollup->put_contacts);
 	sqlite3_finalize(rollup->put_hour);
 	sqlite3_finalize(rollup->put_state);
+	sql_rows_done(&rollup->days);
+	sql_rows_done(&rollup->contacts);
 	free(rollup->now.entries);
 	free(rollup->pending.entries);
 	free(rollup->settling.entries);
@@ -249,40 +258,40 @@ static void sort_and_merge(struct rollup_list *list, int (*compare)(const void *
 	list->count = kept + 1;
 }
 
-static int write_day(struct rollup *rollup, const struct rollup_entry *entry)
-{
-	int64_t row[14] = {entry->day, entry->remote, entry->actor, entry->protocol, entry->port,
-		entry->direction, entry->flows, entry->failed, entry->octets_out, entry->octets_in,
-		entry->first_us, entry->last_us, entry->hours, entry->methods};
-
-	sql_bind_integers(rollup->put_day, 1, row, 14);
-	return sql_run(rollup->put_day);
-}
-
-static int write_contact(struct rollup *rollup, const struct rollup_entry *entry)
-{
-	int64_t row[10] = {entry->remote, entry->executable, entry->protocol, entry->port,
-		entry->direction, entry->first_us, entry->last_us, entry->flows, entry->process,
-		rollup->floor_us};
-
-	sql_bind_integers(rollup->put_contact, 1, row, 10);
-	return sql_run(rollup->put_contact);
-}
-
 static int write_days(struct rollup *rollup, const struct rollup_list *list)
 {
-	for (size_t i = 0; i < list->count; i++)
-		if (write_day(rollup, &list->entries[i]) < 0)
-			return -1;
-	return 0;
+	struct sql_rows *days = &rollup->days;
+
+	if (sql_rows_reserve(days, list->count) < 0)
+		return -1;
+	for (const struct rollup_entry *entry = list->entries; entry < list->entries + list->count;
+		entry++) {
+		int64_t row[14] = {entry->day, entry->remote, entry->actor, entry->protocol,
+			entry->port, entry->direction, entry->flows, entry->failed,
+			entry->octets_out, entry->octets_in, entry->first_us, entry->last_us,
+			entry->hours, entry->methods};
+
+		memcpy(sql_rows_add(days), row, sizeof(row));
+	}
+	return sql_rows_run(days, rollup->put_days);
 }
 
 static int write_contacts(struct rollup *rollup, const struct rollup_list *list)
 {
-	for (size_t i = 0; i < list->count; i++)
-		if (write_contact(rollup, &list->entries[i]) < 0)
-			return -1;
-	return 0;
+	struct sql_rows *contacts = &rollup->contacts;
+
+	if (sql_rows_reserve(contacts, list->count) < 0)
+		return -1;
+	for (const struct rollup_entry *entry = list->entries; entry < list->entries + list->count;
+		entry++) {
+		int64_t row[9] = {entry->remote, entry->executable, entry->protocol, entry->port,
+			entry->direction, entry->first_us, entry->last_us, entry->flows,
+			entry->process};
+
+		memcpy(sql_rows_add(contacts), row, sizeof(row));
+	}
+	sql_bind_integers(rollup->put_contacts, 1, &rollup->floor_us, 1);
+	return sql_rows_run(contacts, rollup->put_contacts);
 }
 
 static int write_state(struct rollup *rollup, const struct rollup_state *state)

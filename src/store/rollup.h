@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "store/sql_rows.h"
+
 /* Of INSERT INTO contact_day or contact_hour: what is there already is added to. */
 #define ROLLUP_ADD_EXCLUDED                                                                  \
 	" ON CONFLICT DO UPDATE SET flows = flows + excluded.flows,"                         \
@@ -57,13 +59,14 @@ struct rollup_state {
 };
 
 struct rollup {
-	sqlite3_stmt *put_day, *put_contact, *put_hour, *put_state;
-	struct rollup_list now;      /* settled with this batch, or the slice at hand */
-	struct rollup_list pending;  /* ended after state.cut_us */
-	struct rollup_list settling; /* ended up to state.cut_us; sorted, one entry a key */
-	struct rollup_list late;     /* belong to settling, but came when it was sorted */
-	size_t settled;              /* of settling */
-	size_t slice_end;            /* of settling, if the slice at hand gets committed */
+	sqlite3_stmt *put_days, *put_contacts, *put_hour, *put_state;
+	struct sql_rows days, contacts; /* to put */
+	struct rollup_list now;         /* settled with this batch, or the slice at hand */
+	struct rollup_list pending;     /* ended after state.cut_us */
+	struct rollup_list settling;    /* ended up to state.cut_us; sorted, one entry a key */
+	struct rollup_list late;        /* belong to settling, but came when it was sorted */
+	size_t settled;                 /* of settling */
+	size_t slice_end;               /* of settling, if the slice at hand gets committed */
 	struct rollup_state state, committed, slice;
 	int64_t pending_since_ns; /* CLOCK_BOOTTIME */
 	int64_t floor_us; /* the clock is behind: what seems to begin before is no first contact
