@@ -5,7 +5,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "store/retention_hours.h"
 #include "store/sql.h"
 
 enum { RUNS_TO_PACK = 8 }; /* that a slice makes so many holes */
@@ -21,7 +20,7 @@ static const char walk_text[] =
 
 int retention_flows_init(struct retention_flows *flows, sqlite3 *db)
 {
-	if (sql_exec(db, kept_text) < 0)
+	if (sql_exec(db, kept_text) < 0 || retention_hours_init(&flows->hours, db) < 0)
 		return -1;
 	return flow_count_init(&flows->gone, db);
 }
@@ -29,6 +28,7 @@ int retention_flows_init(struct retention_flows *flows, sqlite3 *db)
 void retention_flows_done(struct retention_flows *flows)
 {
 	flow_count_done(&flows->gone);
+	retention_hours_done(&flows->hours);
 	retention_runs_done(&flows->runs);
 	free(flows->shares);
 }
@@ -122,13 +122,14 @@ static int pack(const struct retention_runs *runs, sqlite3 *db)
 
 /* Of all that goes by age, which is all that is old enough; from_us: after which the slice began.
  */
-static int keep_hours(const struct retention_flows *flows, const struct retention_slice *slice,
+static int keep_hours(struct retention_flows *flows, const struct retention_slice *slice,
 	int64_t from_us, int64_t last_us)
 {
 	bool aged = last_us < flows->horizon_us;
 	int64_t hours_us = flows->hours_us, until_us = aged ? last_us : flows->horizon_us - 1;
 
-	if (retention_hours_add(slice, from_us < hours_us ? hours_us - 1 : from_us, until_us) < 0)
+	if (retention_hours_add(
+		    &flows->hours, from_us < hours_us ? hours_us - 1 : from_us, until_us) < 0)
 		return -1;
 	if (!aged)
 		return retention_note(slice, "contact_hour", 0, 0, last_us);

@@ -4,11 +4,13 @@
 #define LASTCONN_STORE_RETENTION_FLOWS_H
 
 #include "store/flow_count.h"
+#include "store/retention_hours.h"
 #include "store/retention_share.h"
 #include "store/retention_slice.h"
 
 struct retention_flows {
 	struct flow_count gone;
+	struct retention_hours hours;
 	struct retention_runs runs;
 	struct retention_share *shares; /* NULL: there is room for all */
 	size_t share_count;

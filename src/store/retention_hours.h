@@ -8,10 +8,22 @@
 #define LASTCONN_STORE_RETENTION_HOURS_H
 
 #include "store/retention_slice.h"
+#include "store/rollup_list.h"
+#include "store/sql_rows.h"
+
+struct retention_hours {
+	sqlite3_stmt *walk, *put;
+	struct rollup_list list;
+	struct sql_rows rows; /* to put */
+};
+
+/* Zeroed hours; retention_hours_done also after a failed init. Returns 0 or -1. */
+int retention_hours_init(struct retention_hours *hours, sqlite3 *db);
+void retention_hours_done(struct retention_hours *hours);
 
 /* Adds the flows that ended after from_us, up to until_us; they are to go in the same transaction.
  * Returns 0, or -1 with the error in the connection. */
-int retention_hours_add(const struct retention_slice *slice, int64_t from_us, int64_t until_us);
+int retention_hours_add(struct retention_hours *hours, int64_t from_us, int64_t until_us);
 
 /* For want of room: how far the oldest part of them reaches, 0 if there are none. Returns 0 or -1.
  */

@@ -188,15 +188,16 @@ static void judge(struct retention_unused *unused, const struct phase *phase, sq
 	}
 }
 
-/* Returns how many rows there were, or -1. */
-static int64_t walk(struct retention_unused *unused, const struct phase *phase, sqlite3_stmt *stmt)
+/* Up to max rows. Returns how many there were, or -1. */
+static int64_t walk(
+	struct retention_unused *unused, const struct phase *phase, sqlite3_stmt *stmt, int64_t max)
 {
 	int keys = words(phase->keys), code;
 	int64_t rows = 0;
 
 	while ((code = sqlite3_step(stmt)) == SQLITE_ROW) {
 		rows++;
-		for (int i = 0; i < keys; i++)
+		for (int i = 0; i < keys && rows == max; i++)
 			unused->cursor[i] = sqlite3_column_int64(stmt, i);
 		if (phase->kind == LOOK)
 			mark(unused, phase, stmt, keys);
@@ -252,7 +253,7 @@ enum retention_step retention_unused_step(struct retention_unused *unused,
 	if (retention_runs_begin(&unused->runs, slice->rows) < 0 ||
 		prepare(phase, unused, slice, &stmt) < 0)
 		return RETENTION_FAILED;
-	rows = walk(unused, phase, stmt);
+	rows = walk(unused, phase, stmt, slice->rows);
 	sqlite3_finalize(stmt);
 	if (rows < 0 || sweep(unused, phase, slice) < 0)
 		return RETENTION_FAILED;

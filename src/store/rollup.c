@@ -1,5 +1,4 @@
-/* Sums by sorting: the entries of a batch fit the CPU's cache, and sorted upserts are what SQLite
- * does fastest. */
+/* Sorted upserts are what SQLite does fastest. */
 #include "store/rollup.h"
 
 #include <errno.h>
@@ -79,27 +78,10 @@ void rollup_done(struct rollup *rollup)
 	sqlite3_finalize(rollup->put_state);
 	sql_rows_done(&rollup->days);
 	sql_rows_done(&rollup->contacts);
-	free(rollup->now.entries);
-	free(rollup->pending.entries);
-	free(rollup->settling.entries);
-	free(rollup->late.entries);
-}
-
-static int reserve(struct rollup_list *list, size_t more)
-{
-	size_t need = list->count + more, capacity = list->capacity ? list->capacity : 256;
-	struct rollup_entry *entries;
-
-	if (need <= list->capacity)
-		return 0;
-	while (capacity < need)
-		capacity *= 2;
-	entries = realloc(list->entries, capacity * sizeof(*entries));
-	if (!entries)
-		return -ENOMEM;
-	list->entries = entries;
-	list->capacity = capacity;
-	return 0;
+	rollup_list_done(&rollup->now);
+	rollup_list_done(&rollup->pending);
+	rollup_list_done(&rollup->settling);
+	rollup_list_done(&rollup->late);
 }
 
 int rollup_begin(struct rollup *rollup, size_t flows, int64_t latest_us)
@@ -107,12 +89,12 @@ int rollup_begin(struct rollup *rollup, size_t flows, int64_t latest_us)
 	rollup->now.count = 0;
 	rollup->hour_flows = rollup->hour_failed = 0;
 	rollup->hour_octets_out = rollup->hour_octets_in = rollup->hour_max_duration_us = 0;
-	if (reserve(&rollup->now, flows) < 0)
+	if (rollup_list_reserve(&rollup->now, flows) < 0)
 		return -ENOMEM;
 	if (!rollup_is_pending(rollup) && flows <= ROLLUP_SMALL)
 		return 0;
-	if (reserve(&rollup->pending, flows) < 0 ||
-		(rollup_is_settling(rollup) && reserve(&rollup->late, flows) < 0))
+	if (rollup_list_reserve(&rollup->pending, flows) < 0 ||
+		(rollup_is_settling(rollup) && rollup_list_reserve(&rollup->late, flows) < 0))
 		return -ENOMEM;
 	if (!rollup_is_pending(rollup))
 		rollup->state = (struct rollup_state){latest_us, latest_us, 0};
@@ -175,7 +157,7 @@ int rollup_add(struct rollup *rollup, const struct rollup_entry *flow, int64_t d
 	struct rollup_entry *entry = &list->entries[list->count++];
 
 	*entry = *flow;
-	entry->day = (int32_t)(hour / 24);
+	entry->period = (int32_t)(hour / 24);
 	entry->hours = 1u << (hour % 24);
 	if (hour != rollup->hour && write_hour(rollup) < 0)
 		return -1;
@@ -189,73 +171,28 @@ int rollup_add(struct rollup *rollup, const struct rollup_entry *flow, int64_t d
 	return 0;
 }
 
-#define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
-
-/* By what follows the owner in the keys of both tables. */
-static int compare_service(const struct rollup_entry *a, const struct rollup_entry *b)
-{
-	int order = COMPARE(a->protocol, b->protocol);
-
-	if (!order)
-		order = COMPARE(a->port, b->port);
-	return order ? order : COMPARE(a->direction, b->direction);
-}
-
 /* The remote first, though the table has the day first: slices are cut by remote, and the flows of
  * one settlement are of one day, or two. */
 static int compare_day(const void *left, const void *right)
 {
 	const struct rollup_entry *a = left, *b = right;
-	int order = COMPARE(a->remote, b->remote);
+	int order = ROLLUP_COMPARE(a->remote, b->remote);
 
 	if (!order)
-		order = COMPARE(a->day, b->day);
+		order = ROLLUP_COMPARE(a->period, b->period);
 	if (!order)
-		order = COMPARE(a->actor, b->actor);
-	return order ? order : compare_service(a, b);
+		order = ROLLUP_COMPARE(a->actor, b->actor);
+	return order ? order : rollup_compare_service(a, b);
 }
 
 static int compare_contact(const void *left, const void *right)
 {
 	const struct rollup_entry *a = left, *b = right;
-	int order = COMPARE(a->remote, b->remote);
+	int order = ROLLUP_COMPARE(a->remote, b->remote);
 
 	if (!order)
-		order = COMPARE(a->executable, b->executable);
-	return order ? order : compare_service(a, b);
-}
-
-static void merge_into(struct rollup_entry *sum, const struct rollup_entry *entry)
-{
-	sum->flows += entry->flows;
-	sum->failed += entry->failed;
-	sum->octets_out += entry->octets_out;
-	sum->octets_in += entry->octets_in;
-	sum->hours |= entry->hours;
-	sum->methods |= entry->methods;
-	if (entry->last_us > sum->last_us)
-		sum->last_us = entry->last_us;
-	if (entry->first_us < sum->first_us) {
-		sum->first_us = entry->first_us;
-		sum->process = entry->process;
-	}
-}
-
-/* Sorts, and leaves one entry a key. */
-static void sort_and_merge(struct rollup_list *list, int (*compare)(const void *, const void *))
-{
-	size_t kept = 0;
-
-	if (list->count == 0)
-		return;
-	qsort(list->entries, list->count, sizeof(list->entries[0]), compare);
-	for (size_t i = 1; i < list->count; i++) {
-		if (compare(&list->entries[kept], &list->entries[i]) == 0)
-			merge_into(&list->entries[kept], &list->entries[i]);
-		else
-			list->entries[++kept] = list->entries[i];
-	}
-	list->count = kept + 1;
+		order = ROLLUP_COMPARE(a->executable, b->executable);
+	return order ? order : rollup_compare_service(a, b);
 }
 
 static int write_days(struct rollup *rollup, const struct rollup_list *list)
@@ -266,7 +203,7 @@ static int write_days(struct rollup *rollup, const struct rollup_list *list)
 		return -1;
 	for (const struct rollup_entry *entry = list->entries; entry < list->entries + list->count;
 		entry++) {
-		int64_t row[14] = {entry->day, entry->remote, entry->actor, entry->protocol,
+		int64_t row[14] = {entry->period, entry->remote, entry->actor, entry->protocol,
 			entry->port, entry->direction, entry->flows, entry->failed,
 			entry->octets_out, entry->octets_in, entry->first_us, entry->last_us,
 			entry->hours, entry->methods};
@@ -305,10 +242,10 @@ static int write_state(struct rollup *rollup, const struct rollup_state *state)
 /* Counts the entries of now in both tables. contact is keyed by less: it comes second. */
 static int write_now(struct rollup *rollup)
 {
-	sort_and_merge(&rollup->now, compare_day);
+	rollup_list_sum(&rollup->now, compare_day);
 	if (write_days(rollup, &rollup->now) < 0)
 		return -1;
-	sort_and_merge(&rollup->now, compare_contact);
+	rollup_list_sum(&rollup->now, compare_contact);
 	return write_contacts(rollup, &rollup->now);
 }
 
@@ -348,7 +285,7 @@ void rollup_settle_begin(struct rollup *rollup, int64_t latest_us)
 
 	if (rollup_is_settling(rollup))
 		return;
-	sort_and_merge(&pending, compare_day);
+	rollup_list_sum(&pending, compare_day);
 	rollup->pending = rollup->settling;
 	rollup->settling = pending;
 	rollup->settled = 0;
@@ -394,7 +331,7 @@ static int copy_slice(struct rollup *rollup)
 	size_t count = rollup->slice_end - rollup->settled;
 
 	now->count = 0;
-	if (reserve(now, count + rollup->late.count) < 0)
+	if (rollup_list_reserve(now, count + rollup->late.count) < 0)
 		return -1;
 	if (count > 0)
 		memcpy(now->entries, rollup->settling.entries + rollup->settled,

@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "store/rollup_list.h"
 #include "store/sql_rows.h"
 
 /* Of INSERT INTO contact_day or contact_hour: what is there already is added to. */
@@ -26,31 +27,11 @@
 	"excluded.first_us),"                                                                \
 	" last_us = max(last_us, excluded.last_us), methods = methods | excluded.methods"
 
-/* One flow, or the sum of several. */
-struct rollup_entry {
-	int64_t process; /* of the first flow; SQL_NULL unknown */
-	int64_t first_us, last_us;
-	int64_t octets_out, octets_in;
-	int32_t remote, actor, executable;
-	int32_t day;
-	uint32_t flows, failed;
-	uint32_t hours; /* bitmap */
-	uint16_t port;
-	uint8_t methods; /* bitmap */
-	uint8_t protocol, direction;
-};
-
 enum {
 	ROLLUP_PENDING_MAX = 131072,
 	ROLLUP_PENDING_MS = 2000,
 	ROLLUP_SLICE = 4096, /* keys settled in one transaction */
 	ROLLUP_SMALL = 256,  /* flows of a batch that is settled at once */
-};
-
-struct rollup_list {
-	struct rollup_entry *entries;
-	size_t count, capacity;
-	size_t committed; /* count as of the last commit */
 };
 
 /* As in the table rollup_state. */
