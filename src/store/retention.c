@@ -22,6 +22,7 @@ enum {
 	FLOW_OCTETS = 48,
 	ROWS_A_PAGE = 32, /* as much work */
 	SWEEP_DAYS = 30,  /* so often a look at everything is made, whatever went */
+	SWEEP_PART = 2,   /* of the flows: when one went it is made, too */
 	TRIES_MAX = 8,
 	FAILURES_MAX = 8, /* the last pause is 512 s */
 	KEEP_MIN = 500,   /* per mille, in one round */
@@ -106,11 +107,15 @@ void retention_done(struct retention *retention)
 	retention_unused_done(&retention->unused);
 }
 
-/* At once, or when the clock is steady. */
+/* How long the clock must have been steady. */
+static int64_t steady_time_ns(const struct store_retention *policy)
+{
+	return policy->at_once || policy->trusts_clock ? 0 : STEADY_S * (int64_t)NS_PER_S;
+}
+
 static int64_t first_round_ns(const struct retention *retention)
 {
-	return retention->steady_ns +
-	       (retention->policy.at_once ? 0 : STEADY_S * (int64_t)NS_PER_S);
+	return retention->steady_ns + steady_time_ns(&retention->policy);
 }
 
 void retention_set(struct retention *retention, const struct store_retention *policy)
@@ -178,12 +183,11 @@ struct retention_horizons retention_horizons(const struct store_retention *polic
 
 static bool is_steady(const struct retention *retention)
 {
-	return retention->policy.at_once ||
-	       clock_boottime_ns() >= retention->steady_ns + STEADY_S * (int64_t)NS_PER_S;
+	return clock_boottime_ns() >= first_round_ns(retention);
 }
 
 /* How much of this round there is. Rows that nothing names take room, but do no harm: they are
- * sought when an eighth of the flows went. How many had gone by then is the count of "sweep". */
+ * sought when half of the flows went. How many had gone by then is the count of "sweep". */
 static int find_extent(struct retention *retention)
 {
 	static const char text[] =
@@ -197,7 +201,7 @@ static int find_extent(struct retention *retention)
 		return -1;
 	days = (retention->slice.now_us - row[2]) / US_PER_DAY;
 	retention->sweeps = retention->policy.at_once || days < 0 || days >= SWEEP_DAYS ||
-			    (days > 0 && row[0] - row[1] > row[3] / 8);
+			    (days > 0 && row[0] - row[1] > row[3] / SWEEP_PART);
 	retention->whole = retention->sweeps || retention->today != today;
 	retention->today = today;
 	return 0;

@@ -329,10 +329,29 @@ static int forget_slice(struct store *store)
 	return store_commit(store);
 }
 
+/* What is forgotten lies all over the file: the WAL is moved before that takes long. */
+static bool checkpoint_is_due(const struct store *store)
+{
+	return store->wal_pages >= WAL_PAGES_MAX / 4 ||
+	       store->wal_pages >= store_room_wal_pages(&store->file);
+}
+
+static void count_slice(struct store *store, int64_t begin_ns)
+{
+	struct retention *retention = &store->retention;
+	int64_t took_ns = clock_boottime_ns() - begin_ns;
+
+	retention_took(retention, took_ns);
+	if (took_ns / NS_PER_US > store->counters.longest_slice_us)
+		store->counters.longest_slice_us = took_ns / NS_PER_US;
+	store->counters.looks = retention->looks;
+	store->counters.too_large = retention_is_stuck(retention);
+}
+
 int store_maintain(struct store *store, int64_t now_us, struct store_error *ret_error)
 {
 	struct retention *retention = &store->retention;
-	int64_t begin_ns = clock_boottime_ns(), took_ns;
+	int64_t begin_ns = clock_boottime_ns();
 	int due;
 
 	/* the times of what is oldest are wrong */
@@ -341,21 +360,17 @@ int store_maintain(struct store *store, int64_t now_us, struct store_error *ret_
 	due = retention_is_due(retention, now_us, begin_ns);
 	if (due == 0 || store->wal_frames > WAL_FRAMES_MAX)
 		return 0;
+	if (due > 0 && checkpoint_is_due(store)) {
+		store_checkpoint(store);
+		return 1;
+	}
 	retention->tight = store_room_is_tight(&store->file);
 	if (due < 0 || forget_slice(store) < 0) {
 		sql_describe(store->db, store->file.path, "forgetting what is due", ret_error);
 		store_rollback(store);
 		return -1;
 	}
-	if (store->wal_pages >= WAL_PAGES_MAX / 8 ||
-		store->wal_pages >= store_room_wal_pages(&store->file))
-		store_checkpoint(store);
-	took_ns = clock_boottime_ns() - begin_ns;
-	retention_took(retention, took_ns);
-	if (took_ns / NS_PER_US > store->counters.longest_slice_us)
-		store->counters.longest_slice_us = took_ns / NS_PER_US;
-	store->counters.looks = retention->looks;
-	store->counters.too_large = retention_is_stuck(retention);
+	count_slice(store, begin_ns);
 	return 1;
 }
 

@@ -51,7 +51,8 @@ struct store_retention {
 	int64_t contact_age_us; /* of the ledger, since the last contact */
 	uint64_t max_octets;    /* of the file without its WAL */
 	uint64_t max_contacts;  /* rows of the ledger */
-	bool at_once;           /* not only when it is time */
+	bool at_once;           /* all of it, not only when it is time */
+	bool trusts_clock;      /* ages count at once, not only when the clock has been steady */
 };
 
 /* The texts live as long as the store. */
@@ -117,7 +118,7 @@ struct store_counters {
 	uint64_t retries;                   /* failed attempts of store_write */
 	int64_t longest_batch_us;
 	int64_t recovered_flows;  /* closed at the start for an earlier run */
-	int64_t longest_slice_us; /* of store_maintain */
+	int64_t longest_slice_us; /* of what store_maintain forgets at once */
 	int64_t looks;  /* for what is in use: who fills batches describes each process anew
 			 * when it sees that this has changed, and says so (batch_set_look) */
 	bool too_large; /* nothing more can be forgotten, and the file is over its limit */
