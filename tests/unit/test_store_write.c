@@ -291,6 +291,34 @@ static void flows_that_end_in_the_same_microsecond_all_stay_and_keep_their_start
 	assert_int_equal(store_fixture_number(fixture, "SELECT sum(flows) FROM contact_day"), 4000);
 }
 
+/* By one statement where all keys are free, one by one where some are taken. */
+static void late_flows_come_among_new_ones(void **state)
+{
+	struct store_fixture *fixture = *state;
+	uint32_t number = 0;
+
+	store_fixture_open(fixture);
+	for (uint32_t batch = 0; batch < 20; batch++) {
+		for (uint32_t i = 0; i < 100; i++) {
+			struct flow_record flow = store_fixture_flow(0, "198.51.100.1", NOW);
+
+			flow.key.local_port = (uint16_t)(10000 + number++);
+			flow.end_us = NOW + batch * 60 + (number * 7919) % 200;
+			flow.start_us = NOW - number;
+			add_flow(fixture, &flow);
+		}
+		store_fixture_write(fixture);
+	}
+	assert_string_equal(store_fixture_sql(fixture,
+				    "SELECT count(*), count(DISTINCT local_port),"
+				    " sum(start_us = 1700000100000000 - (local_port - 9999)),"
+				    " sum(end_us < 1700000100000000), max(end_us) < "
+				    "1700000100004000 FROM flows"),
+		"2000|2000|2000|0|1");
+	store_fixture_close(fixture);
+	assert_int_equal(store_fixture_number(fixture, "SELECT sum(flows) FROM contact_day"), 2000);
+}
+
 static void refused_and_unreachable_count_as_failed(void **state)
 {
 	static const enum flow_outcome outcomes[] = {FLOW_OUTCOME_CLOSED, FLOW_OUTCOME_REFUSED,
@@ -580,6 +608,7 @@ int main(void)
 		TEST(an_update_without_an_opening_opens),
 		TEST(a_flow_that_opens_and_ends_in_one_batch_is_one_row),
 		TEST(flows_that_end_in_the_same_microsecond_all_stay_and_keep_their_start),
+		TEST(late_flows_come_among_new_ones),
 		TEST(refused_and_unreachable_count_as_failed),
 		TEST(listeners_open_and_close),
 		TEST(gaps_are_kept_with_their_words),
