@@ -424,6 +424,17 @@ static int write_ended(struct flow_writer *writer, const struct ended_flow *ende
 	return flow_writer_add(writer, &row);
 }
 
+/* They mostly come in this order already. */
+static void sort_ended(struct ended_flow *ended, size_t count)
+{
+	size_t sorted = 1;
+
+	while (sorted < count && compare_end(&ended[sorted - 1], &ended[sorted]) <= 0)
+		sorted++;
+	if (sorted < count)
+		qsort(ended, count, sizeof(*ended), compare_end);
+}
+
 int flow_writer_batch(struct flow_writer *writer, const struct batch *batch)
 {
 	size_t ended;
@@ -431,8 +442,7 @@ int flow_writer_batch(struct flow_writer *writer, const struct batch *batch)
 	if (flow_writer_begin(writer, batch_flows(batch)) < 0 ||
 		write_open(writer, batch, &ended) < 0)
 		return -1;
-	if (ended > 0)
-		qsort(writer->ended, ended, sizeof(writer->ended[0]), compare_end);
+	sort_ended(writer->ended, ended);
 	for (size_t i = 0; i < ended; i++)
 		if (write_ended(writer, &writer->ended[i]) < 0)
 			return -1;
