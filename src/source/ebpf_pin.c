@@ -249,6 +249,15 @@ void ebpf_pin_remove(struct ebpf_pin *pin)
 	closedir(entries);
 }
 
+/* One that somebody else made for us stays, and what is foreign in it. */
+static void remove_directory(const char *directory)
+{
+	struct stat status;
+
+	if (stat(directory, &status) == 0 && status.st_uid == geteuid())
+		rmdir(directory);
+}
+
 int ebpf_pin_unload(const char *directory, char *why, size_t why_size)
 {
 	struct ebpf_pin *pin;
@@ -262,7 +271,7 @@ int ebpf_pin_unload(const char *directory, char *why, size_t why_size)
 	status = open_directory(pin, false, why, why_size);
 	if (status == 0) {
 		ebpf_pin_remove(pin);
-		rmdir(directory); /* unless something foreign is in it */
+		remove_directory(directory);
 	}
 	ebpf_pin_free(pin);
 	return status;

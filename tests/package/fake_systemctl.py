@@ -47,7 +47,6 @@ def start():
     if pid():
         return
     keys = unit()
-    subprocess.run(keys["ExecStartPre"].lstrip("-+").split(), check=True)
     kept = ",".join(name.lower().replace("cap_", "+") for name in keys["AmbientCapabilities"].split())
     command = ["setpriv", "--reuid", keys["User"], "--regid", keys["Group"], "--clear-groups",
                "--no-new-privs", "--inh-caps", kept, "--ambient-caps", kept,

@@ -2,7 +2,7 @@
 """Runs a command on a stock Debian kernel, in a virtual machine over this machine's root file
 system. Standard library only; QEMU's own emulation (TCG), for a machine need not have KVM.
 
-    run_vm.py [--seconds N] [--append KERNEL_ARGUMENTS] KERNEL COMMAND...
+    run_vm.py [--seconds N] [--append KERNEL_ARGUMENTS] [--systemd] KERNEL COMMAND...
 
 KERNEL is a name in the file "kernels"; COMMAND runs as root in the current directory, with the
 exit status and the output passed on. It sees the files of this machine read-only, under a layer
@@ -123,7 +123,7 @@ def archive(files):
     return b"".join(parts)
 
 
-def initramfs(kernel, job):
+def initramfs(kernel, job, systemd):
     directory, program, plain = 0o040755, 0o100755, 0o100644
     files = {path: (directory, b"") for path in ("bin", "dev", "proc", "sys", "vm", "vm/modules")}
     loaded = []
@@ -135,6 +135,8 @@ def initramfs(kernel, job):
             files[path] = (program, file.read())
     for path, text in (("modules/order", "".join(loaded)), ("tree", kernel.tree), ("job", job)):
         files[f"vm/{path}"] = (plain, text.encode())
+    if systemd:
+        files["vm/systemd"] = (plain, b"")
     return archive(files)
 
 
@@ -204,9 +206,9 @@ def pass_on(output, sink, files, seconds):
             sink.flush()
 
 
-def run_once(kernel, job, seconds, append, sink):
+def run_once(kernel, job, seconds, append, sink, systemd):
     files = {name: memory_file(name) for name in ("results", "status", "console", "log")}
-    files["initramfs"] = memory_file("initramfs", initramfs(kernel, job))
+    files["initramfs"] = memory_file("initramfs", initramfs(kernel, job, systemd))
     output, printed = os.pipe()
     files["output"] = os.fdopen(printed, "wb")
     processes = []
@@ -238,13 +240,13 @@ def run_once(kernel, job, seconds, append, sink):
             files[name].close()
 
 
-def run(kernel, job, seconds, append="", sink=None):
-    """Boots the kernel and runs the shell script job there, in so many seconds at most; what it
-    prints goes to the binary file sink. Returns its exit status and its results, an open
-    tarfile."""
+def run(kernel, job, seconds, append="", sink=None, systemd=False):
+    """Boots the kernel and runs the shell script job there, in so many seconds at most, as a service
+    of systemd if asked for; what it prints goes to the binary file sink. Returns its exit status and
+    its results, an open tarfile."""
     for left in reversed(range(BOOTS)):
         try:
-            return run_once(kernel, job, seconds, append, sink or io.BytesIO())
+            return run_once(kernel, job, seconds, append, sink or io.BytesIO(), systemd)
         except VmBootError as error:
             if not left:
                 raise
@@ -264,6 +266,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--append", default="", help="arguments for the kernel")
+    parser.add_argument("--systemd", action="store_true", help="start systemd before")
     parser.add_argument("kernel", choices=[row[0] for row in rows()])
     parser.add_argument("command", nargs=argparse.REMAINDER)
     given = parser.parse_args()
@@ -271,7 +274,7 @@ def main():
     try:
         if missing():
             raise VmError(missing())
-        status, _ = run(fetch(given.kernel), job, given.seconds, given.append, sys.stdout.buffer)
+        status, _ = run(fetch(given.kernel), job, given.seconds, given.append, sys.stdout.buffer, given.systemd)
     except VmError as error:
         print(f"run_vm: {error}", file=sys.stderr)
         sys.exit(error.status)
