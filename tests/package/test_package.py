@@ -3,8 +3,7 @@
 throw-away root (throwaway_root.py), upgraded while it records, removed, purged.
 
 It is skipped where root, the tools or mount namespaces are missing; with LASTCONN_EXPECT_EBPF=1, as
-CI sets it, that is a failure. LASTCONN_DEB: a directory with a package of this tree, as contrib/deb
-leaves it, to be taken instead of building one (minutes)."""
+CI sets it, that is a failure. Where the package comes from: package_file.py."""
 import glob
 import os
 import re
@@ -19,6 +18,7 @@ HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "e2e"))
 import first_release  # noqa: E402  pylint: disable=wrong-import-position
 import harness  # noqa: E402  pylint: disable=wrong-import-position
+import package_file  # noqa: E402  pylint: disable=wrong-import-position
 import throwaway_root  # noqa: E402  pylint: disable=wrong-import-position
 
 DENY = "#!/bin/sh\nexit 101\n"
@@ -41,7 +41,7 @@ class Package(harness.Case):
 
     @classmethod
     def tearDownClass(cls):
-        if cls.built and "LASTCONN_DEB" not in os.environ:
+        if cls.built:
             shutil.rmtree(cls.built)
 
     def setUp(self):
@@ -50,15 +50,8 @@ class Package(harness.Case):
         self.need_kernel()
         for name in ("dpkg-buildpackage", "dh", "lintian", "unshare", "nsenter", "setpriv", "git"):
             self.need_program(name)
-        self.deb = self.build()
-
-    def build(self):
-        """The path of the package."""
-        if not Package.built:
-            Package.built = os.environ.get("LASTCONN_DEB") or tempfile.mkdtemp(prefix="lastconn-deb-")
-        if not glob.glob(os.path.join(Package.built, "*.deb")):
-            self.run_program(os.path.join(harness.ROOT, "contrib", "deb"), Package.built, seconds=1500)
-        return harness.one(self, glob.glob(os.path.join(Package.built, "lastconn_*.deb")))
+        Package.built = Package.built or tempfile.mkdtemp(prefix="lastconn-deb-")
+        self.deb = package_file.find(self, Package.built)
 
     def version(self):
         with open(os.path.join(harness.ROOT, "CMakeLists.txt"), encoding="utf-8") as file:
@@ -126,7 +119,7 @@ class Package(harness.Case):
         self.assertLessEqual({"." + path for path in FILES}, held)
 
     def test_lintian_is_content(self):
-        changes = harness.one(self, glob.glob(os.path.join(Package.built, "*.changes")))
+        changes = harness.one(self, glob.glob(os.path.join(os.path.dirname(self.deb), "*.changes")))
         done = subprocess.run(("lintian", "--allow-root", "--display-info", "--fail-on",
                                "error,warning,info", changes), capture_output=True, text=True, check=False)
         self.assertEqual((done.returncode, done.stdout), (0, ""), done.stderr)

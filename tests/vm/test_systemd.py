@@ -3,9 +3,8 @@
 its sandbox; a connection while it is restarted is not lost; the watchdog ends one that hangs; purged,
 it leaves nothing. What is done inside is in systemd.sh.
 
-LASTCONN_DEB: a directory with a package of this tree, as contrib/deb leaves it, to be taken instead
-of building one. LASTCONN_EXPECT_VM=1: what keeps it from being tested is a failure, not a skip."""
-import glob
+Where the package comes from: ../package/package_file.py. LASTCONN_EXPECT_VM=1: what keeps it from
+being tested is a failure, not a skip."""
 import json
 import os
 import shlex
@@ -15,8 +14,9 @@ import time
 
 import run_vm
 
-sys.path.insert(0, os.path.join(run_vm.HERE, "..", "e2e"))
+sys.path[:0] = [os.path.join(run_vm.HERE, "..", name) for name in ("e2e", "package")]
 import harness  # noqa: E402  pylint: disable=wrong-import-position
+import package_file  # noqa: E402  pylint: disable=wrong-import-position
 import test_vm  # noqa: E402  pylint: disable=wrong-import-position
 
 KERNEL = "6.1"
@@ -32,15 +32,10 @@ class Systemd(harness.Case):
     need_vm = test_vm.Vm.need_vm
 
     def package(self):
-        """The path of the package, where the machine sees it, too."""
-        directory = os.environ.get("LASTCONN_DEB")
-        if not directory:
-            for name in ("dpkg-buildpackage", "dh", "git"):
-                if not shutil.which(name):
-                    self.lack(f"no {name} to build the package with")
-            directory = self.path("package")
-            self.run_program(os.path.join(harness.ROOT, "contrib", "deb"), directory, seconds=1500)
-        return harness.one(self, glob.glob(os.path.join(directory, "lastconn_*.deb")))
+        for name in ("dpkg-buildpackage", "dh", "git"):
+            if not shutil.which(name):
+                self.lack(f"no {name} to build the package with")
+        return package_file.find(self, self.path("package"))
 
     def boot(self):
         kernel = self.need_vm(KERNEL)
