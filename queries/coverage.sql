@@ -24,44 +24,46 @@
 -- column share: of the window that is covered, in percent; null: another interval [wide]
 
 WITH
-runs (from_us, until_us, what, means, detail) AS MATERIALIZED (
-	SELECT r.start_us,
+runs (id, from_us, until_us, what, means, detail) AS MATERIALIZED (
+	SELECT r.id, r.start_us,
 		max(r.start_us, coalesce(r.end_us, r.heartbeat_us)),
 		'recorded', 'lastconnd ran', 'lastconnd ' || r.version || ', pid ' || r.pid || ', ' || r.host
 	FROM run AS r
 	JOIN boot AS b ON b.id = r.boot
 	WHERE b.boot_uuid <> ''
 	UNION ALL
-	SELECT file_from_us, file_until_us + 1, 'file', 'a capture file was read',
+	SELECT id, file_from_us, file_until_us + 1, 'file', 'a capture file was read',
 		'lastconnd ' || version || ', pid ' || pid || ', ' || host
 	FROM run
 	WHERE file_from_us IS NOT NULL
 ),
 -- Between two runs of lastconnd the coverage says what was missed.
 spans (from_us, until_us, live) AS MATERIALIZED (
-	SELECT min(from_us), max(until_us), TRUE FROM runs WHERE what = 'recorded' HAVING count(*) > 0
-	UNION ALL
-	SELECT from_us, until_us, FALSE FROM runs WHERE what = 'file'
+	SELECT min(from_us), max(until_us), what = 'recorded'
+	FROM runs
+	GROUP BY iif(what = 'recorded', 0, id)
 ),
 -- Runs that were killed have no end either. A running lastconnd stores a heartbeat, the time up to
 -- which it has stored all, about every 15 s.
-total (from_us, until_us, live, runs, fresh) AS MATERIALIZED (
-	SELECT min(from_us), max(until_us), max(live), runs,
+total (from_us, until_us, live, live_us, runs, fresh) AS MATERIALIZED (
+	SELECT min(from_us), max(until_us), max(live), max(until_us) FILTER (WHERE live), runs,
 		runs AND max(until_us) BETWEEN :now_us - 60000000 AND :now_us
 	FROM spans CROSS JOIN (
 		SELECT coalesce((SELECT r.end_us IS NULL FROM run AS r JOIN boot AS b ON b.id = r.boot
 			WHERE b.boot_uuid <> '' ORDER BY r.id DESC LIMIT 1), 0) AS runs
 	)
 ),
-asked (from_us, until_us, live, zone) AS MATERIALIZED (
+-- stored_us: all up to then is stored; live_us: by lastconnd itself, not read from files.
+asked (from_us, until_us, live, zone, stored_us, live_us, runs, fresh) AS MATERIALIZED (
 	SELECT coalesce(:since, from_us),
 		min(coalesce(:until, :now_us), iif(fresh OR (NOT live AND :until IS NULL), until_us, :now_us)),
-		live, iif(:utc, '+0 seconds', 'localtime')
+		live, iif(:utc, '+0 seconds', 'localtime'), until_us, live_us, runs, fresh
 	FROM total
 	WHERE from_us IS NOT NULL
 ),
-holes (from_us, until_us, what) AS (
-	SELECT coalesce(s.reached_us, a.from_us), s.from_us, iif(a.live, 'not begun', 'not in the file')
+holes (from_us, until_us, what, asked_from_us, asked_until_us) AS (
+	SELECT coalesce(s.reached_us, a.from_us), s.from_us,
+		iif(a.live, 'not begun', 'not in the file'), a.from_us, a.until_us
 	FROM (
 		SELECT from_us, max(until_us) OVER (ORDER BY from_us
 			ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS reached_us
@@ -69,8 +71,9 @@ holes (from_us, until_us, what) AS (
 	) AS s
 	CROSS JOIN asked AS a
 	UNION ALL
-	SELECT t.until_us, a.until_us, iif(NOT a.live, 'not in the file', iif(t.runs, 'no sign of life', 'down'))
-	FROM total AS t CROSS JOIN asked AS a
+	SELECT stored_us, until_us,
+		iif(NOT live, 'not in the file', iif(runs, 'no sign of life', 'down')), from_us, until_us
+	FROM asked
 ),
 words (what, means) AS (VALUES
 	('down', 'lastconnd did not run: nothing was recorded'),
@@ -96,54 +99,42 @@ words (what, means) AS (VALUES
 	('suspend', 'the machine slept, that many ms: nothing could happen')
 ),
 intervals (from_us, until_us, what, missed, count, detail, source) AS MATERIALIZED (
-	SELECT max(c.from_us, a.from_us), min(c.until_us, a.until_us), c.what, c.missed, c.count,
-		c.detail, c.source
+	SELECT max(c.from_us, a.from_us), min(iif(c.open, a.live_us, c.until_us), a.until_us), c.what,
+		c.missed, c.count, c.detail, c.source
 	FROM asked AS a
-	CROSS JOIN (
-		SELECT from_us, iif(open, (SELECT until_us FROM spans WHERE live), until_us) AS until_us,
-			what, missed, count, detail, source
-		FROM coverage
-	) AS c ON c.until_us >= a.from_us AND c.from_us < a.until_us
+	CROSS JOIN coverage AS c
+	WHERE iif(c.open, a.live_us, c.until_us) >= a.from_us AND c.from_us < a.until_us
 --:spared		AND NOT (c.what = 'ignored' AND c.detail IN (SELECT value FROM json_each(:spared)))
 	UNION ALL
-	SELECT max(h.from_us, a.from_us), min(h.until_us, a.until_us), h.what, 'all', 0, NULL, NULL
-	FROM asked AS a
-	CROSS JOIN holes AS h ON h.until_us > a.from_us AND h.from_us < a.until_us
-		AND h.from_us < h.until_us
+	SELECT max(from_us, asked_from_us), min(until_us, asked_until_us), what, 'all', 0, NULL, NULL
+	FROM holes
+	WHERE until_us > asked_from_us AND from_us < asked_until_us AND from_us < until_us
 ),
-pieces (from_us, until_us, what, reached_us) AS MATERIALIZED (
+-- place: 1 is the longest.
+pieces (from_us, until_us, what, reached_us, place) AS (
 	SELECT from_us, until_us, what || coalesce(', ' || detail, ''),
 		max(until_us) OVER (ORDER BY from_us, until_us
-			ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+			ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING),
+		row_number() OVER (ORDER BY until_us - from_us DESC, from_us)
 	FROM intervals
 	WHERE missed = 'all' AND from_us < until_us
 ),
 -- Pieces that overlap or touch are one gap.
-gaps (gaps, pieces, from_us, until_us, uncovered_us) AS MATERIALIZED (
+gaps (gaps, pieces, from_us, until_us, uncovered_us, first_what, longest_from_us, longest_until_us,
+	longest_what) AS (
 	SELECT coalesce(sum(reached_us IS NULL OR from_us > reached_us), 0), count(*),
 		min(from_us), max(until_us),
-		coalesce(sum(max(0, until_us - max(from_us, coalesce(reached_us, from_us)))), 0)
+		coalesce(sum(max(0, until_us - max(from_us, coalesce(reached_us, from_us)))), 0),
+		max(what) FILTER (WHERE reached_us IS NULL), max(from_us) FILTER (WHERE place = 1),
+		max(until_us) FILTER (WHERE place = 1), max(what) FILTER (WHERE place = 1)
 	FROM pieces
 ),
-longest (text) AS (
-	SELECT CASE
-			WHEN us < 60000000 THEN printf('%.3gs', us / 1e6)
-			WHEN us < 3600000000 THEN printf('%.3gm', us / 6e7)
-			WHEN us < 86400000000 THEN printf('%.3gh', us / 3.6e9)
-			ELSE printf('%.4gd', us / 8.64e10) END
-		|| ' (' || what || ' ' || datetime(l.from_us / 1000000, 'unixepoch', a.zone)
-		|| ' - ' || datetime(l.until_us / 1000000, 'unixepoch', a.zone) || ')'
-	FROM (
-		SELECT max(p.until_us - p.from_us) AS us, p.from_us, p.until_us, p.what
-		FROM pieces AS p CROSS JOIN gaps AS g
-		WHERE g.gaps > 1 OR g.pieces = 1
-		UNION ALL
-		SELECT g.uncovered_us, g.from_us, g.until_us, (SELECT what FROM pieces) || ' and more'
-		FROM gaps AS g
-		WHERE g.gaps = 1 AND g.pieces > 1
-	) AS l
-	CROSS JOIN asked AS a
-	WHERE us > 0
+-- Several pieces that make one gap are told as a whole.
+longest (gaps, uncovered_us, us, from_us, until_us, what) AS (
+	SELECT gaps, uncovered_us, iif(whole, uncovered_us, longest_until_us - longest_from_us),
+		iif(whole, from_us, longest_from_us), iif(whole, until_us, longest_until_us),
+		iif(whole, first_what || ' and more', longest_what)
+	FROM (SELECT *, gaps = 1 AND pieces > 1 AS whole FROM gaps)
 ),
 losses (text, some, owners) AS (
 	SELECT group_concat(text, '; '), coalesce(max(missed = 'some'), 0),
@@ -193,7 +184,7 @@ things (name, words, place) AS (VALUES
 ),
 -- What was forgotten by intent, see lastconn.conf(5). Without single flows hours count whole, and
 -- without these days.
-forgotten (text, some) AS MATERIALIZED (
+forgotten (text, some) AS (
 	SELECT group_concat(text, '; '), coalesce(max(some), 0)
 	FROM (
 		SELECT t.words || ' before ' || datetime(r.whole_us / 1000000, 'unixepoch', a.zone)
@@ -226,23 +217,30 @@ summary (from_us, until_us, share, line, evidence) AS MATERIALIZED (
 				|| coalesce('; ' || losses, '')
 			ELSE printf('%.2f %% of the time ', share) || span
 				|| iif(gaps = 1, '; a gap of ', '; ' || gaps || ' gaps, the longest ')
-				|| (SELECT text FROM longest) || coalesce('; ' || losses, '') END
-			|| iif(until_us > from_us, coalesce('; ' || (SELECT text FROM forgotten), ''), ''),
-		iif(until_us > from_us AND gaps = 0 AND NOT some AND NOT ahead
-			AND NOT (SELECT some FROM forgotten), 2 - owners, 0)
+				|| longest || coalesce('; ' || losses, '') END
+			|| iif(until_us > from_us, coalesce('; ' || forgotten, ''), ''),
+		iif(until_us > from_us AND gaps = 0 AND NOT some AND NOT ahead AND NOT needed,
+			2 - owners, 0)
 	FROM (
 		SELECT a.from_us, a.until_us,
 			-- Rounded down: 100 is all of it.
 			CAST(10000 * (1 - 1.0 * g.uncovered_us / max(1, a.until_us - a.from_us)) AS INTEGER)
 				/ 100.0 AS share,
-			g.gaps, l.text AS losses, l.some, l.owners,
-			t.fresh, t.live AND t.until_us > :now_us AS ahead,
+			g.gaps, l.text AS losses, l.some, l.owners, f.text AS forgotten, f.some AS needed,
+			a.fresh, a.live AND a.stored_us > :now_us AS ahead,
 			'from ' || datetime(a.from_us / 1000000, 'unixepoch', a.zone)
-				|| ' to ' || datetime(a.until_us / 1000000, 'unixepoch', a.zone) AS span
-		FROM total AS t
-		CROSS JOIN asked AS a
-		CROSS JOIN gaps AS g
+				|| ' to ' || datetime(a.until_us / 1000000, 'unixepoch', a.zone) AS span,
+			CASE
+				WHEN g.us < 60000000 THEN printf('%.3gs', g.us / 1e6)
+				WHEN g.us < 3600000000 THEN printf('%.3gm', g.us / 6e7)
+				WHEN g.us < 86400000000 THEN printf('%.3gh', g.us / 3.6e9)
+				ELSE printf('%.4gd', g.us / 8.64e10) END
+			|| ' (' || g.what || ' ' || datetime(g.from_us / 1000000, 'unixepoch', a.zone)
+			|| ' - ' || datetime(g.until_us / 1000000, 'unixepoch', a.zone) || ')' AS longest
+		FROM asked AS a
+		CROSS JOIN longest AS g
 		CROSS JOIN losses AS l
+		CROSS JOIN forgotten AS f
 	)
 )
 --:line SELECT line, evidence FROM summary
