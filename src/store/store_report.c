@@ -4,7 +4,10 @@
  *
  * Opening: mode=ro works while lastconnd runs, and else wherever SQLite may make its -shm file. In
  * a directory that we cannot write, after lastconnd ended, only immutable=1 is left; it is used
- * only if there is no WAL with content, which it would not see. */
+ * only if there is no WAL with content, which it would not see.
+ *
+ * The file is not mapped: a report reads pages here and there, of which each would be a page fault
+ * that reads some thirty pages around it. */
 #include "store/store_report.h"
 
 #include <assert.h>
@@ -131,7 +134,7 @@ static int prepare_reader(struct store_reader *reader, struct store_error *ret_e
 {
 	const char *settings = "PRAGMA query_only = ON; PRAGMA trusted_schema = OFF;"
 			       "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384;"
-			       "PRAGMA mmap_size = 268435456;";
+			       "PRAGMA mmap_size = 0;";
 	int version;
 
 	if (connect_somehow(reader) < 0 && (sqlite3_errcode(reader->db) & 0xff) != SQLITE_NOTADB)
