@@ -295,20 +295,28 @@ parts (remote, actor, service, flows, failed, open, octets_out, octets_in, first
 		flows, failed, open, octets_out, octets_in, first_us, last_us
 	FROM singles
 ),
-sums AS MATERIALIZED (
-	SELECT actor, remote, service >> 26 AS methods, service & 0x3ffffff AS service,
-		sum(flows) AS flows, sum(failed) AS failed, sum(open) AS open,
-		sum(octets_out) AS octets_out, sum(octets_in) AS octets_in,
-		min(first_us) AS first_us, max(last_us) AS last_us
-	FROM parts AS p
-	GROUP BY p.actor, p.remote, p.service
-),
 -- Programs that were replaced in place have several rows of executable: the first stands for all.
-programs (actor, exe, uid, parent, unit) AS MATERIALIZED (
-	SELECT a.id, (SELECT min(id) FROM executable WHERE path = e.path), a.uid,
-		a.parent_executable, a.unit
-	FROM actor AS a
-	JOIN executable AS e ON e.id = a.executable
+replaced (id, first) AS MATERIALIZED (
+	SELECT e.id, f.first
+	FROM (
+		SELECT path, min(id) AS first FROM executable GROUP BY path HAVING count(*) > 1
+	) AS f
+	CROSS JOIN executable AS e ON e.path = f.path
+),
+-- SQLite prepares this anew for each place that names it: there are few of them.
+sums AS MATERIALIZED (
+	SELECT coalesce(x.first, a.executable) AS exe, actor, remote, service >> 26 AS methods,
+		service & 0x3ffffff AS service, flows, failed, open, octets_out, octets_in, first_us,
+		last_us
+	FROM (
+		SELECT actor, remote, service, sum(flows) AS flows, sum(failed) AS failed,
+			sum(open) AS open, sum(octets_out) AS octets_out, sum(octets_in) AS octets_in,
+			min(first_us) AS first_us, max(last_us) AS last_us
+		FROM parts AS p
+		GROUP BY p.actor, p.remote, p.service
+	) AS s
+	CROSS JOIN actor AS a ON a.id = s.actor
+	LEFT JOIN replaced AS x ON x.id = a.executable
 ),
 services AS (
 	SELECT exe, json_group_array(text) AS texts
@@ -319,11 +327,11 @@ services AS (
 				|| iif(s.service >> 2 & 0xffff, '/' || (s.service >> 2 & 0xffff), ''),
 				(s.places - 8) || ' more') AS text
 		FROM (
-			SELECT p.exe, s.service,
-				row_number() OVER (PARTITION BY p.exe ORDER BY sum(s.flows) DESC) AS place,
-				count(*) OVER (PARTITION BY p.exe) AS places
-			FROM sums AS s CROSS JOIN programs AS p ON p.actor = s.actor
-			GROUP BY p.exe, s.service
+			SELECT s.exe, s.service,
+				row_number() OVER (PARTITION BY s.exe ORDER BY sum(s.flows) DESC) AS place,
+				count(*) OVER (PARTITION BY s.exe) AS places
+			FROM sums AS s
+			GROUP BY s.exe, s.service
 		) AS s
 		JOIN directions AS d ON d.id = s.service & 3
 		WHERE s.place <= 9
@@ -333,50 +341,48 @@ services AS (
 ),
 -- The lists are made of what is different, not of each row.
 people (exe, users, parents, units, containers) AS (
-	SELECT p.exe,
-		json_group_array(DISTINCT p.uid) FILTER (WHERE p.uid >= 0),
+	SELECT s.exe,
+		json_group_array(DISTINCT a.uid) FILTER (WHERE a.uid >= 0),
 		json_group_array(DISTINCT pe.path) FILTER (WHERE pe.path <> ''),
 		json_group_array(DISTINCT u.unit || coalesce('/' || u.user_unit, '')) FILTER (WHERE u.unit <> ''),
 		json_group_array(DISTINCT u.container) FILTER (WHERE u.container <> '')
-	FROM (SELECT DISTINCT actor FROM sums) AS s
-	CROSS JOIN programs AS p ON p.actor = s.actor
-	CROSS JOIN executable AS pe ON pe.id = p.parent
-	CROSS JOIN unit AS u ON u.id = p.unit
-	GROUP BY p.exe
+	FROM (SELECT DISTINCT exe, actor FROM sums) AS s
+	CROSS JOIN actor AS a ON a.id = s.actor
+	CROSS JOIN executable AS pe ON pe.id = a.parent_executable
+	CROSS JOIN unit AS u ON u.id = a.unit
+	GROUP BY s.exe
 ),
 hosts (exe, hosts) AS (
 	SELECT exe, count(*)
 	FROM (
-		SELECT DISTINCT p.exe, r.address
-		FROM (SELECT DISTINCT actor, remote FROM sums) AS s
-		CROSS JOIN programs AS p ON p.actor = s.actor
+		SELECT DISTINCT s.exe, r.address
+		FROM sums AS s
 		CROSS JOIN remote AS r ON r.id = s.remote
 	)
 	GROUP BY exe
 ),
-labels (remote, text) AS MATERIALIZED (
-	SELECT s.remote, n.name || ' (' || r.name_source || ')'
-	FROM (SELECT DISTINCT remote FROM sums) AS s
-	CROSS JOIN remote AS r ON r.id = s.remote
-	CROSS JOIN name AS n ON n.id = r.name
-	WHERE r.name <> 0
---:host_name,host_suffix	UNION SELECT remote, name || ' (address)' FROM loose
---:host_first	UNION SELECT r.id, r.ip || ' (nat)'
---:host_first	FROM (SELECT DISTINCT remote FROM sums) AS s
---:host_first	CROSS JOIN remote AS r ON r.id = s.remote
---:host_first	WHERE s.remote NOT IN (SELECT id FROM remotes)
-),
+-- A host that is it only beyond NAT, or by evidence about its address, has that as another name.
 called (exe, texts) AS (
 	SELECT exe, json_group_array(iif(place <= 8, text, (places - 8) || ' more'))
 	FROM (
 		SELECT exe, text, row_number() OVER (PARTITION BY exe ORDER BY last_us DESC, text)
 			AS place, count(*) OVER (PARTITION BY exe) AS places
 		FROM (
-			SELECT p.exe, l.text, max(s.last_us) AS last_us
+			SELECT s.exe,
+				CASE WHEN o.own THEN n.name || ' (' || r.name_source || ')'
+--:host_first				ELSE r.ip || ' (nat)'
+--:host_name,host_suffix				ELSE w.name || ' (address)'
+				END AS text,
+				max(s.last_us) AS last_us
 			FROM sums AS s
-			CROSS JOIN programs AS p ON p.actor = s.actor
-			JOIN labels AS l ON l.remote = s.remote
-			GROUP BY p.exe, l.text
+			CROSS JOIN (SELECT TRUE AS own UNION ALL SELECT FALSE) AS o
+			CROSS JOIN remote AS r ON r.id = s.remote
+			CROSS JOIN name AS n ON n.id = r.name
+--:host_name,host_suffix			LEFT JOIN loose AS w ON NOT o.own AND w.remote = s.remote
+			WHERE (NOT o.own OR r.name <> 0)
+--:host_first			AND (o.own OR s.remote NOT IN (SELECT id FROM remotes))
+--:host_name,host_suffix			AND (o.own OR w.name IS NOT NULL)
+			GROUP BY s.exe, text
 		)
 		ORDER BY exe, place
 	)
@@ -384,14 +390,14 @@ called (exe, texts) AS (
 	GROUP BY exe
 ),
 who AS (
-	SELECT p.exe,
+	SELECT s.exe,
 		sum(s.flows) AS flows, sum(s.failed) AS failed, sum(s.open) AS open,
 		sum(s.octets_out) AS octets_out, sum(s.octets_in) AS octets_in,
 		min(s.first_us) AS first_us, max(s.last_us) AS last_us,
 		max(s.methods & 1) | max(s.methods & 2) | max(s.methods & 4) | max(s.methods & 8)
 			| max(s.methods & 16) | max(s.methods & 32) | max(s.methods & 64) AS methods
-	FROM sums AS s CROSS JOIN programs AS p ON p.actor = s.actor
-	GROUP BY p.exe
+	FROM sums AS s
+	GROUP BY s.exe
 )
 SELECT
 	nullif(e.path, '') AS exe,
