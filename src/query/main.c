@@ -7,6 +7,7 @@
 #include "query/command.h"
 #include "query/message.h"
 #include "store/store.h"
+#include "store/store_report.h"
 
 const struct command commands[] = {
 	{"who", "HOST", "Which programs talked to a host, how often, when, how much", "host", NULL,
@@ -77,6 +78,7 @@ int main(int argc, char **argv)
 	int status;
 
 	tzset();
+	store_reader_setup();
 	if (options_parse(argc, argv, &options) < 0)
 		return EXIT_ERROR;
 	status = answer(&options);

@@ -156,6 +156,12 @@ static int prepare_reader(struct store_reader *reader, struct store_error *ret_e
 	return 0;
 }
 
+/* What sqlite3_config() cannot do now only takes longer. */
+void store_reader_setup(void)
+{
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 int store_reader_open(
 	const char *path, struct store_reader **ret_reader, struct store_error *ret_error)
 {
