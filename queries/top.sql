@@ -93,13 +93,28 @@ units (id, first, name) AS MATERIALIZED (
 	)
 ),
 -- Programs that were replaced in place have several rows of executable: the first stands for all.
-actors (id, exe, parent, uid, unit) AS MATERIALIZED (
-	SELECT a.id, (SELECT min(id) FROM executable WHERE path = e.path),
-		(SELECT min(id) FROM executable WHERE path = pe.path), a.uid, a.unit
+replaced (id, first) AS MATERIALIZED (
+	SELECT e.id, f.first
+	FROM (
+		SELECT path, min(id) AS first FROM executable GROUP BY path HAVING count(*) > 1
+	) AS f
+	CROSS JOIN executable AS e ON e.path = f.path
+),
+-- means: what to sum by, if the process tells it.
+actors (id, means) AS MATERIALIZED (
+	SELECT a.id,
+		CASE :by
+			WHEN 'exe' THEN coalesce(x.first, a.executable)
+			WHEN 'user' THEN a.uid
+			WHEN 'unit' THEN (SELECT first FROM units WHERE id = a.unit)
+			WHEN 'parent' THEN coalesce(px.first, a.parent_executable)
+		END
 	FROM actor AS a
 	JOIN executable AS e ON e.id = a.executable
 	JOIN executable AS pe ON pe.id = a.parent_executable
 	JOIN unit AS u ON u.id = a.unit
+	LEFT JOIN replaced AS x ON x.id = a.executable
+	LEFT JOIN replaced AS px ON px.id = a.parent_executable
 	WHERE TRUE
 --:exe	AND (e.path GLOB :exe OR e.path = :exe
 --:exe		OR (instr(:exe, '/') = 0 AND e.path GLOB '*/' || :exe))
@@ -268,21 +283,23 @@ parts (remote, actor, protocol_id, port, direction, flows, failed, open, octets_
 --:direction	AND k.direction = :direction
 ),
 -- A host with names has several rows of remote, one for each name and way to know it: the first with
--- its name, and the first of its address, stand for all.
+-- its name, and the first of its address, stand for all. Made of window functions SQLite would go
+-- through it for each row.
 hosts (id, named, first) AS MATERIALIZED (
-	SELECT id, min(id) OVER (PARTITION BY address, name), min(id) OVER (PARTITION BY address)
-	FROM remote
-	WHERE address IN (SELECT address FROM remote WHERE name <> 0)
+	SELECT r.id, (SELECT min(id) FROM remote WHERE address = r.address AND name = r.name), f.first
+	FROM (
+		SELECT address, min(id) AS first FROM remote
+		WHERE EXISTS (SELECT 1 FROM remote WHERE name <> 0)
+		GROUP BY address HAVING count(*) > 1
+	) AS f
+	CROSS JOIN remote AS r ON r.address = f.address
 ),
 sums AS (
 	SELECT
 		CASE :by
-			WHEN 'exe' THEN a.exe
 			WHEN 'host' THEN coalesce(h.named, p.remote)
-			WHEN 'user' THEN a.uid
-			WHEN 'unit' THEN (SELECT first FROM units WHERE id = a.unit)
 			WHEN 'port' THEN (p.direction << 24) | (p.protocol_id << 16) | p.port
-			WHEN 'parent' THEN a.parent
+			ELSE a.means
 		END AS key,
 		sum(p.flows) AS flows, sum(p.failed) AS failed, sum(p.open) AS open,
 		sum(p.octets_out) AS octets_out, sum(p.octets_in) AS octets_in,
