@@ -129,6 +129,28 @@ actors (id, means) AS MATERIALIZED (
 bits (n) AS (VALUES (0) UNION ALL SELECT n + 1 FROM bits WHERE n < 23),
 directions (id, name) AS (VALUES (0, 'unknown'), (1, 'out'), (2, 'in'),
 	(3, 'forwarded')),
+-- Up to this day neither single flows nor their hours may be there: what the window cuts counts
+-- whole.
+--:since,until,host_name,host_suffix {
+forgotten (day) AS MATERIALIZED (
+	SELECT coalesce(max(whole_us) / 86400000000, -1) FROM retention WHERE what = 'contact_hour'
+--:since		AND whole_us >= :since
+),
+--}
+--:since,until {
+--!host,exe,pid,user,unit,container,port,proto,direction {
+-- Without filter days that the window cuts are answered from their flows alone: most of their hours
+-- would be read for some row that is cut.
+edges (since_day, until_day) AS MATERIALIZED (
+	SELECT
+--:since		iif(:since % 86400000000 AND :since / 86400000000 > day, :since / 86400000000, NULL),
+--!since		NULL,
+--:until		iif(:until / 86400000000 > day, :until / 86400000000, NULL)
+--!until		NULL
+	FROM forgotten
+),
+--}
+--}
 days AS NOT MATERIALIZED (
 --:host {
 	SELECT d.*
@@ -139,16 +161,15 @@ days AS NOT MATERIALIZED (
 --!host	FROM contact_day AS d WHERE TRUE
 --:host	FROM few AS w CROSS JOIN contact_day AS d
 --:host	WHERE NOT w.yes AND d.remote IN (SELECT id FROM remotes)
---:since	AND d.day >= :since / 86400000000
-),
--- Up to this day neither single flows nor their hours may be there: what the window cuts counts
--- whole.
---:since,until,host_name,host_suffix {
-forgotten (day) AS MATERIALIZED (
-	SELECT coalesce(max(whole_us) / 86400000000, -1) FROM retention WHERE what = 'contact_hour'
---:since		AND whole_us >= :since
-),
+--:since {
+--:host,exe,pid,user,unit,container,port,proto,direction	AND d.day >= :since / 86400000000
+--!host,exe,pid,user,unit,container,port,proto,direction	AND d.day >
+--!host,exe,pid,user,unit,container,port,proto,direction		coalesce((SELECT since_day FROM edges), :since / 86400000000 - 1)
 --}
+--:until {
+--!host,exe,pid,user,unit,container,port,proto,direction	AND d.day IS NOT (SELECT until_day FROM edges)
+--}
+),
 fitting AS NOT MATERIALIZED (
 	SELECT *, TRUE
 --:since	AND (first_us >= :since OR day * 86400000000 >= :since
@@ -174,6 +195,7 @@ fitting AS NOT MATERIALIZED (
 ),
 -- Most rows are whole, and many: only the others are kept.
 --:since,until,pid,host_name,host_suffix {
+--:until,host,exe,pid,user,unit,container,port,proto,direction {
 cut AS MATERIALIZED (SELECT * FROM fitting WHERE NOT whole),
 hours (hour) AS MATERIALIZED (
 	SELECT DISTINCT d.day * 24 + b.n
@@ -181,13 +203,38 @@ hours (hour) AS MATERIALIZED (
 	CROSS JOIN bits AS b ON (d.hours >> b.n) & 1
 ),
 --}
+--}
 parts (remote, actor, protocol_id, port, direction, flows, failed, open, octets_out, octets_in,
 	first_us, last_us) AS NOT MATERIALIZED (
 	SELECT remote, actor, protocol_id, port, direction, flows, failed, 0, octets_out, octets_in,
 		first_us, last_us
 	FROM fitting
 	WHERE whole
+--:since,until {
+--!host,exe,pid,user,unit,container,port,proto,direction {
+	UNION ALL
+	SELECT f.remote, f.actor, f.protocol_id, f.port, f.direction, f.flows, f.failed, 0, f.octets_out,
+		f.octets_in, f.first_us, f.last_us
+	FROM (SELECT since_day AS day FROM edges UNION SELECT until_day FROM edges) AS e
+	CROSS JOIN flow_hour AS h ON h.hour >= e.day * 24 AND h.hour < (e.day + 1) * 24
+	CROSS JOIN flow_contact AS f
+		ON f.last_us >= h.hour * 3600000000 AND f.last_us < (h.hour + 1) * 3600000000
+	WHERE TRUE
+--:since	AND h.hour >= :since / 3600000000 AND +f.last_us >= :since
+--:until	AND h.hour * 3600000000 - h.max_duration_us < :until
+--:until	AND f.first_us < :until
+	UNION ALL
+	SELECT c.remote, c.actor, c.protocol_id, c.port, c.direction, c.flows, c.failed, 0,
+		c.octets_out, c.octets_in, c.first_us, c.last_us
+	FROM (SELECT since_day AS day FROM edges UNION SELECT until_day FROM edges) AS e
+	CROSS JOIN contact_hour AS c ON c.hour >= e.day * 24 AND c.hour < (e.day + 1) * 24
+	WHERE TRUE
+--:since	AND c.last_us >= :since
+--:until	AND c.first_us < :until
+--}
+--}
 --:since,until,pid,host_name,host_suffix {
+--:until,host,exe,pid,user,unit,container,port,proto,direction {
 	UNION ALL
 	SELECT f.remote, f.actor, k.protocol_id,
 		CASE k.direction WHEN 'out' THEN f.remote_port WHEN 'in' THEN f.local_port
@@ -225,8 +272,10 @@ parts (remote, actor, protocol_id, port, direction, flows, failed, open, octets_
 --:direction	AND k.direction = :direction
 --}
 --}
+--}
 --!pid {
 --:since,until,host_name,host_suffix {
+--:until,host,exe,pid,user,unit,container,port,proto,direction {
 	-- of flows that are forgotten: whole hours
 	UNION ALL
 	SELECT c.remote, c.actor, c.protocol_id, c.port, c.direction, c.flows, c.failed, 0,
@@ -243,11 +292,15 @@ parts (remote, actor, protocol_id, port, direction, flows, failed, open, octets_
 --:host_name,host_suffix		FROM loose AS w WHERE w.remote = c.remote
 --:host_name,host_suffix		AND w.from_us <= c.last_us AND c.first_us <= w.until_us))
 --}
+--}
 	UNION ALL
 	SELECT remote, actor, protocol_id, port, direction, flows, failed, 0, octets_out, octets_in,
 		first_us, last_us
 	FROM contact_tail
 	WHERE TRUE
+--:since,until {
+--!host,exe,pid,user,unit,container,port,proto,direction	AND day IS NOT (SELECT since_day FROM edges) AND day IS NOT (SELECT until_day FROM edges)
+--}
 --:host	AND remote IN (SELECT id FROM remotes)
 --:host_name,host_suffix	AND (contact_tail.remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
 --:host_name,host_suffix		FROM loose AS w WHERE w.remote = contact_tail.remote
