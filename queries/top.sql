@@ -259,7 +259,10 @@ parts (remote, actor, protocol_id, port, direction, flows, failed, open, octets_
 --:host_name,host_suffix		FROM loose AS w WHERE w.remote = f.remote
 --:host_name,host_suffix		AND f.end_us - f.duration_us BETWEEN w.from_us AND w.until_us))
 --!pid {
-	AND +f.end_us <= (SELECT settled_us FROM rollup_state)
+	-- what contact_tail has is counted there
+	AND (+f.end_us <= (SELECT settled_us FROM rollup_state)
+		OR f.end_us <= (SELECT cut_us FROM rollup_state)
+			AND f.remote < (SELECT cut_remote FROM rollup_state))
 	AND (h.hour / 24, f.remote, f.actor, k.protocol_id, service_port, s.id) IN (
 		SELECT day, remote, actor, protocol_id, port, direction
 		FROM cut)

@@ -27,9 +27,10 @@ def service_port(direction, remote_port, local_port):
 class History:
     """A database being written. Times are microseconds since 1970."""
 
-    def __init__(self, path, pending=False):
-        """pending: the roll-ups count nothing; what is new says so, as under load."""
-        self.path, self.pending = path, pending
+    def __init__(self, path, settled=None):
+        """settled: what the roll-ups count, as under load: end of the flows, and of those of remotes
+        below a number another end (a row of rollup_state)."""
+        self.path, self.settled = path, settled
         self.db = sqlite3.connect(path, isolation_level=None)
         self.db.execute("PRAGMA journal_mode = WAL")
         folder = os.path.join(harness.ROOT, "schema")
@@ -46,8 +47,8 @@ class History:
         self.boot = self.row("boot", boot_uuid="b", start_us=1)
         self.run = self.row("run", boot=self.boot, pid=1, host="box", version="0.0",
                             start_us=SECOND, heartbeat_us=2 * SECOND)
-        if pending:
-            self.db.execute("UPDATE rollup_state SET settled_us = 0")
+        if settled:
+            self.db.execute("UPDATE rollup_state SET settled_us = ?, cut_us = ?, cut_remote = ?", settled)
 
     def insert(self, table, **values):
         names = ", ".join(values)
@@ -136,9 +137,15 @@ class History:
             " octets_in = octets_in + excluded.octets_in,"
             " max_duration_us = max(max_duration_us, excluded.max_duration_us)",
             (end_us // HOUR, outcome in FAILED, *octets, end_us - start_us))
-        if not self.pending:
+        if self.is_counted(values["remote"], end_us):
             self.roll_up(process, values, start_us, end_us, protocol, direction, outcome, method)
         return end_us
+
+    def is_counted(self, remote, end_us):
+        if not self.settled:
+            return True
+        settled_us, cut_us, cut_remote = self.settled
+        return end_us <= settled_us or (end_us <= cut_us and remote < cut_remote)
 
     def roll_up(self, process, values, start_us, end_us, protocol, direction, outcome, method):
         port = service_port(direction, values["remote_port"], values["local_port"])

@@ -169,7 +169,7 @@ class Names(QueryCase):
                          ("getaddrinfo", None, "/usr/bin/curl"))
 
     def test_open_flows_and_those_not_counted_yet_are_found(self):
-        history = self.shared(pending=True)
+        history = self.shared(settled=(0, 0, 0))
         history.open_flow(self.ssh, SHARED, T0 + HOUR, T0 + DAY, name=None)
         history.open_flow(self.ssh, SHARED, T0 + 5 * HOUR, T0 + DAY, name=None)
         history.close()
@@ -212,7 +212,7 @@ class Names(QueryCase):
 
     def judge_random(self, seed):
         rng = random.Random(seed)
-        history = self.history(f"random{seed}.db", pending=seed % 2 == 1)
+        history = self.history(f"random{seed}.db", settled=(0, 0, 0) if seed % 2 else None)
         process = history.process(9, "/bin/p")
         windows, flows = [], []
         for _ in range(5):

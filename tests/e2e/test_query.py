@@ -313,10 +313,10 @@ class Query(QueryCase):
 
     # -- the roll-up against the flows
 
-    def crowd(self, seed, pending=False):
+    def crowd(self, seed, settled=None):
         """A few hundred flows of all kinds over five days, some of them days long."""
         rng = random.Random(seed)
-        history = self.history("crowd.db", pending=pending)
+        history = self.history("crowd.db", settled=settled)
         flows, remotes = [], [f"192.0.2.{n}" for n in range(6)] + ["2001:db8::1", "10.1.2.3"]
         processes = [(None, None, None)]
         for number in range(8):
@@ -344,7 +344,7 @@ class Query(QueryCase):
                 end = history.flow(process, end_us=end, **flow)
             flows.append({**flow, "end_us": end, "exe": exe, "pid": pid,
                           "open": "seen_us" in flow, "failed": flow.get("outcome") in FAILED})
-        if pending:
+        if settled:
             history.commit()
         history.close()
         return flows, rng
@@ -425,7 +425,10 @@ class Query(QueryCase):
         self.check_crowd(1, 60)
 
     def test_flows_that_the_roll_up_does_not_count_yet_are_counted(self):
-        self.check_crowd(2, 30, pending=True)
+        self.check_crowd(2, 30, settled=(0, 0, 0))
+
+    def test_flows_of_a_half_done_settlement_are_counted_once(self):
+        self.check_crowd(4, 60, settled=(T0 + DAY + 5 * HOUR, T0 + 3 * DAY + 7 * HOUR, 5))
 
     def test_at_agrees_with_the_flows(self):
         flows, rng = self.crowd(3)
