@@ -24,19 +24,23 @@ DAY = 86400
 
 
 def hosts_by_flows(database):
-    """The addresses of the ledger, busiest first, and the end of the history in seconds."""
+    """The addresses of the ledger and their names, busiest first, and the end of the history in
+    seconds."""
     connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
     busy = [row[0] for row in connection.execute(
         "SELECT r.ip FROM contact c JOIN remote r ON r.id = c.remote"
         " GROUP BY c.remote ORDER BY sum(c.flows) DESC")]
+    names = [row[0] for row in connection.execute(
+        "SELECT n.name FROM contact c JOIN remote r ON r.id = c.remote JOIN name n ON n.id = r.name"
+        " WHERE n.name <> '' GROUP BY n.id ORDER BY sum(c.flows) DESC")]
     end = connection.execute("SELECT max(end_us) FROM flow").fetchone()[0] // 10**6
     connection.close()
-    return busy, end
+    return busy, names, end
 
 
 def questions(database):
     """What is asked, by the name under which it is printed."""
-    busy, end = hosts_by_flows(database)
+    busy, names, end = hosts_by_flows(database)
     common = next(ip for ip in busy[len(busy) // 10:] if ":" not in ip)
     rare = next(ip for ip in reversed(busy) if ":" not in ip)
     network = common.rsplit(".", 2)[0] + ".0.0/16"
@@ -46,6 +50,10 @@ def questions(database):
         "who, a common address": ("who", common),
         "who, the busiest address": ("who", busy[0]),
         "who, the busiest, window": ("who", busy[0], *window),
+        "who, a rare name": ("who", names[-1]),
+        "who, the busiest name": ("who", names[0]),
+        "who, a suffix": ("who", "*." + names[len(names) // 10].split(".", 1)[1]),
+        "who, a network (/24)": ("who", common.rsplit(".", 1)[0] + ".0/24"),
         "who, a network (/16)": ("who", network),
         "who, all of IPv4": ("who", "0.0.0.0/0"),
         "flows, newest": ("flows",),
@@ -54,6 +62,7 @@ def questions(database):
         "flows, a program": ("flows", "--exe", "program-240"),
         "flows, a window": ("flows", *window),
         "top, the last day": ("top", "--since", f"@{end - DAY}"),
+        "top, 3 days, a program": ("top", "--since", f"@{end - 3 * DAY}", "--exe", "program-240"),
         "top, everything": ("top",),
         "at": ("at", f"@{end - 3 * DAY}"),
         "stats": ("stats",),
