@@ -506,7 +506,6 @@ static int open_recorder(struct live *live, struct store_ring ring)
 		if (!waited)
 			log_warning("%s; waiting for that", error.text);
 		waited = true;
-		notify_state("EXTEND_TIMEOUT_USEC=60000000");
 		sleep(OPEN_PAUSE_S);
 	}
 	return 0;

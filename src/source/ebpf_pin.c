@@ -250,11 +250,11 @@ void ebpf_pin_remove(struct ebpf_pin *pin)
 }
 
 /* One that somebody else made for us stays, and what is foreign in it. */
-static void remove_directory(const char *directory)
+static void remove_directory(const struct ebpf_pin *pin, const char *directory)
 {
 	struct stat status;
 
-	if (stat(directory, &status) == 0 && status.st_uid == geteuid())
+	if (fstat(pin->fd, &status) == 0 && status.st_uid == geteuid())
 		rmdir(directory);
 }
 
@@ -271,7 +271,7 @@ int ebpf_pin_unload(const char *directory, char *why, size_t why_size)
 	status = open_directory(pin, false, why, why_size);
 	if (status == 0) {
 		ebpf_pin_remove(pin);
-		remove_directory(directory);
+		remove_directory(pin, directory);
 	}
 	ebpf_pin_free(pin);
 	return status;

@@ -15,18 +15,17 @@
 
 enum { FLOW_COLUMNS = 16 };
 
+#define FLOW_TEXT                                                                               \
+	"(end_us, duration_us, actor, process, opener, remote, local, remote_port, local_port," \
+	" kind, octets_out, octets_in, packets_out, packets_in, retransmits, rtt_us)"
+
 static const char add_flow_text[] =
-	"INSERT OR IGNORE INTO flow (end_us, duration_us, actor, process, opener, remote, local,"
-	" remote_port, local_port, kind, octets_out, octets_in, packets_out, packets_in,"
-	" retransmits, rtt_us)"
+	"INSERT OR IGNORE INTO flow " FLOW_TEXT
 	" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
 
-static const char new_flow_table[] =
-	"CREATE TABLE new_flow (end_us, duration_us, actor, process, opener, remote, local,"
-	" remote_port, local_port, kind, octets_out, octets_in, packets_out, packets_in,"
-	" retransmits, rtt_us)";
+static const char new_flow_table[] = "CREATE TABLE new_flow " FLOW_TEXT;
 
-static const char add_flows_text[] = "INSERT INTO flow SELECT * FROM new_flow";
+static const char add_flows_text[] = "INSERT INTO flow " FLOW_TEXT " SELECT * FROM new_flow";
 
 static const char add_nat_text[] =
 	"INSERT INTO flow_nat (end_us, local, local_port, remote, remote_port)"
@@ -191,12 +190,14 @@ static int insert_late(struct flow_writer *writer, const struct flow_row *row, i
  * are written there, all of a batch by one statement. */
 static int insert_flow(struct flow_writer *writer, const struct flow_row *row, int64_t *ret_key)
 {
-	int64_t key = skip_known(writer, row->end_us);
+	int64_t key = skip_known(writer, row->end_us), values[FLOW_COLUMNS];
 
-	if (key > writer->latest_us)
-		fill_row(sql_rows_add(&writer->latest), row, key);
-	else if (insert_late(writer, row, &key) < 0)
+	if (key > writer->latest_us) {
+		fill_row(values, row, key);
+		sql_rows_add(&writer->latest, values, FLOW_COLUMNS);
+	} else if (insert_late(writer, row, &key) < 0) {
 		return -1;
+	}
 	if (row->end_us < writer->last.from || row->end_us > writer->last.next)
 		writer->last.from = row->end_us;
 	writer->last.next = key + 1;

@@ -59,7 +59,9 @@ struct flow_writer {
 	int64_t run;
 	sqlite3_stmt *add_flow, *add_flows, *add_nat, *scan_flow, *put_open, *remove_open;
 	struct sql_rows latest;                /* of flow, not inserted yet */
-	int64_t latest_us;                     /* the greatest key, or more */
+	int64_t latest_us;                     /* the greatest key, or more: after a step of the
+						* clock back flows are inserted one by one, until
+						* the clock has come this far */
 	struct key_run last;                   /* of the flow before */
 	struct key_run runs[FLOW_WRITER_RUNS]; /* by hash of from */
 	struct ended_flow *ended;              /* of one batch, sorted by end */

@@ -2,8 +2,6 @@
  * CPU. */
 #include "store/retention_hours.h"
 
-#include <string.h>
-
 #include "store/rollup.h"
 #include "store/sql.h"
 #include "util/clock.h"
@@ -17,12 +15,15 @@ static const char walk_text[] =
 	"SELECT last_us, first_us, remote, actor, protocol_id, port, direction, failed, octets_out,"
 	" octets_in, methods FROM flow_contact WHERE last_us > ?1 AND last_us <= ?2";
 
-static const char new_hour_table[] =
-	"CREATE TABLE new_hour (hour, remote, actor, protocol_id, port, direction, flows, failed,"
-	" octets_out, octets_in, first_us, last_us, methods)";
+#define HOUR_COLUMNS                                                                      \
+	"(hour, remote, actor, protocol_id, port, direction, flows, failed, octets_out, " \
+	"octets_in,"                                                                      \
+	" first_us, last_us, methods)"
 
-static const char put_text[] =
-	"INSERT INTO contact_hour SELECT * FROM new_hour WHERE TRUE" ROLLUP_ADD_EXCLUDED;
+static const char new_hour_table[] = "CREATE TABLE new_hour " HOUR_COLUMNS;
+
+static const char put_text[] = "INSERT INTO contact_hour " HOUR_COLUMNS
+			       " SELECT * FROM new_hour WHERE TRUE" ROLLUP_ADD_EXCLUDED;
 
 int retention_hours_init(struct retention_hours *hours, sqlite3 *db)
 {
@@ -88,22 +89,13 @@ static int read_flows(struct retention_hours *hours, int64_t from_us, int64_t un
 	return sqlite3_reset(hours->walk) == SQLITE_OK && code == SQLITE_DONE ? 0 : -1;
 }
 
-static int write_hours(struct retention_hours *hours)
+static void add_hour(struct sql_rows *rows, const struct rollup_entry *entry)
 {
-	const struct rollup_list *list = &hours->list;
+	int64_t row[13] = {entry->period, entry->remote, entry->actor, entry->protocol, entry->port,
+		entry->direction, entry->flows, entry->failed, entry->octets_out, entry->octets_in,
+		entry->first_us, entry->last_us, entry->methods};
 
-	if (sql_rows_reserve(&hours->rows, list->count) < 0)
-		return -1;
-	for (const struct rollup_entry *entry = list->entries; entry < list->entries + list->count;
-		entry++) {
-		int64_t row[13] = {entry->period, entry->remote, entry->actor, entry->protocol,
-			entry->port, entry->direction, entry->flows, entry->failed,
-			entry->octets_out, entry->octets_in, entry->first_us, entry->last_us,
-			entry->methods};
-
-		memcpy(sql_rows_add(&hours->rows), row, sizeof(row));
-	}
-	return sql_rows_run(&hours->rows, hours->put);
+	sql_rows_add(rows, row, 13);
 }
 
 int retention_hours_add(struct retention_hours *hours, int64_t from_us, int64_t until_us)
@@ -113,7 +105,7 @@ int retention_hours_add(struct retention_hours *hours, int64_t from_us, int64_t 
 	if (read_flows(hours, from_us, until_us) < 0)
 		return -1;
 	rollup_list_sum(&hours->list, compare_hour);
-	return write_hours(hours);
+	return rollup_list_write(&hours->list, &hours->rows, hours->put, add_hour);
 }
 
 int retention_hours_cut(sqlite3 *db, int64_t *ret_before_us)

@@ -8,17 +8,20 @@
 #include "store/sql.h"
 #include "util/clock.h"
 
-static const char new_day_table[] =
-	"CREATE TABLE new_day (day, remote, actor, protocol_id, port, direction, flows, failed,"
-	" octets_out, octets_in, first_us, last_us, hours, methods)";
+#define DAY_COLUMNS                                                                                \
+	"(day, remote, actor, protocol_id, port, direction, flows, failed, octets_out, octets_in," \
+	" first_us, last_us, hours, methods)"
+
+static const char new_day_table[] = "CREATE TABLE new_day " DAY_COLUMNS;
 
 static const char put_days_text[] =
-	"INSERT INTO contact_day SELECT * FROM new_day WHERE TRUE" ROLLUP_ADD_EXCLUDED
-	", hours = hours | excluded.hours";
+	"INSERT INTO contact_day " DAY_COLUMNS
+	" SELECT * FROM new_day WHERE TRUE" ROLLUP_ADD_EXCLUDED ", hours = hours | excluded.hours";
 
-static const char new_contact_table[] =
-	"CREATE TABLE new_contact (remote, executable, protocol_id, port, direction, first_us,"
-	" last_us, flows, process)";
+#define CONTACT_COLUMNS \
+	"(remote, executable, protocol_id, port, direction, first_us, last_us, flows, process)"
+
+static const char new_contact_table[] = "CREATE TABLE new_contact " CONTACT_COLUMNS;
 
 /* ?1: the floor, see struct rollup. */
 #define ADD_CONTACT                                                                   \
@@ -30,7 +33,7 @@ static const char new_contact_table[] =
 	" last_us = max(last_us, excluded.last_us)"
 
 static const char put_contacts_text[] =
-	"INSERT INTO contact SELECT * FROM new_contact WHERE TRUE" ADD_CONTACT;
+	"INSERT INTO contact " CONTACT_COLUMNS " SELECT * FROM new_contact WHERE TRUE" ADD_CONTACT;
 
 static const char put_hour_text[] =
 	"INSERT INTO flow_hour (hour, flows, failed, octets_out, octets_in, max_duration_us)"
@@ -195,40 +198,21 @@ static int compare_contact(const void *left, const void *right)
 	return order ? order : rollup_compare_service(a, b);
 }
 
-static int write_days(struct rollup *rollup, const struct rollup_list *list)
+static void add_day(struct sql_rows *rows, const struct rollup_entry *entry)
 {
-	struct sql_rows *days = &rollup->days;
+	int64_t row[14] = {entry->period, entry->remote, entry->actor, entry->protocol, entry->port,
+		entry->direction, entry->flows, entry->failed, entry->octets_out, entry->octets_in,
+		entry->first_us, entry->last_us, entry->hours, entry->methods};
 
-	if (sql_rows_reserve(days, list->count) < 0)
-		return -1;
-	for (const struct rollup_entry *entry = list->entries; entry < list->entries + list->count;
-		entry++) {
-		int64_t row[14] = {entry->period, entry->remote, entry->actor, entry->protocol,
-			entry->port, entry->direction, entry->flows, entry->failed,
-			entry->octets_out, entry->octets_in, entry->first_us, entry->last_us,
-			entry->hours, entry->methods};
-
-		memcpy(sql_rows_add(days), row, sizeof(row));
-	}
-	return sql_rows_run(days, rollup->put_days);
+	sql_rows_add(rows, row, 14);
 }
 
-static int write_contacts(struct rollup *rollup, const struct rollup_list *list)
+static void add_contact(struct sql_rows *rows, const struct rollup_entry *entry)
 {
-	struct sql_rows *contacts = &rollup->contacts;
+	int64_t row[9] = {entry->remote, entry->executable, entry->protocol, entry->port,
+		entry->direction, entry->first_us, entry->last_us, entry->flows, entry->process};
 
-	if (sql_rows_reserve(contacts, list->count) < 0)
-		return -1;
-	for (const struct rollup_entry *entry = list->entries; entry < list->entries + list->count;
-		entry++) {
-		int64_t row[9] = {entry->remote, entry->executable, entry->protocol, entry->port,
-			entry->direction, entry->first_us, entry->last_us, entry->flows,
-			entry->process};
-
-		memcpy(sql_rows_add(contacts), row, sizeof(row));
-	}
-	sql_bind_integers(rollup->put_contacts, 1, &rollup->floor_us, 1);
-	return sql_rows_run(contacts, rollup->put_contacts);
+	sql_rows_add(rows, row, 9);
 }
 
 static int write_state(struct rollup *rollup, const struct rollup_state *state)
@@ -242,11 +226,14 @@ static int write_state(struct rollup *rollup, const struct rollup_state *state)
 /* Counts the entries of now in both tables. contact is keyed by less: it comes second. */
 static int write_now(struct rollup *rollup)
 {
-	rollup_list_sum(&rollup->now, compare_day);
-	if (write_days(rollup, &rollup->now) < 0)
+	struct rollup_list *now = &rollup->now;
+
+	rollup_list_sum(now, compare_day);
+	if (rollup_list_write(now, &rollup->days, rollup->put_days, add_day) < 0)
 		return -1;
-	rollup_list_sum(&rollup->now, compare_contact);
-	return write_contacts(rollup, &rollup->now);
+	rollup_list_sum(now, compare_contact);
+	sql_bind_integers(rollup->put_contacts, 1, &rollup->floor_us, 1);
+	return rollup_list_write(now, &rollup->contacts, rollup->put_contacts, add_contact);
 }
 
 int rollup_finish(struct rollup *rollup)

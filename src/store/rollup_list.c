@@ -67,3 +67,15 @@ void rollup_list_sum(struct rollup_list *list, int (*compare)(const void *, cons
 	}
 	list->count = kept + 1;
 }
+
+int rollup_list_write(const struct rollup_list *list, struct sql_rows *rows, sqlite3_stmt *stmt,
+	void (*add)(struct sql_rows *rows, const struct rollup_entry *entry))
+{
+	int error = sql_rows_reserve(rows, list->count);
+
+	if (error)
+		return error;
+	for (size_t i = 0; i < list->count; i++)
+		add(rows, &list->entries[i]);
+	return sql_rows_run(rows, stmt);
+}

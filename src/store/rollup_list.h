@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "store/sql_rows.h"
+
 #define ROLLUP_COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
 
 /* One flow, or the sum of several. */
@@ -36,5 +38,10 @@ int rollup_compare_service(const struct rollup_entry *a, const struct rollup_ent
 
 /* Sorts by compare, and leaves one entry, the sum, of those that it finds equal. */
 void rollup_list_sum(struct rollup_list *list, int (*compare)(const void *, const void *));
+
+/* Runs the statement, which reads rows, with what add makes of each entry. Returns 0, -ENOMEM, or
+ * -1 with the error in the connection. */
+int rollup_list_write(const struct rollup_list *list, struct sql_rows *rows, sqlite3_stmt *stmt,
+	void (*add)(struct sql_rows *rows, const struct rollup_entry *entry));
 
 #endif

@@ -2,6 +2,7 @@
  * the cursors stay where they are from row to row, which suits sorted ones. */
 #include "store/sql_rows.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -161,9 +162,10 @@ int sql_rows_reserve(struct sql_rows *rows, size_t more)
 	return 0;
 }
 
-int64_t *sql_rows_add(struct sql_rows *rows)
+void sql_rows_add(struct sql_rows *rows, const int64_t *values, size_t count)
 {
-	return rows->values + rows->columns * rows->count++;
+	assert(count == rows->columns && rows->count < rows->capacity);
+	memcpy(rows->values + rows->columns * rows->count++, values, count * sizeof(*values));
 }
 
 int sql_rows_run(struct sql_rows *rows, sqlite3_stmt *stmt)

@@ -27,8 +27,8 @@ void sql_rows_done(struct sql_rows *rows);
 /* Room for so many rows more. Returns 0 or -ENOMEM. */
 int sql_rows_reserve(struct sql_rows *rows, size_t more);
 
-/* One row more, for which there must be room: rows->columns values to fill in. */
-int64_t *sql_rows_add(struct sql_rows *rows);
+/* One row more, for which there must be room, with a value for each column. */
+void sql_rows_add(struct sql_rows *rows, const int64_t *values, size_t count);
 
 /* Runs a statement that reads the rows, if there are any, and empties them. Returns 0 or -1. */
 int sql_rows_run(struct sql_rows *rows, sqlite3_stmt *stmt);

@@ -360,10 +360,6 @@ int store_maintain(struct store *store, int64_t now_us, struct store_error *ret_
 	due = retention_is_due(retention, now_us, begin_ns);
 	if (due == 0 || store->wal_frames > WAL_FRAMES_MAX)
 		return 0;
-	if (due > 0 && checkpoint_is_due(store)) {
-		store_checkpoint(store);
-		return 1;
-	}
 	retention->tight = store_room_is_tight(&store->file);
 	if (due < 0 || forget_slice(store) < 0) {
 		sql_describe(store->db, store->file.path, "forgetting what is due", ret_error);
@@ -371,6 +367,8 @@ int store_maintain(struct store *store, int64_t now_us, struct store_error *ret_
 		return -1;
 	}
 	count_slice(store, begin_ns);
+	if (checkpoint_is_due(store))
+		store_checkpoint(store);
 	return 1;
 }
 

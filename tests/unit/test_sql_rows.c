@@ -4,7 +4,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <string.h>
 
 #include <cmocka.h>
 
@@ -50,7 +49,7 @@ static void add(struct fixture *fixture, int64_t a, int64_t b, int64_t c)
 	int64_t row[3] = {a, b, c};
 
 	assert_int_equal(sql_rows_reserve(&fixture->rows, 1), 0);
-	memcpy(sql_rows_add(&fixture->rows), row, sizeof(row));
+	sql_rows_add(&fixture->rows, row, 3);
 }
 
 static int64_t number(struct fixture *fixture, const char *text)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #include "support/store_fixture.h"
 
@@ -496,6 +497,29 @@ static void free_pages_go_back(void **state)
 	assert_true(octets_of(fixture) < before / 4);
 }
 
+/* What it keeps in the WAL is not moved: that is no reason to wait. */
+static void a_reader_does_not_stop_it(void **state)
+{
+	struct store_fixture *fixture = *state;
+	sqlite3 *reader;
+
+	open_history(fixture, (struct store_retention){.max_octets = 4 << 20});
+	assert_int_equal(sqlite3_open(fixture->path, &reader), SQLITE_OK);
+	assert_int_equal(
+		sqlite3_exec(reader, "BEGIN; SELECT * FROM flow", NULL, NULL, NULL), SQLITE_OK);
+	add_process(fixture, 1, "/bin/x");
+	for (int i = 0; i < 300000; i++)
+		add_flow(fixture, 1, "198.51.100.1", FIXTURE_START_US + i * 100);
+	for (int i = 0; i < 50; i++) {
+		add_flow(fixture, 1, "198.51.100.1", NOW_US + i);
+		store_fixture_write(fixture);
+		assert_int_equal(store_maintain(fixture->store, NOW_US, &fixture->error), 1);
+	}
+	assert_int_equal(sqlite3_close(reader), SQLITE_OK);
+	assert_true(store_fixture_number(
+			    fixture, "SELECT pruned FROM retention WHERE what = 'flow'") > 10000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -514,6 +538,7 @@ int main(void)
 		TEST(the_ledger_has_a_limit_of_its_own),
 		TEST(what_is_named_meanwhile_stays),
 		TEST(free_pages_go_back),
+		TEST(a_reader_does_not_stop_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,7 +2,7 @@
 # Runs inside the VM as a service of its systemd: the life of the package there. Leaves in
 # /run/vm/results, for test_systemd.py to judge:
 #
-#   installed, traffic, restarted, hung, purged
+#   installed, traffic, restarted, hung, removed
 #                 of each step: what systemd says of the service (show), what it logged since the step
 #                 before (journal), and of some more
 #
@@ -39,6 +39,16 @@ until_restarts() {
 	echo "the service was not started again"
 }
 
+# until_recorded COUNT: of the connections below.
+flows="FROM flows WHERE remote_port IN (9, 10)"
+until_recorded() {
+	for _ in $(seq 300); do
+		[ "$(lastconn sql --format csv "SELECT count(*) $flows" | tail -n 1)" = "$1" ] && return
+		sleep 0.2
+	done
+	echo "the connections were not recorded"
+}
+
 # Manuals would be indexed, which takes minutes here.
 dpkg --no-triggers --path-exclude='/usr/share/man/*' -i "$DEB" || exit 1
 step installed
@@ -55,10 +65,9 @@ step traffic
 systemctl stop lastconnd.service
 curl --silent --max-time 20 http://127.0.0.1:10/
 systemctl start lastconnd.service
-sleep 3
+until_recorded 2
 step restarted
-lastconn sql --format json 'SELECT exe, remote_port, outcome, method FROM flows WHERE remote_port IN (9, 10)' \
-	>restarted/flows
+lastconn sql --format json "SELECT exe, remote_port, outcome, method $flows" >restarted/flows
 lastconn sql --format json 'SELECT what, detail FROM coverage' >restarted/coverage
 
 # One that hangs is killed by the watchdog, and comes again.
@@ -70,6 +79,10 @@ kill -STOP "$(systemctl show --property MainPID --value lastconnd.service)"
 until_restarts 1
 step hung
 
+# What it left in the kernel goes with it, the history only when that is asked for.
+dpkg --no-triggers --remove lastconn || exit 1
+step removed
+ls /sys/fs/bpf >removed/pins
+ls /var/lib/lastconn >removed/history
 dpkg --no-triggers --purge lastconn || exit 1
-step purged
-ls /sys/fs/bpf >purged/pins
+ls /sys/fs/bpf /var/lib /etc >removed/purged

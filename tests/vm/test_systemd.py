@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The package under a real systemd, in a virtual machine (run_vm.py): installed, it records within
-its sandbox; a connection while it is restarted is not lost; the watchdog ends one that hangs; purged,
-it leaves nothing. What is done inside is in systemd.sh.
+its sandbox; a connection while it is restarted is not lost; the watchdog ends one that hangs; removed,
+it leaves its history, purged nothing. What is done inside is in systemd.sh.
 
 Where the package comes from: ../package/package_file.py. LASTCONN_EXPECT_VM=1: what keeps it from
 being tested is a failure, not a skip."""
@@ -64,8 +64,10 @@ class Systemd(harness.Case):
         self.check_installed()
         self.check_recorded()
         self.check_watchdog()
-        self.assertEqual(self.show("purged")["LoadState"], "not-found")
-        self.assertNotIn("lastconn", self.read("purged", "pins"))
+        self.assertEqual(self.show("removed")["LoadState"], "not-found")
+        self.assertNotIn("lastconn", self.read("removed", "pins"))
+        self.assertIn("history.db", self.read("removed", "history").split())
+        self.assertNotIn("lastconn", self.read("removed", "purged"))
 
     def check_installed(self):
         self.assert_active("installed", 0)
