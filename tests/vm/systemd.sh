@@ -42,9 +42,9 @@ until_restarts() {
 # until_recorded COUNT: of the connections below.
 flows="FROM flows WHERE remote_port IN (9, 10)"
 until_recorded() {
-	for _ in $(seq 300); do
-		[ "$(lastconn sql --format csv "SELECT count(*) $flows" | tail -n 1)" = "$1" ] && return
-		sleep 0.2
+	for _ in $(seq 60); do
+		lastconn sql --format csv "SELECT count(*) $flows" | grep -q "^$1" && return
+		sleep 1
 	done
 	echo "the connections were not recorded"
 }
