@@ -30,7 +30,7 @@ struct mask {
 	char after;                  /* only what follows this octet in it; NUL: all */
 };
 
-static void take_words(struct mask *mask, const struct cmdline_text *text);
+static void take_words(struct mask *mask, const struct cmdline_text *text, size_t from);
 static size_t take_bare_url(
 	struct mask *mask, const struct cmdline_text *text, size_t from, size_t end);
 
@@ -199,7 +199,7 @@ static size_t take_quoted(
 	inner.cut = text->cut && begin + inner.length == text->length;
 	if (cmdline_scan_word(&inner, 0) == inner.length)
 		return begin;
-	take_words(mask, &inner);
+	take_words(mask, &inner, 0);
 	if (!close)
 		return end;
 	put(mask, close, 1);
@@ -259,9 +259,33 @@ static size_t take_followed(
 		return take_text(mask, text, from, end);
 	if (end == from)
 		return end;
-	if (secret == CMDLINE_SECRET_IN_URL) /* or an option without value, and a program */
-		mask->programs |= cmdline_secret_program(text->at + from, end - from);
-	return take_secret(mask, text, from, end, secret, mask->after);
+	return take_after(mask, text, from, end, mask->after);
+}
+
+/* Blanks and quotes are in passwords, not in what stands before them. */
+static bool begins_as_url(const struct cmdline_text *text, size_t from, size_t end)
+{
+	if (from < end && cmdline_scan_is_quote(text->at[from]))
+		from++;
+	while (from < end && text->at[from] != ':' && text->at[from] != '@') {
+		if (cmdline_scan_is_quote(text->at[from]) || cmdline_scan_blanks(text, from) > from)
+			return false;
+		from++;
+	}
+	return true;
+}
+
+/* The login of a URL that an option before it asked for, if it takes any and this is one: "--proxy"
+ * may stand alone. What is left is a word as any other, a program's name or an option. Returns from
+ * if all is. */
+static size_t take_followed_url(
+	struct mask *mask, const struct cmdline_text *text, size_t from, size_t end)
+{
+	mask->follows = CMDLINE_SECRET_NO;
+	if (from == end || text->at[from] == '-' || !begins_as_url(text, from, end))
+		return from;
+	mask->programs |= cmdline_secret_program(text->at + from, end - from);
+	return take_bare_url(mask, text, from, end);
 }
 
 /* Of SQL: "identified by 'x'", "password 'x'". */
@@ -282,6 +306,12 @@ static size_t take_word(struct mask *mask, const struct cmdline_text *text, size
 	enum cmdline_secret secret = CMDLINE_SECRET_YES;
 	char after;
 
+	if (mask->follows == CMDLINE_SECRET_IN_URL) {
+		size_t rest = take_followed_url(mask, text, from, end);
+
+		if (rest > from)
+			return take_text(mask, text, rest, end);
+	}
 	if (mask->follows && !is_option(word, length))
 		return take_followed(mask, text, from, end);
 	mask->follows = CMDLINE_SECRET_NO;
@@ -304,9 +334,9 @@ static size_t take_word(struct mask *mask, const struct cmdline_text *text, size
 	return take_text(mask, text, from, end);
 }
 
-static void take_words(struct mask *mask, const struct cmdline_text *text)
+static void take_words(struct mask *mask, const struct cmdline_text *text, size_t from)
 {
-	size_t at = 0;
+	size_t at = from;
 
 	while (at < text->length) {
 		size_t word = cmdline_scan_blanks(text, at);
@@ -321,10 +351,14 @@ static void take_words(struct mask *mask, const struct cmdline_text *text)
 /* What a word before it asked for is all of an argument, whatever is in it. */
 static void take_argument(struct mask *mask, const struct cmdline_text *text)
 {
+	size_t from = 0;
+
+	if (mask->follows == CMDLINE_SECRET_IN_URL)
+		from = take_followed_url(mask, text, 0, text->length);
 	if (mask->follows && !is_option(text->at, text->length))
 		take_followed(mask, text, 0, text->length);
 	else
-		take_words(mask, text);
+		take_words(mask, text, from);
 }
 
 /* "-c", "-lc": what follows it is read by a shell. */
