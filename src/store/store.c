@@ -115,20 +115,55 @@ static int begin_recording(struct store *store, const struct store_options *opti
 {
 	int64_t now_us = clock_realtime_us();
 
-	if (begin_boot(store, options) < 0)
+	if (begin_run(store, options, now_us) < 0)
 		return -1;
-	return begin_run(store, options, now_us);
+	store->flows.run = store->run;
+	if (store_clock_begin(store, options, now_us) < 0)
+		return -1;
+	return store_recover(store, options, now_us);
 }
 
-static int recover(struct store *store, const struct store_options *options)
+/* In a transaction: all that does not need a run. */
+static int prepare(struct store *store, const struct store_options *options)
 {
-	if (rollup_recover(store->db, options->built_us) < 0)
+	if (!options->maintenance && begin_boot(store, options) < 0)
 		return -1;
-	if (options->maintenance)
+	if (dictionary_init(&store->dictionary, store->db, store->boot, options->boot_start_us) <
+			0 ||
+		flow_writer_init(&store->flows, store->db, &store->dictionary, 0) < 0 ||
+		retention_init(&store->retention, store->db, &store->dictionary,
+			&store->flows.rollup) < 0 ||
+		rollup_recover(store->db, options->built_us) < 0)
+		return -1;
+	return options->maintenance ? 0 : store_clock_take_up(store, options, clock_realtime_us());
+}
+
+/* A slice. Returns whether to go on. */
+static bool correct_slice(struct store *store)
+{
+	if (store_correct_some(store) < 0) {
+		store_rollback(store);
+		if (store_clock_is_stuck(store))
+			return store_clock_leave(store);
+	} else if (!store_clock_has_more(store)) {
+		return store_clock_next(store) == 0;
+	}
+	if (store->wal_pages >= store_room_wal_pages(&store->file))
+		store_checkpoint(store);
+	return true;
+}
+
+/* What earlier runs left and cannot wait, outside of the transaction. */
+static int correct_first(struct store *store)
+{
+	if (!store_clock_goes_first(store))
 		return 0;
-	if (store_clock_begin(store, options, store->seen_us) < 0)
+	if (store_commit(store) < 0)
 		return -1;
-	return store_recover(store, options, store->seen_us);
+	rollup_committed(&store->flows.rollup);
+	while (store_clock_goes_first(store) && correct_slice(store))
+		;
+	return store_begin(store);
 }
 
 /* The new run, and the end of what earlier ones left open, in one transaction. */
@@ -136,34 +171,14 @@ static int begin(
 	struct store *store, const struct store_options *options, struct store_error *ret_error)
 {
 	if (store_write_prepare(store) == 0 && store_begin(store) == 0 &&
+		prepare(store, options) == 0 && correct_first(store) == 0 &&
 		(options->maintenance || begin_recording(store, options) == 0) &&
-		dictionary_init(
-			&store->dictionary, store->db, store->boot, options->boot_start_us) == 0 &&
-		flow_writer_init(&store->flows, store->db, &store->dictionary, store->run) == 0 &&
-		retention_init(&store->retention, store->db, &store->dictionary,
-			&store->flows.rollup) == 0 &&
-		recover(store, options) == 0 && store_commit(store) == 0) {
+		store_clock_find_left(store) == 0 && store_commit(store) == 0) {
 		rollup_committed(&store->flows.rollup);
 		return 0;
 	}
 	sql_describe(store->db, store->file.path, "beginning a run", ret_error);
 	return -1;
-}
-
-/* What another boot left to do. As far as it goes; the rest has to wait for the next run. */
-static void correct_another_boot(struct store *store)
-{
-	while (store_clock_has_more(store) && store_clock_is_of_another_boot(store)) {
-		bool stuck = store_clock_is_stuck(store);
-
-		if (store_correct_some(store) < 0) {
-			store_rollback(store);
-			if (stuck)
-				store_clock_leave(store);
-		}
-		if (store->wal_pages >= store_room_wal_pages(&store->file))
-			store_checkpoint(store);
-	}
 }
 
 /* All but the claim of the file. */
@@ -193,8 +208,7 @@ static int open_claimed(const struct store_options *options, const struct store_
 		return -1;
 	}
 	store->checkpoint_ns = clock_boottime_ns();
-	correct_another_boot(store);
-	retention_set(&store->retention, &options->retention);
+	store_set_retention(store, &options->retention);
 	if (options->unattended)
 		store_room_reserve(&store->file);
 	*ret_store = store;
@@ -271,17 +285,38 @@ static int look_whole(struct store *store, struct store_error *ret_error)
 	return store_path_is_whole(&store->file, ret_error);
 }
 
+/* The ages of what has wrong times are not known. */
+static void set_policy(struct store *store)
+{
+	struct store_retention policy = store->policy;
+
+	store->ages_held = store_clock_holds_ages(store);
+	if (store->ages_held)
+		policy.flow_age_us = policy.hour_age_us = policy.day_age_us =
+			policy.contact_age_us = 0;
+	retention_set(&store->retention, &policy);
+}
+
+void store_set_retention(struct store *store, const struct store_retention *retention)
+{
+	store->policy = *retention;
+	set_policy(store);
+}
+
 /* A slice that could not be written is tried again as a smaller one, and told when there is none.
  */
 static int correct_between(struct store *store, struct store_error *ret_error)
 {
-	bool stuck = store_clock_is_stuck(store);
+	int status = 0;
 
-	if (store_correct_some(store) == 0)
-		return 0;
-	sql_describe(store->db, store->file.path, "correcting times", ret_error);
-	store_rollback(store);
-	return stuck ? -1 : 0;
+	if (!store_clock_rests(store) && store_correct_some(store) < 0) {
+		sql_describe(store->db, store->file.path, "correcting times", ret_error);
+		store_rollback(store);
+		status = store_clock_is_stuck(store) ? -1 : 0;
+	}
+	if (store->ages_held != store_clock_holds_ages(store))
+		set_policy(store);
+	return status;
 }
 
 int store_heartbeat(struct store *store, int64_t seen_us, struct store_error *ret_error)
@@ -312,11 +347,6 @@ int store_heartbeat(struct store *store, int64_t seen_us, struct store_error *re
 		return sql_describe(store->db, store->file.path, "writing", ret_error);
 	store->beat_us = seen_us;
 	return corrected;
-}
-
-void store_set_retention(struct store *store, const struct store_retention *retention)
-{
-	retention_set(&store->retention, retention);
 }
 
 /* What the roll-ups do not count yet is not forgotten. */

@@ -7,22 +7,28 @@
  * flows and names of nobody known stay as they are if another boot recorded at what was the same
  * time by the clock.
  *
- * What is left to do stands in meta, and the next run takes it up; if that is one of another boot,
- * before it records anything, for its clock may tell the same times. A slice that finds no room on
- * the disk is halved.
+ * What is left to do stands in meta, a row for each boot, and the next run takes it up; if that is
+ * one of another boot, or the clock was set again, before it records anything, for the clock may
+ * tell the same times. A slice that finds no room on the disk is halved; the smallest one makes no
+ * day anew, and is tried again after ever longer pauses.
  *
  * Failure modes: after a step forward that is shorter than the time since the boot, a daemon that
  * is killed between two slices leaves the oldest flows as they are: among their times are then
  * those of flows that were told by the right clock since. After a step backward there is one slice
- * only. Of a day of very many flows, of which few are taken out, first, last and hours in
- * contact_day still cover those, until "lastconn rebuild". */
+ * only. Of a day of very many flows, of which few are taken out, and of one for which the disk had
+ * no room, first, last and hours in contact_day still cover those, until "lastconn rebuild". What
+ * finds no room at all stays as it is, and if it is of another boot, until the next start. */
 #include "store/store_clock.h"
 
 #include "store/sql.h"
 #include "store/store_internal.h"
 #include "util/clock.h"
 
-enum { REBUILT_FLOWS_MAX = 200000 }; /* of a day */
+enum {
+	REBUILT_FLOWS_MAX = 200000, /* of a day */
+	PAUSE_S = 10,               /* the first */
+	FAILURES_MAX = 6,           /* the last pause is 640 s */
+};
 
 /* The parameters of most texts below. */
 enum scope_value {
@@ -77,11 +83,9 @@ static const char *const correct_texts[] = {
 						     " WHERE id = process), ?6)",
 };
 
-/* The last run is this one: of the boot itself, or it has recorded nothing yet. */
 static const char alone_text[] =
 	"SELECT NOT EXISTS (SELECT 1 FROM run JOIN boot ON boot.id = run.boot"
-	" WHERE boot.id <> ?1 AND run.id < (SELECT max(id) FROM run)"
-	" AND boot_uuid <> '' AND run.start_us <= ?4"
+	" WHERE boot.id <> ?1 AND boot_uuid <> '' AND run.start_us <= ?4"
 	" AND coalesce(end_us, heartbeat_us) >= ?3)";
 
 /* From the first of the newest flows on. */
@@ -282,20 +286,21 @@ static bool can_be_kept(const struct clock_scope *scope)
 /* For the next run, as long as there is something. */
 static int keep(struct store *store, const struct clock_scope *scope)
 {
-	static const char put[] = "REPLACE INTO meta (key, value) VALUES ('clock correction',"
-				  " json_array(?1, ?2, ?3, ?4, ?5, ?6))";
-	static const char drop[] = "DELETE FROM meta WHERE key = 'clock correction'";
+	static const char put[] =
+		"REPLACE INTO meta (key, value) VALUES ('clock correction ' || ?1,"
+		" json_array(?1, ?2, ?3, ?4, ?5, ?6))";
+	static const char drop[] = "DELETE FROM meta WHERE key = 'clock correction ' || ?1";
 
 	if (scope->any && can_be_kept(scope))
 		return run_scoped(store, put, scope);
-	return sql_exec(store->db, drop);
+	return run_scoped(store, drop, scope);
 }
 
 /* The newest of the scope. */
 static int correct_flows(struct store *store, struct clock_scope scope)
 {
 	struct clock_scope after;
-	int64_t first_us = scope.values[FROM_US];
+	int64_t first_us = scope.values[FROM_US], whole_day = -1;
 
 	scope.values[SLICE] = store->clock_slice;
 	if (scope.values[STEP_US] > 0 &&
@@ -303,10 +308,13 @@ static int correct_flows(struct store *store, struct clock_scope scope)
 		return -1;
 	after = scope_after(&scope, first_us);
 	scope.values[FROM_US] = first_us;
+	if (after.any)
+		whole_day = after.values[UNTIL_US] / US_PER_DAY;
+	if (store->clock_slice == STORE_CLOCK_SLICE_MIN)
+		whole_day = INT64_MAX;
 	if (sql_exec(store->db, temp_text) < 0 || run_scoped(store, take_flows_text, &scope) < 0 ||
 		RUN_ALL(store, discount_texts, &scope) < 0 ||
-		sql_exec(store->db, remove_text) < 0 ||
-		correct_days(store, after.any ? after.values[UNTIL_US] / US_PER_DAY : -1) < 0 ||
+		sql_exec(store->db, remove_text) < 0 || correct_days(store, whole_day) < 0 ||
 		add_moved(store, scope.values[STEP_US]) < 0 || sql_exec(store->db, temp_text) < 0 ||
 		keep(store, &after) < 0)
 		return -1;
@@ -319,9 +327,14 @@ bool store_clock_has_more(const struct store *store)
 	return store->to_correct.any;
 }
 
-bool store_clock_is_of_another_boot(const struct store *store)
+static bool is_of_another_boot(const struct store *store)
 {
 	return store->to_correct.values[BOOT] != store->boot;
+}
+
+bool store_clock_goes_first(const struct store *store)
+{
+	return store->to_correct.any && (is_of_another_boot(store) || store->clock.steps);
 }
 
 /* The times of another boot are right now, whatever this one's clock tells. */
@@ -330,16 +343,11 @@ int store_clock_more(struct store *store)
 	int64_t floor_us = store->flows.rollup.floor_us;
 	int status;
 
-	if (store_clock_is_of_another_boot(store))
+	if (is_of_another_boot(store))
 		store->flows.rollup.floor_us = 0;
 	status = correct_flows(store, store->to_correct);
 	store->flows.rollup.floor_us = floor_us;
 	return status;
-}
-
-void store_clock_leave(struct store *store)
-{
-	store->to_correct.any = store->clock.to_correct.any = false;
 }
 
 void store_clock_grow(struct store *store)
@@ -347,6 +355,7 @@ void store_clock_grow(struct store *store)
 	store->clock_slice *= 2;
 	if (store->clock_slice > STORE_CLOCK_SLICE)
 		store->clock_slice = STORE_CLOCK_SLICE;
+	store->clock_failures = 0;
 }
 
 void store_clock_shrink(struct store *store)
@@ -356,9 +365,27 @@ void store_clock_shrink(struct store *store)
 		store->clock_slice = STORE_CLOCK_SLICE_MIN;
 }
 
+void store_clock_fail(struct store *store)
+{
+	int64_t pause_s = PAUSE_S << store->clock_failures;
+
+	if (store->clock_slice > STORE_CLOCK_SLICE_MIN) {
+		store_clock_shrink(store);
+		return;
+	}
+	if (store->clock_failures < FAILURES_MAX)
+		store->clock_failures++;
+	store->clock_next_ns = clock_boottime_ns() + pause_s * (int64_t)NS_PER_S;
+}
+
 bool store_clock_is_stuck(const struct store *store)
 {
-	return store->clock_slice == STORE_CLOCK_SLICE_MIN;
+	return store->clock_failures > 0;
+}
+
+bool store_clock_rests(const struct store *store)
+{
+	return store_clock_is_stuck(store) && clock_boottime_ns() < store->clock_next_ns;
 }
 
 /* The first run of this boot, if it began by the old clock: 1, 0, or -1. */
@@ -430,48 +457,102 @@ int store_clock_step(struct store *store, const struct clock_step *step)
 	return step_runs(store, step, store->run);
 }
 
-/* What a run that was killed, or had no time, left to do. */
-static int take_up(struct store *store)
+#define KEPT "FROM meta WHERE key GLOB 'clock correction *' AND json_valid(value)"
+
+/* Of the boot after that one; this boot is the last. */
+int store_clock_next(struct store *store)
 {
 	static const char text[] =
-		"SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'),"
+		"SELECT json_extract(value, '$[0]') AS boot, json_extract(value, '$[1]'),"
 		" json_extract(value, '$[2]'), json_extract(value, '$[3]'),"
-		" json_extract(value, '$[4]'), json_extract(value, '$[5]')"
-		" FROM meta WHERE key = 'clock correction' AND json_valid(value)";
+		" json_extract(value, '$[4]'), json_extract(value, '$[5]') " KEPT
+		" AND (boot = ?1, boot) > (?2 = ?1, ?2) ORDER BY boot = ?1, boot LIMIT 1";
+	int64_t boots[2] = {store->boot, store->to_correct.values[BOOT]}, alone;
 	struct clock_scope scope = {.any = true};
-	int found = sql_row_text(store->db, text, NULL, 0, scope.values, SLICE);
-	int64_t alone;
+	int found = sql_row_text(store->db, text, boots, 2, scope.values, SLICE);
 
-	if (found <= 0)
-		return found;
-	if (row_scoped(store, alone_text, &scope, &alone, 1) < 0)
-		return -1;
-	scope.values[ALONE] = scope.values[ALONE] && alone;
-	store->to_correct = scope;
-	return 0;
+	store->to_correct.any = false;
+	if (found > 0) {
+		if (row_scoped(store, alone_text, &scope, &alone, 1) < 0)
+			return -1;
+		scope.values[ALONE] = scope.values[ALONE] && alone;
+		store->to_correct = scope;
+		store->clock_slice = STORE_CLOCK_SLICE;
+		store->clock_failures = 0;
+	}
+	store->clock.to_correct = store->to_correct;
+	return found < 0 ? -1 : 0;
 }
 
-int store_clock_begin(struct store *store, const struct store_options *options, int64_t now_us)
+bool store_clock_leave(struct store *store)
+{
+	return is_of_another_boot(store) && store_clock_next(store) == 0;
+}
+
+static struct clock_step step_since(
+	const struct store *store, const struct store_options *options, int64_t now_us)
+{
+	int64_t at_us = now_us - options->boot_start_us;
+
+	return clock_step_of(
+		&store->before.bounds, at_us, store->clock.boot_start_us + at_us, now_us);
+}
+
+int store_clock_take_up(struct store *store, const struct store_options *options, int64_t now_us)
 {
 	static const char text[] =
 		"SELECT start_us, (SELECT coalesce(max(coalesce(end_us, heartbeat_us)), 0)"
 		" FROM run JOIN boot AS b ON b.id = run.boot"
 		" WHERE b.id <> ?1 AND b.boot_uuid <> '') FROM boot WHERE id = ?1";
-	int64_t row[2], at_us = now_us - options->boot_start_us;
-	struct clock_step step;
+	int64_t row[2];
 
 	if (sql_row_text(store->db, text, &store->boot, 1, row, 2) <= 0)
 		return -1;
 	store->before.bounds = (struct clock_bounds){options->built_us, row[1]};
 	store->clock.boot_start_us = store->dictionary.boot_start_us = row[0];
-	set_floor(store, now_us);
 	store->clock_slice = STORE_CLOCK_SLICE;
-	if (*options->boot_uuid && take_up(store) < 0)
-		return -1;
-	step = clock_step_of(&store->before.bounds, at_us, row[0] + at_us, now_us);
+	set_floor(store, now_us);
+	store_clock_committed(store); /* else nothing of this run is */
+	if (!*options->boot_uuid)
+		return 0;
+	store->clock.steps = step_since(store, options, now_us).corrects;
+	return store_clock_next(store);
+}
+
+int store_clock_begin(struct store *store, const struct store_options *options, int64_t now_us)
+{
+	struct clock_step step = step_since(store, options, now_us);
+
+	set_floor(store, now_us);
 	if (step.us && *options->boot_uuid && step_runs(store, &step, store->run - 1) < 0)
 		return -1;
-	store_clock_committed(store); /* else nothing of this run is */
+	store_clock_committed(store);
+	return 0;
+}
+
+int store_clock_find_left(struct store *store)
+{
+	static const char text[] = "SELECT count(*) " KEPT " AND key <> 'clock correction ' || ?1";
+	int64_t boot = store->to_correct.any ? store->to_correct.values[BOOT] : 0, count;
+
+	if (sql_row_text(store->db, text, &boot, 1, &count, 1) < 0)
+		return -1;
+	store->clock_left = count > 0;
+	return 0;
+}
+
+bool store_clock_holds_ages(const struct store *store)
+{
+	return store->clock_left || store->to_correct.any;
+}
+
+int store_clock_is_kept(sqlite3 *db, bool *ret_kept)
+{
+	int64_t count;
+
+	if (sql_integer(db, "SELECT count(*) " KEPT, &count) < 0)
+		return -1;
+	*ret_kept = count > 0;
 	return 0;
 }
 

@@ -28,6 +28,8 @@ struct clock_scope {
 struct store_clock {
 	int64_t boot_start_us, floor_us;
 	struct clock_scope to_correct;
+	bool steps; /* since the last run the clock was set, so that its times are to be corrected
+		     */
 };
 
 struct store {
@@ -46,12 +48,17 @@ struct store {
 	struct store_before before;
 	struct store_clock clock;
 	struct clock_scope to_correct;
-	int64_t clock_slice;   /* flows that are corrected in one transaction */
-	int64_t seen_us;       /* of the last heartbeat, or the start */
-	int64_t beat_us;       /* of the last heartbeat that was written */
-	int64_t written_ns;    /* CLOCK_BOOTTIME of the last batch */
-	int64_t checkpoint_ns; /* CLOCK_BOOTTIME of the last checkpoint */
-	int wal_pages;         /* as of the last commit; 0 after a checkpoint */
+	int64_t clock_slice;           /* flows that are corrected in one transaction */
+	int64_t clock_next_ns;         /* CLOCK_BOOTTIME: not before */
+	int clock_failures;            /* of the smallest slice, in a row */
+	bool clock_left;               /* something is to be corrected, but not by this run */
+	bool ages_held;                /* nothing goes by its age */
+	struct store_retention policy; /* as it was set, with ages */
+	int64_t seen_us;               /* of the last heartbeat, or the start */
+	int64_t beat_us;               /* of the last heartbeat that was written */
+	int64_t written_ns;            /* CLOCK_BOOTTIME of the last batch */
+	int64_t checkpoint_ns;         /* CLOCK_BOOTTIME of the last checkpoint */
+	int wal_pages;                 /* as of the last commit; 0 after a checkpoint */
 	int wal_frames; /* as of the last commit: what a reader keeps from being used again */
 };
 

@@ -4,6 +4,7 @@
 
 #include "store/retention.h"
 #include "store/sql.h"
+#include "store/store_clock.h"
 #include "store/store_internal.h"
 
 static const struct {
@@ -113,7 +114,10 @@ int store_preview(struct store_reader *reader, const struct store_retention *pol
 {
 	struct preview preview = {
 		store_reader_db(reader), policy, retention_horizons(policy, now_us), row, ctx};
+	bool kept = false;
 
+	if (store_clock_is_kept(preview.db, &kept) == 0 && kept)
+		preview.horizons = (struct retention_horizons){0};
 	if (preview_aged(&preview) < 0 || preview_contacts(&preview) < 0 ||
 		preview_shares(&preview) < 0)
 		return sql_describe(preview.db, store_reader_path(reader), "reading", ret_error);

@@ -147,7 +147,7 @@ int store_correct_some(struct store *store)
 		return 0;
 	if (store_settle_all(store) < 0 || store_begin(store) < 0 || store_clock_more(store) < 0 ||
 		store_commit(store) < 0) {
-		store_clock_shrink(store);
+		store_clock_fail(store);
 		return -1;
 	}
 	store_clock_grow(store);
@@ -279,8 +279,10 @@ int store_write(struct store *store, const struct batch *batch, struct store_err
 
 	bool settling = rollup_is_settling(&store->flows.rollup);
 
-	if (store_correct_some(store) < 0)
-		store_rollback(store); /* no batch waits for it; the heartbeat tells */
+	/* no batch waits for what never fits; the heartbeat tells */
+	if ((!store_clock_is_stuck(store) || batch_step(batch)->corrects) &&
+		store_correct_some(store) < 0)
+		store_rollback(store);
 	if (settle_before(store, batch_flows(batch), batch_step(batch)->corrects) < 0 ||
 		store_begin(store) < 0 || store_clock_step(store, batch_step(batch)) < 0 ||
 		write_processes(store, batch) < 0 || write_listeners(store, batch) < 0 ||
