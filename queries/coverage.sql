@@ -171,7 +171,9 @@ losses (text, some, owners) AS (
 					iif(what = 'ignored', detail,
 						substr(detail, 1, instr(detail || ':', ':') - 1)) AS label
 				FROM intervals
-				WHERE missed IN ('some', 'owners', 'names') OR what = 'suspend'
+				WHERE (missed IN ('some', 'owners', 'names') OR what = 'suspend')
+					-- Not a rule: why those with addresses are in doubt.
+					AND NOT (what = 'ignored' AND detail LIKE 'NAT: %')
 				GROUP BY what, detail
 			)
 			GROUP BY what

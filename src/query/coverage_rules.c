@@ -1,7 +1,10 @@
 /* A rule is read again as lastconnd read it. What is not understood, or a user by name, who may
  * have been another number or on another machine, is in doubt and counts. So does any rule for a
  * host by name, if nothing else tells them apart, and for a report that is not ours: what its
- * parameters mean is not known. */
+ * parameters mean is not known.
+ *
+ * Behind NAT the addresses of rules tell nothing. A version that did not write it down yet may have
+ * met it if any flow was translated. */
 #include "query/coverage_rules.h"
 
 #include <string.h>
@@ -12,7 +15,8 @@
 
 static const char rules_text[] =
 	"SELECT DISTINCT detail FROM coverage WHERE what = 'ignored'"
-	" AND (:since IS NULL OR until_us >= :since) AND (:until IS NULL OR from_us < :until)";
+	" AND (:since IS NULL OR until_us >= :since) AND (:until IS NULL OR from_us < :until)"
+	" UNION SELECT '" IGNORE_RULE_NAT "' WHERE EXISTS (SELECT 1 FROM flow_nat)";
 
 static int find_user(const char *name, uint32_t *ret_uid)
 {
@@ -100,28 +104,24 @@ static void add_text(struct strbuf *list, const char *text)
 	escape_add_json(list, text, strlen(text));
 }
 
-/* Behind NAT the addresses of rules tell nothing; that is told only if they would have. */
+/* What is spared without NAT, and with it. */
 struct verdict {
 	struct strbuf plain, translated;
-	bool nat, same;
+	bool nat;
 };
 
 static void judge(struct verdict *verdict, struct ignore_question *question, const char *text)
 {
-	bool plain, translated;
-
 	if (strcmp(text, IGNORE_RULE_NAT) == 0) {
 		verdict->nat = true;
 		return;
 	}
 	question->translated = false;
-	plain = is_spared(text, question);
+	if (!is_spared(text, question))
+		return;
+	add_text(&verdict->plain, text);
 	question->translated = true;
-	translated = plain && is_spared(text, question);
-	verdict->same = verdict->same && plain == translated;
-	if (plain)
-		add_text(&verdict->plain, text);
-	if (translated)
+	if (is_spared(text, question))
 		add_text(&verdict->translated, text);
 }
 
@@ -129,8 +129,6 @@ static void set_spared(struct report_args *args, struct verdict *verdict)
 {
 	struct strbuf *list = verdict->nat ? &verdict->translated : &verdict->plain;
 
-	if (verdict->nat && verdict->same)
-		add_text(list, IGNORE_RULE_NAT);
 	if (list->length == 0)
 		return;
 	strbuf_add_char(list, ']');
@@ -142,7 +140,7 @@ void coverage_rules_spare(
 	struct store_reader *reader, const struct report *report, struct report_args *args)
 {
 	struct ignore_question question = question_of(report, args);
-	struct verdict verdict = {.same = true};
+	struct verdict verdict = {0};
 	struct store_report *statement;
 	struct store_error error;
 	size_t length;
