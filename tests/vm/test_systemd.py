@@ -64,7 +64,7 @@ class Systemd(harness.Case):
         self.check_installed()
         self.check_recorded()
         self.check_watchdog()
-        self.assertEqual(self.show("removed")["LoadState"], "not-found")
+        self.assertEqual(self.show("removed")["ActiveState"], "inactive")
         self.assertNotIn("lastconn", self.read("removed", "pins"))
         self.assertIn("history.db", self.read("removed", "history").split())
         self.assertNotIn("lastconn", self.read("removed", "purged"))
