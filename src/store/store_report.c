@@ -29,6 +29,7 @@ enum {
 
 struct store_reader {
 	sqlite3 *db;
+	struct store_report *held; /* NULL: each report sees what is there when it begins */
 	char path[PATH_MAX];
 };
 
@@ -187,6 +188,7 @@ void store_reader_close(struct store_reader *reader)
 {
 	if (!reader)
 		return;
+	store_report_free(reader->held);
 	sqlite3_close(reader->db);
 	free(reader);
 }
@@ -276,6 +278,15 @@ void store_report_free(struct store_report *report)
 		return;
 	sqlite3_finalize(report->stmt);
 	free(report);
+}
+
+/* BEGIN is nothing that the authorizer passes; a statement that is not over holds as well. */
+int store_reader_hold(struct store_reader *reader, struct store_error *ret_error)
+{
+	assert(!reader->held);
+	if (store_report_new(reader, "SELECT 1 FROM sqlite_schema", &reader->held, ret_error) < 0)
+		return -1;
+	return store_report_step(reader->held, ret_error) < 0 ? -1 : 0;
 }
 
 const char *store_report_parameter(const struct store_report *report, size_t index)

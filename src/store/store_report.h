@@ -20,6 +20,10 @@ int store_reader_open(const char *path, struct store_reader **ret_reader,
 	struct store_error *ret_error); /* 0 or -1 */
 void store_reader_close(struct store_reader *reader);
 
+/* From now on until it is closed the reader sees the history as it is now. For what ends soon: the
+ * write-ahead log cannot be begun anew meanwhile. Once a reader; 0 or -1. */
+int store_reader_hold(struct store_reader *reader, struct store_error *ret_error);
+
 /* Prepares one statement. What stands after it, a second statement or anything that writes is an
  * error. Borrow: the report must be freed before the reader. */
 int store_report_new(struct store_reader *reader, const char *sql, struct store_report **ret_report,

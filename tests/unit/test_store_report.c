@@ -64,6 +64,25 @@ static void a_report_runs_while_the_daemon_writes(void **state)
 	store_reader_close(reader);
 }
 
+static void a_held_reader_sees_what_was_there_until_it_is_closed(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct store_reader *reader;
+	struct flow_record flow = store_fixture_flow(0, "198.51.100.2", FIXTURE_START_US);
+
+	write_one_flow(fixture);
+	reader = open_reader(fixture);
+	assert_int_equal(store_reader_hold(reader, &fixture->error), 0);
+	batch_add_flow(fixture->batch, &flow);
+	store_fixture_write(fixture);
+	assert_int_equal(count_flows(reader), 1);
+	assert_int_equal(count_flows(reader), 1);
+	store_reader_close(reader);
+	reader = open_reader(fixture);
+	assert_int_equal(count_flows(reader), 2);
+	store_reader_close(reader);
+}
+
 static void a_report_runs_after_the_daemon_ended(void **state)
 {
 	struct store_fixture *fixture = *state;
@@ -337,6 +356,7 @@ int main(int argc, char **argv)
 
 	const struct CMUnitTest tests[] = {
 		TEST(a_report_runs_while_the_daemon_writes),
+		TEST(a_held_reader_sees_what_was_there_until_it_is_closed),
 		TEST(a_report_runs_after_the_daemon_ended),
 		TEST(parameters_are_bound_by_name),
 		TEST(everything_but_reading_is_refused),
