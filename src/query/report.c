@@ -255,7 +255,8 @@ static bool is_block_end(const char *line)
 /* NAME is declared, or is one of the bindings that a host parameter NAME_xxx makes. */
 static bool is_declared(const struct report *report, const char *name, size_t length)
 {
-	static const char *const host_parts[] = {"_first", "_last", "_name", "_suffix", "_ips", ""};
+	static const char *const host_parts[] = {
+		"_first", "_last", "_name", "_suffix", "_ips", "_remotes", "_loose", ""};
 
 	for (size_t i = 0; i < report->params_count; i++) {
 		const struct report_param *param = &report->params[i];

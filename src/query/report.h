@@ -13,7 +13,7 @@ enum report_type {
 	REPORT_TEXT,
 	REPORT_INTEGER,
 	REPORT_TIME,     /* bound as microseconds since 1970 */
-	REPORT_HOST,     /* bound as NAME_first, NAME_last, NAME_name, NAME_suffix, NAME_ips */
+	REPORT_HOST,     /* bound as NAME_first, NAME_last or NAME_name, ...: queries/README */
 	REPORT_USER,     /* bound as uid */
 	REPORT_PROTOCOL, /* bound as number */
 	REPORT_LIMIT,  /* bound as one row more, so that "there were more" is known; 0: all rows */

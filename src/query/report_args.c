@@ -74,6 +74,18 @@ int report_args_blob(struct report_args *args, const char *name, const void *oct
 	return 0;
 }
 
+void report_args_drop(struct report_args *args, const char *name)
+{
+	for (size_t i = 0; i < args->count; i++) {
+		if (strcmp(args->list[i].name, name) != 0)
+			continue;
+		free(args->list[i].text);
+		args->list[i] = args->list[--args->count];
+		args->list[args->count] = (struct report_arg){0}; /* slots not used own nothing */
+		return;
+	}
+}
+
 const struct report_arg *report_args_find(const struct report_args *args, const char *name)
 {
 	for (size_t i = 0; i < args->count; i++)

@@ -56,6 +56,7 @@ int report_args_complete(struct report_args *args, const struct report *report,
 int report_args_integer(struct report_args *args, const char *name, int64_t value);
 int report_args_text(struct report_args *args, const char *name, const char *value);
 int report_args_blob(struct report_args *args, const char *name, const void *octets, size_t length);
+void report_args_drop(struct report_args *args, const char *name); /* as if it was never given */
 
 /* NULL: not given. */
 const struct report_arg *report_args_find(const struct report_args *args, const char *name);

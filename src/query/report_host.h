@@ -6,7 +6,8 @@
 
 /* Sets NAME, and NAME_first and NAME_last (blobs; address or network) or NAME_name or NAME_suffix
  * (reversed: "com.example.www", "com.example."), and with args->resolve NAME_ips (JSON array of
- * address texts). Returns as report_args_set. */
+ * address texts). What names stand for is found later: host_remotes.h. Returns as report_args_set.
+ */
 int report_host_set(struct report_args *args, const char *name, const char *value,
 	char error[static REPORT_ERROR_SIZE]);
 

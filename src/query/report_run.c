@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "query/coverage_line.h"
+#include "query/host_remotes.h"
 #include "util/escape.h"
 #include "query/message.h"
 #include "query/output.h"
@@ -17,6 +18,8 @@ int report_prepare(struct store_reader *reader, const struct report *report,
 	struct strbuf sql = {0};
 	int result = -1;
 
+	if (host_remotes_set(reader, report, args, ret_error) < 0)
+		return -1;
 	report_sql(report, report_args_given, args, &sql);
 	if (sql.failed) {
 		ret_error->class = STORE_FATAL;
@@ -133,6 +136,10 @@ int report_run(const struct options *options, const struct report *report, struc
 
 	if (store_reader_open(options->db, &reader, &error) < 0)
 		return message_error("%s", error.text);
+	if (store_reader_hold(reader, &error) < 0) {
+		store_reader_close(reader);
+		return message_error("%s", error.text);
+	}
 	if (report_prepare(reader, report, args, &statement, &error) < 0) {
 		store_reader_close(reader);
 		return message_error(

@@ -75,6 +75,7 @@ static void a_file_that_is_no_report_is_refused_with_its_line(void **state)
 	expect_refused("-- A.\nSELECT 1\n--:x 2\n", "file:3: no '-- param x:'");
 	expect_refused("-- A.\n-- param x: x\n--:x,y 2\n", "file:3: no '-- param y:'");
 	expect_refused("-- A.\n-- param x: x\n--:x_first 2\n", "x_first");
+	expect_refused("-- A.\n-- param x: x\n--:x_loose 2\n", "x_loose");
 	expect_refused("-- A.\n-- param x: x\n--:x {\n--:x {\n--}\n", "file:4: no '--}'");
 	expect_refused("-- A.\n--}\n", "file:2:");
 }
@@ -172,6 +173,26 @@ static void hosts_become_ranges_and_reversed_names(void **state)
 	report_args_done(&args);
 }
 
+static void what_is_dropped_is_not_given_and_the_others_stay(void **state)
+{
+	struct report_args args = {0};
+
+	(void)state;
+	assert_int_equal(report_args_text(&args, "a", "1"), 0);
+	assert_int_equal(report_args_text(&args, "b", "2"), 0);
+	assert_int_equal(report_args_text(&args, "c", "3"), 0);
+	report_args_drop(&args, "a");
+	report_args_drop(&args, "a");
+	assert_false(report_args_given(&args, "a"));
+	assert_string_equal(report_args_find(&args, "b")->text, "2");
+	assert_string_equal(report_args_find(&args, "c")->text, "3");
+	report_args_drop(&args, "c");
+	assert_int_equal(args.count, 1);
+	assert_int_equal(report_args_text(&args, "a", "4"), 0);
+	assert_string_equal(report_args_find(&args, "a")->text, "4");
+	report_args_done(&args);
+}
+
 static void bad_values_are_refused_by_their_type(void **state)
 {
 	static const struct {
@@ -238,6 +259,7 @@ int main(void)
 		cmocka_unit_test(lines_and_blocks_are_switched_by_what_is_given),
 		cmocka_unit_test(values_become_what_is_bound),
 		cmocka_unit_test(hosts_become_ranges_and_reversed_names),
+		cmocka_unit_test(what_is_dropped_is_not_given_and_the_others_stay),
 		cmocka_unit_test(bad_values_are_refused_by_their_type),
 		cmocka_unit_test(what_is_required_must_be_given_and_defaults_are_set),
 	};
