@@ -70,38 +70,19 @@
 -- column translated_remote_port: its port [integer wide]
 
 WITH RECURSIVE
---:host_name,host_suffix {
-wanted (id, name) AS MATERIALIZED (
-	SELECT id, name FROM name
---:host_name	WHERE reversed = :host_name
---:host_suffix	WHERE reversed > :host_suffix AND reversed < rtrim(:host_suffix, '.') || '/'
-),
--- Hosts whose address had the name by evidence, for flows that began then and are not known to be
--- for another, by what they said or their own process asked for: from a second before the answer to
--- a minute after its TTL, as in name_rule.c. What was asked for is known by its CNAMEs, too, and an
--- address that is given at any time. What a process asked its C library for names its own flows only.
+--:host_loose {
+-- Hosts that had the name by evidence about their address, and when: README tells more.
 loose (remote, name, from_us, until_us) AS MATERIALIZED (
-	SELECT r.id, w.name, e.first_us - 1000000, e.until_us + 60000000
-	FROM wanted AS w
-	CROSS JOIN name_evidence AS e ON e.id IN (SELECT id FROM name_evidence WHERE name = w.id
-		UNION SELECT id FROM name_evidence WHERE owner = w.id AND owner <> 0)
-	CROSS JOIN remote AS r ON r.address = e.address
-	WHERE (r.name_source = '' OR r.name_source GLOB '*-other' OR r.name_source GLOB '*-any'
-		OR r.name = e.name AND r.name_source NOT IN ('sni', 'quic', 'http'))
-	AND e.source <> 'getaddrinfo'
-	AND r.name NOT IN (SELECT id FROM wanted)
-	AND r.ip NOT GLOB '127.*' AND r.ip <> '::1'
---:host_ips	AND r.ip NOT IN (SELECT value FROM json_each(:host_ips))
+	SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'),
+		json_extract(value, '$[2]'), json_extract(value, '$[3]')
+	FROM json_each(:host_loose)
 ),
 --}
 remotes (id) AS MATERIALIZED (
 	SELECT NULL WHERE FALSE
 --:host_first	UNION SELECT id FROM remote WHERE address BETWEEN :host_first AND :host_last
 --:host_first		AND length(address) = length(:host_first)
---:host_name,host_suffix	UNION SELECT r.id FROM wanted AS w CROSS JOIN remote AS r
---:host_name,host_suffix		ON r.name = w.id WHERE r.name <> 0
---:host_name,host_suffix	UNION SELECT remote FROM loose
---:host_ips	UNION SELECT id FROM remote WHERE ip IN (SELECT value FROM json_each(:host_ips))
+--:host_remotes	UNION SELECT value FROM json_each(:host_remotes)
 ),
 --:host_first {
 -- Flows whose remote end is the host only beyond NAT.
@@ -189,9 +170,9 @@ ended AS MATERIALIZED (
 --:host	AND (f.remote IN (SELECT id FROM remotes)
 --:host_first		OR +f.end_us IN (SELECT end_us FROM beyond)
 --:host	)
---:host_name,host_suffix	AND (f.remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
---:host_name,host_suffix		FROM loose AS w WHERE w.remote = f.remote
---:host_name,host_suffix		AND f.end_us - f.duration_us BETWEEN w.from_us AND w.until_us))
+--:host_loose	AND (f.remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
+--:host_loose		FROM loose AS w WHERE w.remote = f.remote
+--:host_loose		AND f.end_us - f.duration_us BETWEEN w.from_us AND w.until_us))
 --:exe,user,unit,container,pid	AND f.actor IN (SELECT id FROM actors)
 --:pid	AND h.hour >= (SELECT min(start_us) / 3600000000 FROM process WHERE pid = :pid)
 --:pid	AND f.process IN (SELECT id FROM process WHERE pid = :pid)
@@ -209,9 +190,9 @@ opened AS MATERIALIZED (
 --:host	AND (f.remote IN (SELECT id FROM remotes)
 --:host_first		OR f.nat_remote IN (SELECT id FROM remotes)
 --:host	)
---:host_name,host_suffix	AND (f.remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
---:host_name,host_suffix		FROM loose AS w WHERE w.remote = f.remote
---:host_name,host_suffix		AND f.start_us BETWEEN w.from_us AND w.until_us))
+--:host_loose	AND (f.remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
+--:host_loose		FROM loose AS w WHERE w.remote = f.remote
+--:host_loose		AND f.start_us BETWEEN w.from_us AND w.until_us))
 --:exe,user,unit,container,pid	AND f.actor IN (SELECT id FROM actors)
 --:pid	AND f.process IN (SELECT id FROM process WHERE pid = :pid)
 --:port	AND :port IN (f.remote_port, f.local_port)
@@ -252,17 +233,17 @@ SELECT
 			|| ':' || coalesce(f.nat_remote_port, t.remote_port) || ')', '') AS remote,
 	r.ip AS remote_ip,
 	f.remote_port,
---!host_name,host_suffix	n.name || ' (' || nullif(r.name_source, '') || ')' AS name,
---:host_name,host_suffix	coalesce((SELECT w.name || ' (address)' FROM loose AS w
---:host_name,host_suffix		WHERE w.remote = f.remote
---:host_name,host_suffix		AND f.end_us - f.duration_us BETWEEN w.from_us AND w.until_us LIMIT 1),
---:host_name,host_suffix		n.name || ' (' || nullif(r.name_source, '') || ')') AS name,
+--!host_loose	n.name || ' (' || nullif(r.name_source, '') || ')' AS name,
+--:host_loose	coalesce((SELECT w.name || ' (address)' FROM loose AS w
+--:host_loose		WHERE w.remote = f.remote
+--:host_loose		AND f.end_us - f.duration_us BETWEEN w.from_us AND w.until_us LIMIT 1),
+--:host_loose		n.name || ' (' || nullif(r.name_source, '') || ')') AS name,
 	nullif(n.name, '') AS remote_name,
 	nullif(r.name_source, '') AS name_source,
---!host_name,host_suffix	NULL AS address_name,
---:host_name,host_suffix	(SELECT w.name FROM loose AS w WHERE w.remote = f.remote
---:host_name,host_suffix		AND f.end_us - f.duration_us BETWEEN w.from_us AND w.until_us LIMIT 1)
---:host_name,host_suffix		AS address_name,
+--!host_loose	NULL AS address_name,
+--:host_loose	(SELECT w.name FROM loose AS w WHERE w.remote = f.remote
+--:host_loose		AND f.end_us - f.duration_us BETWEEN w.from_us AND w.until_us LIMIT 1)
+--:host_loose		AS address_name,
 	l.ip AS local_ip,
 	f.local_port,
 	f.octets_out,

@@ -31,38 +31,19 @@
 
 WITH RECURSIVE
 --:host {
---:host_name,host_suffix {
-wanted (id, name) AS MATERIALIZED (
-	SELECT id, name FROM name
---:host_name	WHERE reversed = :host_name
---:host_suffix	WHERE reversed > :host_suffix AND reversed < rtrim(:host_suffix, '.') || '/'
-),
--- Hosts whose address had the name by evidence, for flows that began then and are not known to be
--- for another, by what they said or their own process asked for: from a second before the answer to
--- a minute after its TTL, as in name_rule.c. What was asked for is known by its CNAMEs, too, and an
--- address that is given at any time. What a process asked its C library for names its own flows only.
+--:host_loose {
+-- Hosts that had the name by evidence about their address, and when: README tells more.
 loose (remote, name, from_us, until_us) AS MATERIALIZED (
-	SELECT r.id, w.name, e.first_us - 1000000, e.until_us + 60000000
-	FROM wanted AS w
-	CROSS JOIN name_evidence AS e ON e.id IN (SELECT id FROM name_evidence WHERE name = w.id
-		UNION SELECT id FROM name_evidence WHERE owner = w.id AND owner <> 0)
-	CROSS JOIN remote AS r ON r.address = e.address
-	WHERE (r.name_source = '' OR r.name_source GLOB '*-other' OR r.name_source GLOB '*-any'
-		OR r.name = e.name AND r.name_source NOT IN ('sni', 'quic', 'http'))
-	AND e.source <> 'getaddrinfo'
-	AND r.name NOT IN (SELECT id FROM wanted)
-	AND r.ip NOT GLOB '127.*' AND r.ip <> '::1'
---:host_ips	AND r.ip NOT IN (SELECT value FROM json_each(:host_ips))
+	SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'),
+		json_extract(value, '$[2]'), json_extract(value, '$[3]')
+	FROM json_each(:host_loose)
 ),
 --}
 remotes (id) AS MATERIALIZED (
 	SELECT NULL WHERE FALSE
 --:host_first	UNION SELECT id FROM remote WHERE address BETWEEN :host_first AND :host_last
 --:host_first		AND length(address) = length(:host_first)
---:host_name,host_suffix	UNION SELECT r.id FROM wanted AS w CROSS JOIN remote AS r
---:host_name,host_suffix		ON r.name = w.id WHERE r.name <> 0
---:host_name,host_suffix	UNION SELECT remote FROM loose
---:host_ips	UNION SELECT id FROM remote WHERE ip IN (SELECT value FROM json_each(:host_ips))
+--:host_remotes	UNION SELECT value FROM json_each(:host_remotes)
 ),
 -- A few remotes are sought day by day between their first and last contact, or in all days if
 -- contacts were forgotten for want of room; many are read through.
@@ -131,7 +112,7 @@ directions (id, name) AS (VALUES (0, 'unknown'), (1, 'out'), (2, 'in'),
 	(3, 'forwarded')),
 -- Up to this day neither single flows nor their hours may be there: what the window cuts counts
 -- whole.
---:since,until,host_name,host_suffix {
+--:since,until,host_loose {
 forgotten (day) AS MATERIALIZED (
 	SELECT coalesce(max(whole_us) / 86400000000, -1) FROM retention WHERE what = 'contact_hour'
 --:since		AND whole_us >= :since
@@ -176,16 +157,16 @@ fitting AS NOT MATERIALIZED (
 --:since		OR day <= (SELECT day FROM forgotten))
 --:until	AND (last_us < :until OR day <= (SELECT day FROM forgotten))
 --:pid	AND FALSE
---:host_name,host_suffix	AND (remote NOT IN (SELECT remote FROM loose)
---:host_name,host_suffix		OR day <= (SELECT day FROM forgotten) OR EXISTS (SELECT 1
---:host_name,host_suffix		FROM loose AS w WHERE w.remote = days.remote
---:host_name,host_suffix		AND w.from_us <= first_us AND last_us <= w.until_us))
+--:host_loose	AND (remote NOT IN (SELECT remote FROM loose)
+--:host_loose		OR day <= (SELECT day FROM forgotten) OR EXISTS (SELECT 1
+--:host_loose		FROM loose AS w WHERE w.remote = days.remote
+--:host_loose		AND w.from_us <= first_us AND last_us <= w.until_us))
 		AS whole                -- no flow of this row is to be left out
 	FROM days
 	WHERE TRUE
---:host_name,host_suffix	AND (remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
---:host_name,host_suffix		FROM loose AS w WHERE w.remote = days.remote
---:host_name,host_suffix		AND w.from_us <= last_us AND first_us <= w.until_us))
+--:host_loose	AND (remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
+--:host_loose		FROM loose AS w WHERE w.remote = days.remote
+--:host_loose		AND w.from_us <= last_us AND first_us <= w.until_us))
 --:since	AND last_us >= :since
 --:until	AND first_us < :until
 --:exe,user,unit,container,pid	AND actor IN (SELECT id FROM actors)
@@ -194,7 +175,7 @@ fitting AS NOT MATERIALIZED (
 --:direction	AND direction = (SELECT id FROM directions WHERE name = :direction)
 ),
 -- Most rows are whole, and many: only the others are kept.
---:since,until,pid,host_name,host_suffix {
+--:since,until,pid,host_loose {
 --:until,host,exe,pid,user,unit,container,port,proto,direction {
 cut AS MATERIALIZED (SELECT * FROM fitting WHERE NOT whole),
 hours (hour) AS MATERIALIZED (
@@ -233,7 +214,7 @@ parts (remote, actor, protocol_id, port, direction, flows, failed, open, octets_
 --:until	AND c.first_us < :until
 --}
 --}
---:since,until,pid,host_name,host_suffix {
+--:since,until,pid,host_loose {
 --:until,host,exe,pid,user,unit,container,port,proto,direction {
 	UNION ALL
 	SELECT f.remote, f.actor, k.protocol_id,
@@ -255,9 +236,9 @@ parts (remote, actor, protocol_id, port, direction, flows, failed, open, octets_
 --:until	AND h.hour * 3600000000 - h.max_duration_us < :until
 --:until	AND f.end_us - f.duration_us < :until
 --:host	AND f.remote IN (SELECT id FROM remotes)
---:host_name,host_suffix	AND (f.remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
---:host_name,host_suffix		FROM loose AS w WHERE w.remote = f.remote
---:host_name,host_suffix		AND f.end_us - f.duration_us BETWEEN w.from_us AND w.until_us))
+--:host_loose	AND (f.remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
+--:host_loose		FROM loose AS w WHERE w.remote = f.remote
+--:host_loose		AND f.end_us - f.duration_us BETWEEN w.from_us AND w.until_us))
 --!pid {
 	-- what contact_tail has is counted there
 	AND (+f.end_us <= (SELECT settled_us FROM rollup_state)
@@ -277,7 +258,7 @@ parts (remote, actor, protocol_id, port, direction, flows, failed, open, octets_
 --}
 --}
 --!pid {
---:since,until,host_name,host_suffix {
+--:since,until,host_loose {
 --:until,host,exe,pid,user,unit,container,port,proto,direction {
 	-- of flows that are forgotten: whole hours
 	UNION ALL
@@ -291,9 +272,9 @@ parts (remote, actor, protocol_id, port, direction, flows, failed, open, octets_
 	WHERE TRUE
 --:since	AND c.last_us >= :since
 --:until	AND c.first_us < :until
---:host_name,host_suffix	AND (c.remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
---:host_name,host_suffix		FROM loose AS w WHERE w.remote = c.remote
---:host_name,host_suffix		AND w.from_us <= c.last_us AND c.first_us <= w.until_us))
+--:host_loose	AND (c.remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
+--:host_loose		FROM loose AS w WHERE w.remote = c.remote
+--:host_loose		AND w.from_us <= c.last_us AND c.first_us <= w.until_us))
 --}
 --}
 	UNION ALL
@@ -305,9 +286,9 @@ parts (remote, actor, protocol_id, port, direction, flows, failed, open, octets_
 --!host,exe,pid,user,unit,container,port,proto,direction	AND day IS NOT (SELECT since_day FROM edges) AND day IS NOT (SELECT until_day FROM edges)
 --}
 --:host	AND remote IN (SELECT id FROM remotes)
---:host_name,host_suffix	AND (contact_tail.remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
---:host_name,host_suffix		FROM loose AS w WHERE w.remote = contact_tail.remote
---:host_name,host_suffix		AND first_us BETWEEN w.from_us AND w.until_us))
+--:host_loose	AND (contact_tail.remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
+--:host_loose		FROM loose AS w WHERE w.remote = contact_tail.remote
+--:host_loose		AND first_us BETWEEN w.from_us AND w.until_us))
 --:since	AND last_us >= :since
 --:until	AND first_us < :until
 --:exe,user,unit,container	AND actor IN (SELECT id FROM actors)
@@ -327,9 +308,9 @@ parts (remote, actor, protocol_id, port, direction, flows, failed, open, octets_
 	CROSS JOIN directions AS s ON s.name = k.direction
 	WHERE TRUE
 --:host	AND f.remote IN (SELECT id FROM remotes)
---:host_name,host_suffix	AND (f.remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
---:host_name,host_suffix		FROM loose AS w WHERE w.remote = f.remote
---:host_name,host_suffix		AND f.start_us BETWEEN w.from_us AND w.until_us))
+--:host_loose	AND (f.remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
+--:host_loose		FROM loose AS w WHERE w.remote = f.remote
+--:host_loose		AND f.start_us BETWEEN w.from_us AND w.until_us))
 --:since	AND f.seen_us >= :since
 --:until	AND f.start_us < :until
 --:exe,user,unit,container,pid	AND f.actor IN (SELECT id FROM actors)

@@ -37,38 +37,19 @@
 -- column known "how known": how the processes were found [list]
 
 WITH RECURSIVE
---:host_name,host_suffix {
-wanted (id, name) AS MATERIALIZED (
-	SELECT id, name FROM name
---:host_name	WHERE reversed = :host_name
---:host_suffix	WHERE reversed > :host_suffix AND reversed < rtrim(:host_suffix, '.') || '/'
-),
--- Hosts whose address had the name by evidence, for flows that began then and are not known to be
--- for another, by what they said or their own process asked for: from a second before the answer to
--- a minute after its TTL, as in name_rule.c. What was asked for is known by its CNAMEs, too, and an
--- address that is given at any time. What a process asked its C library for names its own flows only.
+--:host_loose {
+-- Hosts that had the name by evidence about their address, and when: README tells more.
 loose (remote, name, from_us, until_us) AS MATERIALIZED (
-	SELECT r.id, w.name, e.first_us - 1000000, e.until_us + 60000000
-	FROM wanted AS w
-	CROSS JOIN name_evidence AS e ON e.id IN (SELECT id FROM name_evidence WHERE name = w.id
-		UNION SELECT id FROM name_evidence WHERE owner = w.id AND owner <> 0)
-	CROSS JOIN remote AS r ON r.address = e.address
-	WHERE (r.name_source = '' OR r.name_source GLOB '*-other' OR r.name_source GLOB '*-any'
-		OR r.name = e.name AND r.name_source NOT IN ('sni', 'quic', 'http'))
-	AND e.source <> 'getaddrinfo'
-	AND r.name NOT IN (SELECT id FROM wanted)
-	AND r.ip NOT GLOB '127.*' AND r.ip <> '::1'
---:host_ips	AND r.ip NOT IN (SELECT value FROM json_each(:host_ips))
+	SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'),
+		json_extract(value, '$[2]'), json_extract(value, '$[3]')
+	FROM json_each(:host_loose)
 ),
 --}
 remotes (id) AS MATERIALIZED (
 	SELECT NULL WHERE FALSE
 --:host_first	UNION SELECT id FROM remote WHERE address BETWEEN :host_first AND :host_last
 --:host_first		AND length(address) = length(:host_first)
---:host_name,host_suffix	UNION SELECT r.id FROM wanted AS w CROSS JOIN remote AS r
---:host_name,host_suffix		ON r.name = w.id WHERE r.name <> 0
---:host_name,host_suffix	UNION SELECT remote FROM loose
---:host_ips	UNION SELECT id FROM remote WHERE ip IN (SELECT value FROM json_each(:host_ips))
+--:host_remotes	UNION SELECT value FROM json_each(:host_remotes)
 ),
 --:exe,user,unit,container,pid {
 actors (id) AS MATERIALIZED (
@@ -122,29 +103,29 @@ days AS NOT MATERIALIZED (
 ),
 -- Up to this day neither single flows nor their hours may be there: what the window cuts counts
 -- whole.
---:since,until,host_name,host_suffix {
+--:since,until,host_loose {
 forgotten (day) AS MATERIALIZED (
 	SELECT coalesce(max(whole_us) / 86400000000, -1) FROM retention WHERE what = 'contact_hour'
 --:since		AND whole_us >= :since
 ),
 --}
---!since,until,pid,host_name,host_suffix fitting AS NOT MATERIALIZED (
---:since,until,pid,host_name,host_suffix fitting AS MATERIALIZED (
+--!since,until,pid,host_loose fitting AS NOT MATERIALIZED (
+--:since,until,pid,host_loose fitting AS MATERIALIZED (
 	SELECT *, TRUE
 --:since	AND (first_us >= :since OR day * 86400000000 >= :since
 --:since		OR day <= (SELECT day FROM forgotten))
 --:until	AND (last_us < :until OR day <= (SELECT day FROM forgotten))
 --:pid	AND FALSE
---:host_name,host_suffix	AND (remote NOT IN (SELECT remote FROM loose)
---:host_name,host_suffix		OR day <= (SELECT day FROM forgotten) OR EXISTS (SELECT 1
---:host_name,host_suffix		FROM loose AS w WHERE w.remote = days.remote
---:host_name,host_suffix		AND w.from_us <= first_us AND last_us <= w.until_us))
+--:host_loose	AND (remote NOT IN (SELECT remote FROM loose)
+--:host_loose		OR day <= (SELECT day FROM forgotten) OR EXISTS (SELECT 1
+--:host_loose		FROM loose AS w WHERE w.remote = days.remote
+--:host_loose		AND w.from_us <= first_us AND last_us <= w.until_us))
 		AS whole                -- no flow of this row is to be left out
 	FROM days
 	WHERE TRUE
---:host_name,host_suffix	AND (remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
---:host_name,host_suffix		FROM loose AS w WHERE w.remote = days.remote
---:host_name,host_suffix		AND w.from_us <= last_us AND first_us <= w.until_us))
+--:host_loose	AND (remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
+--:host_loose		FROM loose AS w WHERE w.remote = days.remote
+--:host_loose		AND w.from_us <= last_us AND first_us <= w.until_us))
 --:since	AND last_us >= :since
 --:until	AND first_us < :until
 --:exe,user,unit,container,pid	AND actor IN (SELECT id FROM actors)
@@ -152,7 +133,7 @@ forgotten (day) AS MATERIALIZED (
 --:port	AND port = :port
 --:direction	AND direction = (SELECT id FROM directions WHERE name = :direction)
 ),
---:since,until,pid,host_name,host_suffix {
+--:since,until,pid,host_loose {
 hours (hour) AS MATERIALIZED (
 	SELECT DISTINCT d.day * 24 + b.n
 	FROM (SELECT DISTINCT day, hours FROM fitting WHERE NOT whole) AS d
@@ -175,9 +156,9 @@ singles (remote, actor, protocol_id, port, direction, flows, failed, open, octet
 	WHERE (f.remote IN (SELECT id FROM remotes)
 --:host_first		OR f.nat_remote IN (SELECT id FROM remotes)
 		)
---:host_name,host_suffix	AND (f.remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
---:host_name,host_suffix		FROM loose AS w WHERE w.remote = f.remote
---:host_name,host_suffix		AND f.start_us BETWEEN w.from_us AND w.until_us))
+--:host_loose	AND (f.remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
+--:host_loose		FROM loose AS w WHERE w.remote = f.remote
+--:host_loose		AND f.start_us BETWEEN w.from_us AND w.until_us))
 --:since	AND f.seen_us >= :since
 --:until	AND f.start_us < :until
 --:exe,user,unit,container,pid	AND f.actor IN (SELECT id FROM actors)
@@ -210,7 +191,7 @@ singles (remote, actor, protocol_id, port, direction, flows, failed, open, octet
 --:port	AND service_port = :port
 --:direction	AND k.direction = :direction
 --}
---:since,until,pid,host_name,host_suffix {
+--:since,until,pid,host_loose {
 	UNION ALL
 	SELECT f.remote, f.actor, k.protocol_id,
 		CASE k.direction WHEN 'out' THEN f.remote_port WHEN 'in' THEN f.local_port
@@ -232,9 +213,9 @@ singles (remote, actor, protocol_id, port, direction, flows, failed, open, octet
 --:until	AND h.hour * 3600000000 - h.max_duration_us < :until
 --:until	AND f.end_us - f.duration_us < :until
 	AND f.remote IN (SELECT id FROM remotes)
---:host_name,host_suffix	AND (f.remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
---:host_name,host_suffix		FROM loose AS w WHERE w.remote = f.remote
---:host_name,host_suffix		AND f.end_us - f.duration_us BETWEEN w.from_us AND w.until_us))
+--:host_loose	AND (f.remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
+--:host_loose		FROM loose AS w WHERE w.remote = f.remote
+--:host_loose		AND f.end_us - f.duration_us BETWEEN w.from_us AND w.until_us))
 --!pid {
 	-- what contact_tail has is counted there
 	AND (+f.end_us <= (SELECT settled_us FROM rollup_state)
@@ -253,7 +234,7 @@ singles (remote, actor, protocol_id, port, direction, flows, failed, open, octet
 --}
 --}
 --!pid {
---:since,until,host_name,host_suffix {
+--:since,until,host_loose {
 	-- of flows that are forgotten: whole hours
 	UNION ALL
 	SELECT c.remote, c.actor, c.protocol_id, c.port, c.direction, c.flows, c.failed, 0,
@@ -266,18 +247,18 @@ singles (remote, actor, protocol_id, port, direction, flows, failed, open, octet
 	WHERE NOT d.whole
 --:since	AND c.last_us >= :since
 --:until	AND c.first_us < :until
---:host_name,host_suffix	AND (c.remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
---:host_name,host_suffix		FROM loose AS w WHERE w.remote = c.remote
---:host_name,host_suffix		AND w.from_us <= c.last_us AND c.first_us <= w.until_us))
+--:host_loose	AND (c.remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
+--:host_loose		FROM loose AS w WHERE w.remote = c.remote
+--:host_loose		AND w.from_us <= c.last_us AND c.first_us <= w.until_us))
 --}
 	UNION ALL
 	SELECT remote, actor, protocol_id, port, direction, flows, failed, 0, octets_out, octets_in,
 		first_us, last_us, methods
 	FROM contact_tail
 	WHERE remote IN (SELECT id FROM remotes)
---:host_name,host_suffix	AND (contact_tail.remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
---:host_name,host_suffix		FROM loose AS w WHERE w.remote = contact_tail.remote
---:host_name,host_suffix		AND first_us BETWEEN w.from_us AND w.until_us))
+--:host_loose	AND (contact_tail.remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
+--:host_loose		FROM loose AS w WHERE w.remote = contact_tail.remote
+--:host_loose		AND first_us BETWEEN w.from_us AND w.until_us))
 --:since	AND last_us >= :since
 --:until	AND first_us < :until
 --:exe,user,unit,container	AND actor IN (SELECT id FROM actors)
@@ -374,17 +355,19 @@ called (exe, texts) AS (
 			SELECT s.exe,
 				CASE WHEN o.own THEN n.name || ' (' || r.name_source || ')'
 --:host_first				ELSE r.ip || ' (nat)'
---:host_name,host_suffix				ELSE w.name || ' (address)'
+--:host_loose				ELSE w.name || ' (address)'
 				END AS text,
 				max(s.last_us) AS last_us
 			FROM sums AS s
-			CROSS JOIN (SELECT TRUE AS own UNION ALL SELECT FALSE) AS o
+			CROSS JOIN (SELECT TRUE AS own
+--:host_first,host_loose				UNION ALL SELECT FALSE
+			) AS o
 			CROSS JOIN remote AS r ON r.id = s.remote
 			CROSS JOIN name AS n ON n.id = r.name
---:host_name,host_suffix			LEFT JOIN loose AS w ON NOT o.own AND w.remote = s.remote
+--:host_loose			LEFT JOIN loose AS w ON NOT o.own AND w.remote = s.remote
 			WHERE (NOT o.own OR r.name <> 0)
 --:host_first			AND (o.own OR s.remote NOT IN (SELECT id FROM remotes))
---:host_name,host_suffix			AND (o.own OR w.name IS NOT NULL)
+--:host_loose			AND (o.own OR w.name IS NOT NULL)
 			GROUP BY s.exe, text
 		)
 		ORDER BY exe, place
