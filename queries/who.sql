@@ -40,7 +40,8 @@ WITH RECURSIVE
 --:host_loose {
 -- Hosts that had the name by evidence about their address, and when: README tells more.
 loose (remote, name, from_us, until_us) AS MATERIALIZED (
-	SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'),
+	-- SQLite makes an index only of what it knows to be a number as remote.id is
+	SELECT CAST(json_extract(value, '$[0]') AS INTEGER), json_extract(value, '$[1]'),
 		json_extract(value, '$[2]'), json_extract(value, '$[3]')
 	FROM json_each(:host_loose)
 ),
