@@ -52,7 +52,7 @@ struct store_retention {
 	uint64_t max_octets;    /* of the file without its WAL */
 	uint64_t max_contacts;  /* rows of the ledger */
 	bool at_once;           /* all of it, not only when it is time */
-	bool trusts_clock;      /* no need for it to be steady: that of a benchmark is its traffic's */
+	bool trusts_clock; /* no need for it to be steady: that of a benchmark is its traffic's */
 };
 
 /* The texts live as long as the store. */

@@ -246,7 +246,7 @@ class Nat(harness.Case):
                                daemon.db], capture_output=True, text=True, timeout=60, check=False)
         self.assertEqual(done.returncode, 1, done.stdout)
         self.assertIn("no evidence", done.stderr)
-        self.assertRegex(done.stderr, f"NAT: addresses of rules may .*{rule}")
+        self.assertRegex(done.stderr, f"flows left out by rules: .*{rule}")
 
     def test_without_nat_there_is_nothing_to_tell(self):
         daemon = self.start_daemon_here()
