@@ -206,19 +206,26 @@ static const char kept_text[] = "SELECT count(*) FROM meta WHERE key LIKE 'clock
 static const char no_room_text[] = "CREATE TRIGGER no_room BEFORE DELETE ON flow"
 				   " BEGIN SELECT raise(ABORT, 'no room'); END";
 
-/* The next boot cannot do what the one before left, and has a step of its own. */
-static void what_boots_left_is_kept_for_each(void **state)
+/* A boot is killed before all is corrected; the next one, with a wrong clock of its own, finds no
+ * room for the rest, and leaves it. */
+static void leave_a_rest(struct store_fixture *fixture)
 {
-	struct store_fixture *fixture = *state;
-
 	fixture->options.built_us = HISTORY_BUILT;
 	clock_history_record_and_die(fixture, HISTORY_BOOT, HISTORY_RIGHT);
 	store_fixture_sql(fixture, no_room_text);
 	fixture->options.boot_uuid = "boot-2";
 	fixture->options.boot_start_us = HISTORY_BOOT - 24 * HISTORY_HOUR;
 	store_fixture_open(fixture);
-	assert_true(store_fixture_number(fixture, wrong_known_text) > STORE_CLOCK_SLICE / 2);
 	store_fixture_sql(fixture, "DROP TRIGGER no_room");
+}
+
+/* The next boot cannot do what the one before left, and has a step of its own. */
+static void what_boots_left_is_kept_for_each(void **state)
+{
+	struct store_fixture *fixture = *state;
+
+	leave_a_rest(fixture);
+	assert_true(store_fixture_number(fixture, wrong_known_text) > STORE_CLOCK_SLICE / 2);
 	clock_history_record(fixture, HISTORY_BOOT - 24 * HISTORY_HOUR);
 	clock_history_step(fixture, HISTORY_RIGHT, true);
 	store_fixture_close(fixture);
@@ -234,13 +241,7 @@ static void what_several_boots_left_is_all_done(void **state)
 {
 	struct store_fixture *fixture = *state;
 
-	fixture->options.built_us = HISTORY_BUILT;
-	clock_history_record_and_die(fixture, HISTORY_BOOT, HISTORY_RIGHT);
-	store_fixture_sql(fixture, no_room_text);
-	fixture->options.boot_uuid = "boot-2";
-	fixture->options.boot_start_us = HISTORY_BOOT - 24 * HISTORY_HOUR;
-	store_fixture_open(fixture); /* leaves it */
-	store_fixture_sql(fixture, "DROP TRIGGER no_room");
+	leave_a_rest(fixture);
 	clock_history_record_many(fixture, HISTORY_BOOT - 24 * HISTORY_HOUR);
 	clock_history_step(fixture, HISTORY_RIGHT + 48 * HISTORY_HOUR, true);
 	store_fixture_sql(fixture, no_room_text);
