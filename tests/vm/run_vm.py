@@ -39,7 +39,7 @@ MODULES = ("virtio_pci", "virtio_console", "virtiofs", "overlay")
 MEMORY = "1024M"
 CPUS = 2
 CPU = "max,-arch-capabilities"  # which TCG cannot do, as it says at each start
-BOOTS, BOOT_SECONDS = 3, 60
+BOOTS, BOOT_SECONDS, SYSTEMD_SECONDS = 3, 60, 180
 OUT_OF_TIME, NO_MACHINE = 124, 125
 
 
@@ -189,13 +189,13 @@ def status_of(files):
     return os.pread(files["status"].fileno(), 100, 0).split()
 
 
-def pass_on(output, sink, files, seconds):
+def pass_on(output, sink, files, seconds, boot_seconds):
     """What comes out of a pipe goes to sink, until everybody has closed it."""
     begin = time.monotonic()
     while True:
         past = time.monotonic() - begin
-        if past > BOOT_SECONDS and not status_of(files):
-            raise VmBootError(f"the machine did not start in {BOOT_SECONDS} s")
+        if past > boot_seconds and not status_of(files):
+            raise VmBootError(f"the machine did not start in {boot_seconds} s")
         if past > seconds:
             raise VmTimeout("out of time")
         if select.select([output], [], [], 1)[0]:
@@ -222,7 +222,7 @@ def run_once(kernel, job, seconds, append, sink, systemd):
                                    [fs.fileno(), *(file.fileno() for file in files.values())],
                                    stdout=files["log"], stderr=files["log"]))
         files["output"].close()
-        pass_on(output, sink, files, seconds)
+        pass_on(output, sink, files, seconds, SYSTEMD_SECONDS if systemd else BOOT_SECONDS)
         status = status_of(files)
         if len(status) < 2:
             raise (VmError if status else VmBootError)("the machine died")

@@ -20,7 +20,7 @@ import package_file  # noqa: E402  pylint: disable=wrong-import-position
 import test_vm  # noqa: E402  pylint: disable=wrong-import-position
 
 KERNEL = "6.1"
-SECONDS = 600
+SECONDS = 900
 CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_NET_RAW": 13, "CAP_SYS_PTRACE": 19, "CAP_PERFMON": 38,
                 "CAP_BPF": 39}
 EXPOSURE_MAX = 2.5
