@@ -152,36 +152,27 @@ static int64_t duration_of(const struct flow_row *row)
 	return row->end_us > row->start_us ? row->end_us - row->start_us : 0;
 }
 
-static void fill_row(int64_t values[static FLOW_COLUMNS], const struct flow_row *row, int64_t key)
-{
-	int64_t filled[FLOW_COLUMNS] = {key, duration_of(row) + (key - row->end_us), row->actor,
-		row->process, row->opener, row->remote, row->local, row->remote_port,
-		row->local_port, row->kind, row->octets_out, row->octets_in, row->packets_out,
-		row->packets_in, row->retransmits, row->rtt_us};
-
-	memcpy(values, filled, sizeof(filled));
-}
-
 static int add_latest(struct flow_writer *writer)
 {
 	return sql_rows_run(&writer->latest, writer->add_flows);
 }
 
-/* Inserts under the first free key from *key on. */
-static int insert_late(struct flow_writer *writer, const struct flow_row *row, int64_t *key)
+/* Inserts under the first free key from values[0] on, which is then the key. */
+static int insert_late(struct flow_writer *writer, int64_t values[static FLOW_COLUMNS])
 {
-	int64_t values[FLOW_COLUMNS];
+	int64_t key = values[0];
 
 	if (add_latest(writer) < 0)
 		return -1;
 	for (;;) {
-		fill_row(values, row, *key);
+		values[1] += key - values[0];
+		values[0] = key;
 		sql_bind_integers(writer->add_flow, 1, values, FLOW_COLUMNS);
 		if (sql_run(writer->add_flow) < 0)
 			return -1;
 		if (sqlite3_changes(writer->dictionary->db) == 1)
 			return 0;
-		if (scan_free(writer, key) < 0)
+		if (scan_free(writer, &key) < 0)
 			return -1;
 	}
 }
@@ -190,14 +181,17 @@ static int insert_late(struct flow_writer *writer, const struct flow_row *row, i
  * are written there, all of a batch by one statement. */
 static int insert_flow(struct flow_writer *writer, const struct flow_row *row, int64_t *ret_key)
 {
-	int64_t key = skip_known(writer, row->end_us), values[FLOW_COLUMNS];
+	int64_t key = skip_known(writer, row->end_us);
+	int64_t values[FLOW_COLUMNS] = {key, duration_of(row) + (key - row->end_us), row->actor,
+		row->process, row->opener, row->remote, row->local, row->remote_port,
+		row->local_port, row->kind, row->octets_out, row->octets_in, row->packets_out,
+		row->packets_in, row->retransmits, row->rtt_us};
 
-	if (key > writer->latest_us) {
-		fill_row(values, row, key);
+	if (key > writer->latest_us)
 		sql_rows_add(&writer->latest, values, FLOW_COLUMNS);
-	} else if (insert_late(writer, row, &key) < 0) {
+	else if (insert_late(writer, values) < 0)
 		return -1;
-	}
+	key = values[0];
 	if (row->end_us < writer->last.from || row->end_us > writer->last.next)
 		writer->last.from = row->end_us;
 	writer->last.next = key + 1;

@@ -107,15 +107,12 @@ void retention_done(struct retention *retention)
 	retention_unused_done(&retention->unused);
 }
 
-/* How long the clock must have been steady. */
-static int64_t steady_time_ns(const struct store_retention *policy)
-{
-	return policy->at_once || policy->trusts_clock ? 0 : STEADY_S * (int64_t)NS_PER_S;
-}
-
+/* At once, or when the clock has been steady for long enough. */
 static int64_t first_round_ns(const struct retention *retention)
 {
-	return retention->steady_ns + steady_time_ns(&retention->policy);
+	bool waits = !retention->policy.at_once && !retention->policy.trusts_clock;
+
+	return retention->steady_ns + (waits ? STEADY_S * (int64_t)NS_PER_S : 0);
 }
 
 void retention_set(struct retention *retention, const struct store_retention *policy)
