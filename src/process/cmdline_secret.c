@@ -85,9 +85,8 @@ struct program {
 	const char *flags;   /* letters without value that may stand before it, as in "-su" */
 	const char *words[WORDS_MAX];
 	char after;
-	bool attached; /* "-p" alone asks for it */
-	bool or_ports; /* a value of digits, dots and colons is a port: of docker, ssh */
-	bool in_url;
+	bool attached;              /* "-p" alone asks for it */
+	enum cmdline_secret secret; /* CMDLINE_SECRET_NO, as if not said: CMDLINE_SECRET_YES */
 };
 
 #define CURL_FLAGS "aBfgGiIjJklLMnNOpqRsSvVZ#:0123456"
@@ -99,8 +98,10 @@ static const struct program programs[] = {
 	{.name = "rar", .letters = "p", .flags = "h", .attached = true},
 	{.name = "unrar", .letters = "p", .attached = true},
 	{.name = "sshpass", .letters = "p", .flags = "ev"},
-	{.name = "login", .letters = "p", .or_ports = true}, /* docker login, az login */
-	{.name = "mongo*", .letters = "p", .or_ports = true},
+	{.name = "login",
+		.letters = "p",
+		.secret = CMDLINE_SECRET_UNLESS_PORT}, /* docker login, az login */
+	{.name = "mongo*", .letters = "p", .secret = CMDLINE_SECRET_UNLESS_PORT},
 	{.name = "cqlsh", .letters = "p"},
 	{.name = "rdesktop", .letters = "p"},
 	{.name = "evil-winrm", .letters = "p"},
@@ -132,7 +133,7 @@ static const struct program programs[] = {
 		.letters = "x",
 		.flags = CURL_FLAGS,
 		.words = {"--socks4", "--socks4a", "--socks5", "--socks5-hostname"},
-		.in_url = true},
+		.secret = CMDLINE_SECRET_IN_URL},
 	{.name = "ss-*", .letters = "k"},
 	{.name = "etcdctl", .words = {"--user"}, .after = ':'},
 	{.name = "http", .letters = "a", .after = ':'},
@@ -361,13 +362,6 @@ static size_t value_of_word(const struct program *program, const char *word, siz
 	return 0;
 }
 
-static enum cmdline_secret secret_of(const struct program *program)
-{
-	if (program->in_url)
-		return CMDLINE_SECRET_IN_URL;
-	return program->or_ports ? CMDLINE_SECRET_UNLESS_PORT : CMDLINE_SECRET_YES;
-}
-
 size_t cmdline_secret_of_program(uint64_t active, const char *word, size_t length, char *ret_after,
 	enum cmdline_secret *ret_secret)
 {
@@ -383,7 +377,7 @@ size_t cmdline_secret_of_program(uint64_t active, const char *word, size_t lengt
 		if (!at || (program->attached && at == length))
 			continue;
 		*ret_after = program->after;
-		*ret_secret = secret_of(program);
+		*ret_secret = program->secret ? program->secret : CMDLINE_SECRET_YES;
 		return at;
 	}
 	return 0;
