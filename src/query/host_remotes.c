@@ -8,8 +8,9 @@
  * Networks stay conditions of the report: they can be all of the history. */
 #include "query/host_remotes.h"
 
-#include <stdio.h>
 #include <string.h>
+
+#include "query/report_host.h"
 
 /* loose: hosts whose address had the name by evidence, for flows that began then and are not known
  * to be for another, by what they said or their own process asked for: from a second before the
@@ -50,17 +51,12 @@ static const char remotes_text[] =
 	"	(SELECT nullif(json_group_array(json_array(remote, name, from_us, until_us)), '[]')"
 	"		FROM loose)";
 
-static void part_name(char full[static REPORT_NAME_SIZE + 8], const char *name, const char *part)
-{
-	snprintf(full, REPORT_NAME_SIZE + 8, "%.40s_%s", name, part); /* as report_host.c */
-}
-
 static const char *part_of(const struct report_args *args, const char *name, const char *part)
 {
-	char full[REPORT_NAME_SIZE + 8];
+	char full[REPORT_HOST_PART_SIZE];
 	const struct report_arg *arg;
 
-	part_name(full, name, part);
+	report_host_part(full, name, part);
 	arg = report_args_find(args, full);
 	return arg ? arg->text : NULL;
 }
@@ -81,10 +77,10 @@ static void bind(struct store_report *statement, const struct report_args *args,
 static int set_part(struct report_args *args, const char *name, const char *part,
 	const struct store_report *statement, size_t column)
 {
-	char full[REPORT_NAME_SIZE + 8];
+	char full[REPORT_HOST_PART_SIZE];
 	size_t length;
 
-	part_name(full, name, part);
+	report_host_part(full, name, part);
 	if (store_report_type(statement, column) == STORE_NULL) {
 		report_args_drop(args, full);
 		return 0;
@@ -115,9 +111,9 @@ static int find(struct store_reader *reader, const char *name, struct report_arg
 /* Reports of users that know names alone do not pay for it. */
 static bool asks(const struct report *report, const char *name)
 {
-	char full[REPORT_NAME_SIZE + 8];
+	char full[REPORT_HOST_PART_SIZE];
 
-	part_name(full, name, "remotes");
+	report_host_part(full, name, "remotes");
 	return strstr(report->sql, full) != NULL;
 }
 

@@ -13,18 +13,24 @@
 #include "flow/host_name.h"
 #include "flow/name_evidence.h"
 
+void report_host_part(
+	char ret_part[static REPORT_HOST_PART_SIZE], const char *name, const char *part)
+{
+	snprintf(ret_part, REPORT_HOST_PART_SIZE, "%.40s_%s", name, part);
+}
+
 static int set_part(struct report_args *args, const char *name, const char *part, const char *value)
 {
-	char full[REPORT_NAME_SIZE + 8];
+	char full[REPORT_HOST_PART_SIZE];
 
-	snprintf(full, sizeof(full), "%.40s_%s", name, part);
+	report_host_part(full, name, part);
 	return report_args_text(args, full, value);
 }
 
 static int set_range(struct report_args *args, const char *name, const struct addr *first,
 	const struct addr *last)
 {
-	char full[REPORT_NAME_SIZE + 8];
+	char full[REPORT_HOST_PART_SIZE];
 	size_t first_length, last_length;
 	const uint8_t *first_octets = addr_octets(first, &first_length);
 	const uint8_t *last_octets = addr_octets(last, &last_length);
@@ -36,11 +42,11 @@ static int set_range(struct report_args *args, const char *name, const struct ad
 		last_octets = last->octets;
 		first_length = last_length = sizeof(first->octets);
 	}
-	snprintf(full, sizeof(full), "%.40s_first", name);
+	report_host_part(full, name, "first");
 	result = report_args_blob(args, full, first_octets, first_length);
 	if (result < 0)
 		return result;
-	snprintf(full, sizeof(full), "%.40s_last", name);
+	report_host_part(full, name, "last");
 	return report_args_blob(args, full, last_octets, last_length);
 }
 
