@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "process/elf_symbol.h"
+#include "util/mount.h"
 
 enum {
 	FILE_MAX = 32 << 20, /* octets of a C library */
@@ -158,23 +159,6 @@ static int open_below(const char *root, const char *path)
 	error = fd < 0 ? -errno : 0;
 	close(directory);
 	return error ? error : fd;
-}
-
-static long mount_of(int fd)
-{
-	char path[64], line[128];
-	FILE *facts;
-	long mount = -1;
-
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	facts = fopen(path, "re");
-	if (!facts)
-		return -1;
-	while (mount < 0 && fgets(line, sizeof(line), facts))
-		if (strncmp(line, "mnt_id:", 7) == 0)
-			mount = strtol(line + 7, NULL, 10);
-	fclose(facts);
-	return mount;
 }
 
 static bool is_served_by_others(const char *type)

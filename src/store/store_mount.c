@@ -10,25 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Its id, or -1. */
-static int mount_of(const char *path)
-{
-	int fd = open(path, O_PATH | O_CLOEXEC), id = -1;
-	char name[48], line[128];
-	FILE *file;
-
-	if (fd < 0)
-		return -1;
-	snprintf(name, sizeof(name), "/proc/self/fdinfo/%d", fd);
-	file = fopen(name, "re");
-	while (file && id < 0 && fgets(line, sizeof(line), file))
-		if (strncmp(line, "mnt_id:", 7) == 0)
-			id = (int)strtol(line + 7, NULL, 10);
-	if (file)
-		fclose(file);
-	close(fd);
-	return id;
-}
+#include "util/mount.h"
 
 /* "36 35 98:0 / /mnt ro,noatime shared:1 - ext4 /dev/sda1 rw,errors=continue" */
 static bool is_barred(const char *line)
@@ -43,7 +25,8 @@ static bool is_barred(const char *line)
 
 bool store_mount_is_barred(const char *path)
 {
-	int id = mount_of(path);
+	int fd = open(path, O_PATH | O_CLOEXEC);
+	long id = fd < 0 ? -1 : mount_of(fd);
 	FILE *file = id < 0 ? NULL : fopen("/proc/self/mountinfo", "re");
 	char *line = NULL;
 	size_t size = 0;
@@ -55,5 +38,7 @@ bool store_mount_is_barred(const char *path)
 	free(line);
 	if (file)
 		fclose(file);
+	if (fd >= 0)
+		close(fd);
 	return barred;
 }
