@@ -10,6 +10,7 @@ import os
 import shlex
 import shutil
 import sys
+import tempfile
 import time
 
 import run_vm
@@ -35,7 +36,10 @@ class Systemd(harness.Case):
         for name in ("dpkg-buildpackage", "dh", "git"):
             if not shutil.which(name):
                 self.lack(f"no {name} to build the package with")
-        return package_file.find(self, self.path("package"))
+        # the machine has a /tmp of its own
+        place = tempfile.TemporaryDirectory(dir=harness.BUILD)  # pylint: disable=consider-using-with
+        self.addCleanup(place.cleanup)
+        return shutil.copy(package_file.find(self, self.path("package")), place.name)
 
     def boot(self):
         kernel = self.need_vm(KERNEL)

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """The cases of attribution on stock Debian kernels (run_vm.py): on each with the best that it
-offers, then with one rung after the other taken away, with fewer privileges, and locked down. The
-traffic and its truth are made inside (suite.sh), the judgement here, by what judges the cases on
-this machine's own kernel.
+offers, then with the best rung of every hook taken away, with the two best, with fewer privileges,
+and locked down; on one kernel, for what the others do then is the same on all, with one hook after
+the other gone altogether. The traffic and its truth are made inside (suite.sh), the judgement here, by
+what judges the cases on this machine's own kernel.
 
 Prints a line for each run, and one for each case that is not as it must be. A case that a run's
 hooks cannot see may be missing, what they see less of may be degraded; nothing may be wrong. Runs
@@ -11,7 +12,7 @@ the middle of a hook now and then, which the kernel skips then for others. No ca
 run, nor in more than two runs of a kernel, and no more than AGAIN_MAX of a run once.
 
 LASTCONN_VM: the kernels to test, names of the file "kernels" or "all" (default: 6.1 newest).
-LASTCONN_VM_RUNS: only these runs (default: all).
+LASTCONN_VM_RUNS: only these runs, or "all", also of hooks that are gone.
 LASTCONN_VM_BUILD: where lastconnd was built without sanitizers, too slow in here (build/release).
 LASTCONN_EXPECT_VM=1: what keeps a kernel from being tested is a failure, not a skip."""
 import collections
@@ -35,6 +36,7 @@ STORM_COUNT = 60
 BOOT_SECONDS, RUN_SECONDS = 60, 60
 WORST = 8  # so many cases of a run are printed
 AGAIN_MAX = 3
+GONE_KERNEL = "6.1"  # where hooks are gone
 
 # Of each hook: a program of each of its rungs, from the best on; and the traffic that only it sees.
 RUNGS = {
@@ -63,18 +65,27 @@ def unit_capabilities():
     return ",".join(["-all", *("+" + word.removeprefix("CAP_").lower() for word in words)])
 
 
+def options_off(programs):
+    return " ".join(f"--disable-program {name}" for name in programs)
+
+
 def rungs_off():
-    """A hook loses one rung after the other, then another hook."""
+    """Every hook on its second rung, if it has one, then on its third; then one hook after the other
+    without any."""
+    for count in (1, 2):
+        off = (name for programs in RUNGS.values() if len(programs) > count
+               for name in programs[:count])
+        yield Run(f"rung-{count + 1}", options_off(off), how="rung")
     for hook, programs in RUNGS.items():
-        for count in range(1, len(programs) + 1):
-            options = " ".join(f"--disable-program {name}" for name in programs[:count])
-            yield Run(f"{hook}-{count}", options, how="rung")
+        yield Run(f"no-{hook}", options_off(programs), how="rung")
 
 
-def runs():
-    """Those that are asked for."""
+def runs(kernel):
+    """Those that are asked for on this kernel."""
     asked = os.environ.get("LASTCONN_VM_RUNS", "").split()
-    return [run for run in all_runs() if not asked or run.name in asked]
+    if not asked:
+        return [run for run in all_runs() if kernel == GONE_KERNEL or not run.name.startswith("no-")]
+    return [run for run in all_runs() if "all" in asked or run.name in asked]
 
 
 def all_runs():
@@ -238,19 +249,25 @@ class Vm(harness.Case):
         if "hidden" in records:
             self.assertEqual(records["hidden"].hooks, best, "kptr_restrict, perf_event_paranoid")
         for hook, programs in RUNGS.items():
-            last = f"{hook}-{len(programs)}"
-            if last in records:
-                self.assertIsNone(records[last].hooks[hook], "RUNGS does not know all rungs")
+            self.check_rungs(hook, programs, records)
         for run, word in (("user", "CAP_BPF"), ("lockdown", "locked down")):
             if run in records:
                 self.assertIn(word, records[run].read("log"))
 
+    def check_rungs(self, hook, programs, records):
+        if f"no-{hook}" in records:
+            self.assertIsNone(records[f"no-{hook}"].hooks[hook], "RUNGS does not know all rungs")
+        for count in range(1, len(programs)):
+            if f"rung-{count + 1}" in records:
+                self.assertIsNotNone(records[f"rung-{count + 1}"].hooks[hook])
+
     def check_kernel(self, name):
         kernel = self.need_vm(name)
-        records = self.boot(kernel, runs(), "first")
+        table = runs(name)
+        records = self.boot(kernel, table, "first")
         bad = self.judge_all(records)
         if bad:
-            table = [run for run in runs() if run.name in bad]
+            table = [run for run in table if run.name in bad]
             again = self.judge_all(self.boot(kernel, table, "again"))
             for run, cases_once in bad.items():
                 with self.subTest(kernel=name, run=run):
