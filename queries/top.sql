@@ -320,35 +320,25 @@ parts (remote, actor, protocol_id, port, direction, flows, failed, open, octets_
 --:port	AND service_port = :port
 --:direction	AND k.direction = :direction
 ),
--- A host with names has several rows of remote, one for each name and way to know it: the first with
--- its name, and the first of its address, stand for all. Made of window functions SQLite would go
--- through it for each row.
-hosts (id, named, first) AS MATERIALIZED (
-	SELECT r.id, (SELECT min(id) FROM remote WHERE address = r.address AND name = r.name), f.first
-	FROM (
-		SELECT address, min(id) AS first FROM remote
-		WHERE EXISTS (SELECT 1 FROM remote WHERE name <> 0)
-		GROUP BY address HAVING count(*) > 1
-	) AS f
-	CROSS JOIN remote AS r ON r.address = f.address
-),
-sums AS (
-	SELECT
-		CASE :by
-			WHEN 'host' THEN coalesce(h.named, p.remote)
-			WHEN 'port' THEN (p.direction << 24) | (p.protocol_id << 16) | p.port
-			ELSE a.means
-		END AS key,
-		sum(p.flows) AS flows, sum(p.failed) AS failed, sum(p.open) AS open,
-		sum(p.octets_out) AS octets_out, sum(p.octets_in) AS octets_in,
-		count(DISTINCT coalesce(h.first, p.remote)) AS hosts,
-		min(p.first_us) AS first_us, max(p.last_us) AS last_us
-	FROM parts AS p
-	CROSS JOIN actors AS a ON a.id = p.actor
-	LEFT JOIN hosts AS h ON h.id = p.remote
-	GROUP BY key
-	ORDER BY sum(p.octets_out) + sum(p.octets_in) DESC, sum(p.flows) DESC
-	LIMIT :limit
+-- sums() adds them up: GROUP BY would sort them all.
+sums (key, remote, flows, failed, open, octets_out, octets_in, hosts, first_us, last_us) AS (
+	SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+		json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]'),
+		json_extract(value, '$[6]'), json_extract(value, '$[7]'), json_extract(value, '$[8]'),
+		json_extract(value, '$[9]')
+	FROM json_each((
+		SELECT sums(:limit,
+			CASE :by
+				WHEN 'host' THEN r.name
+				WHEN 'port' THEN (p.direction << 24) | (p.protocol_id << 16) | p.port
+				ELSE a.means
+			END,
+			:by = 'host', r.id, r.address, p.flows, p.failed, p.open, p.octets_out, p.octets_in,
+			p.first_us, p.last_us)
+		FROM parts AS p
+		CROSS JOIN actors AS a ON a.id = p.actor
+		CROSS JOIN remote AS r ON r.id = p.remote
+	))
 )
 SELECT
 	CASE :by
@@ -357,7 +347,7 @@ SELECT
 		WHEN 'user' THEN nullif(s.key, -1)
 		WHEN 'unit' THEN (SELECT name FROM units WHERE id = s.key)
 		WHEN 'host' THEN (SELECT r.ip || iif(n.name <> '', ' ' || n.name, '')
-			FROM remote AS r LEFT JOIN name AS n ON n.id = r.name WHERE r.id = s.key)
+			FROM remote AS r LEFT JOIN name AS n ON n.id = r.name WHERE r.id = s.remote)
 		WHEN 'port' THEN (SELECT name FROM directions WHERE id = s.key >> 24) || ' '
 			|| coalesce((SELECT protocol FROM kind WHERE protocol_id = (s.key >> 16) & 255
 				LIMIT 1), (s.key >> 16) & 255) || '/' || (s.key & 65535)

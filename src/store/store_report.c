@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 
 #include "store/sql.h"
+#include "store/sql_sums.h"
 #include "store/store_internal.h"
 #include "store/store_migrate.h"
 #include "store/store_path.h"
@@ -150,7 +151,7 @@ static int prepare_reader(struct store_reader *reader, struct store_error *ret_e
 			"was written by an older lastconn (schema %d, this one reads %d); start "
 			"this lastconnd on it once",
 			version, store_migrate_newest());
-	if (sql_exec(reader->db, settings) < 0)
+	if (sql_exec(reader->db, settings) < 0 || sql_sums_init(reader->db) < 0)
 		return sql_describe(reader->db, reader->path, "opening", ret_error);
 	sqlite3_db_config(reader->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	sqlite3_set_authorizer(reader->db, authorize, NULL);

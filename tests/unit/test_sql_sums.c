@@ -1,0 +1,128 @@
+/* sums() gives what GROUP BY and count(DISTINCT) give. */
+#include "store/sql_sums.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "store/sql.h"
+
+#define COLUMNS "flows, failed, open, octets_out, octets_in, first_us, last_us"
+
+static int set_up(void **state)
+{
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
+	assert_int_equal(sql_sums_init(db), 0);
+	assert_int_equal(sql_exec(db, "CREATE TABLE part (key, remote, address, " COLUMNS ")"), 0);
+	*state = db;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	assert_int_equal(sqlite3_close(*state), SQLITE_OK);
+	return 0;
+}
+
+static void assert_text(sqlite3 *db, const char *sql, const char *expected)
+{
+	sqlite3_stmt *stmt;
+
+	assert_int_equal(sql_prepare(db, sql, &stmt), 0);
+	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+	assert_string_equal((const char *)sqlite3_column_text(stmt, 0), expected);
+	sqlite3_finalize(stmt);
+}
+
+static void assert_error(sqlite3 *db, const char *sql, const char *expected)
+{
+	sqlite3_stmt *stmt;
+
+	assert_int_equal(sql_prepare(db, sql, &stmt), 0);
+	assert_int_not_equal(sqlite3_step(stmt), SQLITE_ROW);
+	assert_string_equal(sqlite3_errmsg(db), expected);
+	sqlite3_finalize(stmt);
+}
+
+static void test_rows_are_summed_by_key(void **state)
+{
+	assert_int_equal(sql_exec(*state, "INSERT INTO part VALUES"
+					  " (7, 1, x'7f000001', 1, 0, 0, 10, 20, 500, 600),"
+					  " (7, 2, x'7f000002', 2, 1, 0, 10, 20, 400, 450),"
+					  " (7, 3, x'7f000001', 3, 0, 1, 10, 20, 450, 700),"
+					  " (NULL, 4, x'7f000001', 1, 0, 0, 0, 100, -5, -1),"
+					  " (0, 4, x'7f000001', 1, 0, 0, 0, 1, 1, 1)"),
+		0);
+	assert_text(*state, "SELECT sums(-1, key, 0, remote, address, " COLUMNS ") FROM part",
+		"[[null,4,1,0,0,0,100,1,-5,-1],[7,1,6,1,1,30,60,2,400,700],[0,4,1,0,0,0,1,1,1,1]]");
+}
+
+static void test_rows_of_one_address_are_apart(void **state)
+{
+	assert_int_equal(
+		sql_exec(*state,
+			"INSERT INTO part VALUES (7, 1, x'01', 1, 0, 0, 5, 0, 1, 1),"
+			" (7, 2, x'02', 1, 0, 0, 1, 0, 1, 1), (7, 3, x'01', 1, 0, 0, 1, 0, 1, 1),"
+			" (8, 4, x'01', 1, 0, 0, 2, 0, 1, 1)"),
+		0);
+	assert_text(*state, "SELECT sums(2, key, 1, remote, address, " COLUMNS ") FROM part",
+		"[[7,1,2,0,0,6,0,1,1,1],[8,4,1,0,0,2,0,1,1,1]]");
+}
+
+static void test_nothing_is_an_empty_list(void **state)
+{
+	assert_text(
+		*state, "SELECT sums(-1, key, 0, remote, address, " COLUMNS ") FROM part", "[]");
+}
+
+static void test_a_sum_that_is_too_large_is_an_error(void **state)
+{
+	assert_error(*state,
+		"SELECT sums(-1, 1, 0, 1, x'01', 0, 0, 0, value, 0, 0, 0)"
+		" FROM json_each('[9223372036854775807, 1]')",
+		"integer overflow");
+}
+
+/* The tables grow on the way. */
+static void test_many_are_as_group_by_has_them(void **state)
+{
+	const char *const many =
+		"WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 50000)"
+		" INSERT INTO part SELECT iif(i % 7000 = 3, NULL, i * 31 % 3001 - 1500),"
+		" i * 17 % 9001, CAST(i * 17 % 4001 AS BLOB), i % 3, i % 2, 0, i * i, i * 7919 % "
+		"65536,"
+		" -i, i FROM n";
+
+	assert_int_equal(sql_exec(*state, many), 0);
+	assert_text(*state,
+		"WITH given AS (SELECT json_extract(value, '$[0]') AS key,"
+		"  json_remove(value, '$[1]') AS rest FROM json_each((SELECT sums(-1, key, 0,"
+		"  remote, address, " COLUMNS ") FROM part))),"
+		" wanted AS (SELECT key, json_array(key, sum(flows), sum(failed), sum(open),"
+		"  sum(octets_out), sum(octets_in), count(DISTINCT address), min(first_us),"
+		"  max(last_us)) AS rest FROM part GROUP BY key)"
+		" SELECT count(*) || ' ' || (SELECT count(*) FROM given)"
+		"  || ' ' || sum(g.rest = w.rest) FROM given AS g JOIN wanted AS w ON w.key IS "
+		"g.key",
+		"3002 3002 3002");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_rows_are_summed_by_key, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_rows_of_one_address_are_apart, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_nothing_is_an_empty_list, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_a_sum_that_is_too_large_is_an_error, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_many_are_as_group_by_has_them, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
