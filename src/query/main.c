@@ -17,6 +17,8 @@ const struct command commands[] = {
 		command_built_in},
 	{"ps", "PID|PROGRAM", "What a process was, who started it, what it reached", "exe", "pid",
 		command_built_in},
+	{"new", "", "Which programs reached a host for the first time", NULL, NULL,
+		command_built_in},
 	{"at", "TIME", "Sockets open at that moment, listeners too", "time", NULL,
 		command_built_in},
 	{"listen", "", "Who listened where, since when, and how many reached it", NULL, NULL,

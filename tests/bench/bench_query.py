@@ -64,6 +64,7 @@ def questions(database):
         "top, the last day": ("top", "--since", f"@{end - DAY}"),
         "top, 3 days, a program": ("top", "--since", f"@{end - 3 * DAY}", "--exe", "program-240"),
         "top, everything": ("top",),
+        "new, the last day": ("new", "--since", f"@{end - DAY}", "--until", f"@{end + 1}"),
         "at": ("at", f"@{end - 3 * DAY}"),
         "stats": ("stats",),
     }

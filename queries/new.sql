@@ -1,0 +1,165 @@
+-- First contacts: programs that reached a host, or were reached by one, for the first time; the newest
+-- first. A host is its name, if the flow had one, else its address. What the same program, by its path,
+-- had with the same host, protocol, port and direction before the window is not new. As far back as the
+-- ledger reaches: lastconn stats tells if contacts were forgotten.
+--
+-- param host: remote address, network, name or *.example.com [host]
+-- param since: first contact at or after this time; else a day before until [time]
+-- param until: first contact before this time [time]
+-- param exe: program, path or file name, may hold * and ? [text]
+-- param port: port of the service, the remote one of out, the local one of in [integer]
+-- param proto: protocol [protocol]
+-- param direction: who began [in|out|forwarded]
+-- param limit: rows at most [limit default=50]
+--
+-- footer coverage
+-- column first_time "first": begin of the first flow [time_us]
+-- column exe "program": path of the program; null: not known [long]
+-- column host: name of the remote host, else its address [long]
+-- column remote_ip: address of the first flow [wide]
+-- column service: direction, protocol and port of the service
+-- column flows: since, open ones included [integer]
+-- column open: not over [integer]
+-- column last_time "last": end or last sighting of the last one [time_us]
+-- column user: whose process the first one was [user]
+-- column pid: process of the first one [integer]
+-- column cmdline: its command line [long wide]
+-- column parent: program that started it [long wide]
+
+WITH
+span (since_us, until_us) AS MATERIALIZED (
+	SELECT coalesce(:since, coalesce(:until, :now_us) - 86400000000),
+		coalesce(:until, 9223372036854775807)
+),
+--:host {
+remotes (id) AS MATERIALIZED (
+	SELECT NULL WHERE FALSE
+--:host_first	UNION SELECT id FROM remote WHERE address BETWEEN :host_first AND :host_last
+--:host_first		AND length(address) = length(:host_first)
+--:host_remotes	UNION SELECT value FROM json_each(:host_remotes)
+),
+--}
+--:exe {
+programs (id) AS MATERIALIZED (
+	SELECT id FROM executable
+	WHERE path GLOB :exe OR path = :exe OR (instr(:exe, '/') = 0 AND path GLOB '*/' || :exe)
+),
+--}
+-- Programs that were replaced in place have several rows of executable: the first stands for all.
+replaced (id, first) AS MATERIALIZED (
+	SELECT e.id, f.first
+	FROM (
+		SELECT path, min(id) AS first FROM executable GROUP BY path HAVING count(*) > 1
+	) AS f
+	CROSS JOIN executable AS e ON e.path = f.path
+),
+directions (id, name) AS (VALUES (0, 'unknown'), (1, 'out'), (2, 'in'), (3, 'forwarded')),
+-- What began in the window, and what the ledger does not count yet, whenever it began.
+young (remote, executable, protocol_id, port, direction, first_us, last_us, flows, open, process,
+	end_us) AS NOT MATERIALIZED (
+	SELECT c.remote, c.executable, c.protocol_id, c.port, c.direction, c.first_us, c.last_us,
+		c.flows, 0, c.process, NULL
+	FROM contact AS c
+	WHERE c.first_us >= (SELECT since_us FROM span) AND c.first_us < (SELECT until_us FROM span)
+	UNION ALL
+	SELECT t.remote, a.executable, t.protocol_id, t.port, t.direction, t.first_us, t.last_us, 1, 0,
+		NULL, t.last_us
+	FROM contact_tail AS t
+	CROSS JOIN actor AS a ON a.id = t.actor
+	UNION ALL
+	SELECT f.remote, a.executable, k.protocol_id,
+		CASE k.direction WHEN 'out' THEN f.remote_port WHEN 'in' THEN f.local_port
+			WHEN 'forwarded' THEN f.remote_port
+			ELSE coalesce(min(nullif(f.remote_port, 0), nullif(f.local_port, 0)),
+				max(f.remote_port, f.local_port)) END,
+		s.id, f.start_us, f.seen_us, 1, 1, f.process, NULL
+	FROM open_flow AS f
+	CROSS JOIN kind AS k ON k.id = f.kind
+	CROSS JOIN directions AS s ON s.name = k.direction
+	CROSS JOIN actor AS a ON a.id = f.actor
+),
+found AS MATERIALIZED (
+	SELECT coalesce(x.first, y.executable) AS program, r.name AS name,
+		iif(r.name = 0, r.address, NULL) AS address, y.*
+	FROM young AS y
+	CROSS JOIN remote AS r ON r.id = y.remote
+	LEFT JOIN replaced AS x ON x.id = y.executable
+	WHERE TRUE
+--:host	AND y.remote IN (SELECT id FROM remotes)
+--:exe	AND y.executable IN (SELECT id FROM programs)
+--:proto	AND y.protocol_id = :proto
+--:port	AND y.port = :port
+--:direction	AND y.direction = (SELECT id FROM directions WHERE name = :direction)
+),
+contacts (program, name, address, protocol_id, port, direction, first_us, last_us, flows, open,
+	first) AS (
+	SELECT program, name, address, protocol_id, port, direction, min(first_us), max(last_us),
+		sum(flows), sum(open),
+		min(json_array(printf('%020d', first_us), remote, process, end_us))
+	FROM found
+	GROUP BY program, name, address, protocol_id, port, direction
+	HAVING min(first_us) >= (SELECT since_us FROM span)
+		AND min(first_us) < (SELECT until_us FROM span)
+	ORDER BY min(first_us) DESC
+),
+-- Few, or none: contacts from before that the ledger does not count yet.
+older AS MATERIALIZED (
+	SELECT program, remote, protocol_id, port, direction
+	FROM found
+	WHERE first_us < (SELECT since_us FROM span)
+),
+newest AS MATERIALIZED (
+	SELECT *
+	FROM contacts AS n
+	WHERE NOT EXISTS (
+		SELECT 1
+		FROM remote AS r
+		CROSS JOIN executable AS e
+		CROSS JOIN contact AS c ON c.remote = r.id AND c.executable = e.id
+			AND c.protocol_id = n.protocol_id AND c.port = n.port
+			AND c.direction = n.direction
+		WHERE r.name = n.name AND r.name <> 0
+			AND e.path = (SELECT path FROM executable WHERE id = n.program)
+			AND c.first_us < (SELECT since_us FROM span)
+	) AND NOT EXISTS (
+		SELECT 1
+		FROM remote AS r
+		CROSS JOIN executable AS e
+		CROSS JOIN contact AS c ON c.remote = r.id AND c.executable = e.id
+			AND c.protocol_id = n.protocol_id AND c.port = n.port
+			AND c.direction = n.direction
+		WHERE r.address = n.address
+			AND e.path = (SELECT path FROM executable WHERE id = n.program)
+			AND c.first_us < (SELECT since_us FROM span)
+	) AND NOT EXISTS (
+		SELECT 1
+		FROM older AS o
+		CROSS JOIN remote AS r ON r.id = o.remote
+		WHERE o.program = n.program AND o.protocol_id = n.protocol_id AND o.port = n.port
+			AND o.direction = n.direction AND r.address = n.address
+	)
+	LIMIT :limit
+)
+SELECT
+	n.first_us AS first_time,
+	nullif(x.path, '') AS exe,
+	coalesce(nullif(d.name, ''), r.ip) AS host,
+	r.ip AS remote_ip,
+	(SELECT name FROM directions WHERE id = n.direction) || ' '
+		|| coalesce((SELECT protocol FROM kind WHERE protocol_id = n.protocol_id LIMIT 1),
+			n.protocol_id) || '/' || n.port AS service,
+	n.flows, n.open,
+	n.last_us AS last_time,
+	nullif(a.uid, -1) AS user,
+	p.pid,
+	nullif(p.cmdline, '') AS cmdline,
+	nullif(px.path, '') AS parent
+FROM newest AS n
+CROSS JOIN remote AS r ON r.id = json_extract(n.first, '$[1]')
+CROSS JOIN name AS d ON d.id = r.name
+CROSS JOIN executable AS x ON x.id = n.program
+LEFT JOIN process AS p ON p.id = coalesce(json_extract(n.first, '$[2]'),
+	(SELECT process FROM flow WHERE end_us = json_extract(n.first, '$[3]')))
+LEFT JOIN actor AS a ON a.id = p.actor
+LEFT JOIN executable AS px ON px.id = a.parent_executable
+ORDER BY n.first_us DESC
