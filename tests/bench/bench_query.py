@@ -45,14 +45,17 @@ def questions(database):
     rare = next(ip for ip in reversed(busy) if ":" not in ip)
     network = common.rsplit(".", 2)[0] + ".0.0/16"
     window = ("--since", f"@{end - 5 * DAY - 4321}", "--until", f"@{end - DAY - 1234}")
+    named = {  # histories of bench_store have none
+        "who, a rare name": ("who", names[-1]),
+        "who, the busiest name": ("who", names[0]),
+        "who, a suffix": ("who", "*." + names[len(names) // 10].split(".", 1)[1]),
+    } if names else {}
     return {
         "who, a rare address": ("who", rare),
         "who, a common address": ("who", common),
         "who, the busiest address": ("who", busy[0]),
         "who, the busiest, window": ("who", busy[0], *window),
-        "who, a rare name": ("who", names[-1]),
-        "who, the busiest name": ("who", names[0]),
-        "who, a suffix": ("who", "*." + names[len(names) // 10].split(".", 1)[1]),
+        **named,
         "who, a network (/24)": ("who", common.rsplit(".", 1)[0] + ".0/24"),
         "who, a network (/16)": ("who", network),
         "who, all of IPv4": ("who", "0.0.0.0/0"),
