@@ -358,7 +358,7 @@ JOIN kind AS k ON k.id = f.kind;
 
 CREATE VIEW contact_tail AS
 -- Not for users: of these the newest, which contact and contact_day do not count yet. Under load
--- these are up to some ten thousand, for a second or two; else none. Who reads contact_day must
+-- these are up to some ten thousand, for ten seconds; else none. Who reads contact_day must
 -- read these too.
 SELECT *
 FROM flow_contact

@@ -29,7 +29,7 @@
 
 enum {
 	ROLLUP_PENDING_MAX = 131072,
-	ROLLUP_PENDING_MS = 2000,
+	ROLLUP_PENDING_MS = 10000,
 	ROLLUP_SLICE = 4096, /* keys settled in one transaction */
 	ROLLUP_SMALL = 256,  /* flows of a batch that is settled at once */
 };
