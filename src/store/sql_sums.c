@@ -158,6 +158,7 @@ static void step(sqlite3_context *context, int argc, sqlite3_value **row)
 {
 	struct sums *sums = sqlite3_aggregate_context(context, sizeof(*sums));
 	struct group *group;
+	const void *address;
 	uint64_t pair[2];
 	size_t place = 0;
 	int is_new;
@@ -171,8 +172,9 @@ static void step(sqlite3_context *context, int argc, sqlite3_value **row)
 		sums->hash_key = hash_key_random();
 		sums->limit = sqlite3_value_int64(row[LIMIT]);
 	}
-	pair[1] = hash_octets(&sums->hash_key, sqlite3_value_blob(row[ADDRESS]),
-		(size_t)sqlite3_value_bytes(row[ADDRESS]));
+	address = sqlite3_value_blob(row[ADDRESS]); /* NULL: there is none, or it is empty */
+	pair[1] = hash_octets(
+		&sums->hash_key, address ? address : "", (size_t)sqlite3_value_bytes(row[ADDRESS]));
 	group = find_group(sums, row, pair[1], &place);
 	pair[0] = place;
 	is_new = group ? seen_add(&sums->hosts, hash_octets(&sums->hash_key, pair, sizeof(pair)),

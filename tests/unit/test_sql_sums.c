@@ -73,6 +73,15 @@ static void test_rows_of_one_address_are_apart(void **state)
 		"[[7,1,2,0,0,6,0,1,1,1],[8,4,1,0,0,2,0,1,1,1]]");
 }
 
+static void test_no_address_is_one_address(void **state)
+{
+	assert_text(*state,
+		"SELECT sums(-1, 9223372036854775807, 1, NULL, column1, 1, 0, 0, 1, 1, 1, 1)"
+		" FROM (VALUES (NULL), (NULL), (x''), (x'00'))",
+		"[[9223372036854775807,0,3,0,0,3,3,1,1,1],[9223372036854775807,0,1,0,0,1,1,1,1,1]"
+		"]");
+}
+
 static void test_nothing_is_an_empty_list(void **state)
 {
 	assert_text(
@@ -117,6 +126,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_rows_are_summed_by_key, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_rows_of_one_address_are_apart, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_no_address_is_one_address, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_nothing_is_an_empty_list, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_a_sum_that_is_too_large_is_an_error, set_up, tear_down),
