@@ -1,4 +1,4 @@
--- First contacts: programs that reached a host, or were reached by one, for the first time; the newest
+-- First contacts: programs that tried to reach a host, or were reached, for the first time; the newest
 -- first. A host is its name, if the flow had one, else its address. What the same program, by its path,
 -- had with the same host, protocol, port and direction before the window is not new. As far back as the
 -- ledger reaches: lastconn stats tells if contacts were forgotten.
@@ -32,6 +32,15 @@ span (since_us, until_us) AS MATERIALIZED (
 		coalesce(:until, 9223372036854775807)
 ),
 --:host {
+--:host_loose {
+-- Hosts that had the name by evidence about their address, and when: README tells more.
+loose (remote, name, from_us, until_us) AS MATERIALIZED (
+	-- SQLite makes an index only of what it knows to be a number as remote.id is
+	SELECT CAST(json_extract(value, '$[0]') AS INTEGER), json_extract(value, '$[1]'),
+		json_extract(value, '$[2]'), json_extract(value, '$[3]')
+	FROM json_each(:host_loose)
+),
+--}
 remotes (id) AS MATERIALIZED (
 	SELECT NULL WHERE FALSE
 --:host_first	UNION SELECT id FROM remote WHERE address BETWEEN :host_first AND :host_last
@@ -60,7 +69,7 @@ young (remote, executable, protocol_id, port, direction, first_us, last_us, flow
 	SELECT c.remote, c.executable, c.protocol_id, c.port, c.direction, c.first_us, c.last_us,
 		c.flows, 0, c.process, NULL
 	FROM contact AS c
-	WHERE c.first_us >= (SELECT since_us FROM span) AND c.first_us < (SELECT until_us FROM span)
+	WHERE c.first_us >= (SELECT since_us FROM span)
 	UNION ALL
 	SELECT t.remote, a.executable, t.protocol_id, t.port, t.direction, t.first_us, t.last_us, 1, 0,
 		NULL, t.last_us
@@ -86,6 +95,9 @@ found AS MATERIALIZED (
 	LEFT JOIN replaced AS x ON x.id = y.executable
 	WHERE TRUE
 --:host	AND y.remote IN (SELECT id FROM remotes)
+--:host_loose	AND (y.remote NOT IN (SELECT remote FROM loose) OR EXISTS (SELECT 1
+--:host_loose		FROM loose AS w WHERE w.remote = y.remote
+--:host_loose		AND y.first_us BETWEEN w.from_us AND w.until_us))
 --:exe	AND y.executable IN (SELECT id FROM programs)
 --:proto	AND y.protocol_id = :proto
 --:port	AND y.port = :port
@@ -95,6 +107,7 @@ contacts (program, name, address, protocol_id, port, direction, first_us, last_u
 	first) AS (
 	SELECT program, name, address, protocol_id, port, direction, min(first_us), max(last_us),
 		sum(flows), sum(open),
+		-- whose the first one was
 		min(json_array(printf('%020d', first_us), remote, process, end_us))
 	FROM found
 	GROUP BY program, name, address, protocol_id, port, direction
@@ -102,12 +115,15 @@ contacts (program, name, address, protocol_id, port, direction, first_us, last_u
 		AND min(first_us) < (SELECT until_us FROM span)
 	ORDER BY min(first_us) DESC
 ),
--- Few, or none: contacts from before that the ledger does not count yet.
-older AS MATERIALIZED (
-	SELECT program, remote, protocol_id, port, direction
-	FROM found
-	WHERE first_us < (SELECT since_us FROM span)
+-- Addresses that had a name when they were reached before the ledger counts it, or in the window.
+older (address, program, protocol_id, port, direction, first_us) AS MATERIALIZED (
+	SELECT r.address, f.program, f.protocol_id, f.port, f.direction, min(f.first_us)
+	FROM found AS f
+	CROSS JOIN remote AS r ON r.id = f.remote
+	WHERE f.name <> 0
+	GROUP BY r.address, f.program, f.protocol_id, f.port, f.direction
 ),
+-- Of the contacts in their order no more are looked at than are asked for.
 newest AS MATERIALIZED (
 	SELECT *
 	FROM contacts AS n
@@ -134,9 +150,8 @@ newest AS MATERIALIZED (
 	) AND NOT EXISTS (
 		SELECT 1
 		FROM older AS o
-		CROSS JOIN remote AS r ON r.id = o.remote
-		WHERE o.program = n.program AND o.protocol_id = n.protocol_id AND o.port = n.port
-			AND o.direction = n.direction AND r.address = n.address
+		WHERE o.address = n.address AND o.program = n.program AND o.protocol_id = n.protocol_id
+			AND o.port = n.port AND o.direction = n.direction AND o.first_us < n.first_us
 	)
 	LIMIT :limit
 )
@@ -147,7 +162,7 @@ SELECT
 	r.ip AS remote_ip,
 	(SELECT name FROM directions WHERE id = n.direction) || ' '
 		|| coalesce((SELECT protocol FROM kind WHERE protocol_id = n.protocol_id LIMIT 1),
-			n.protocol_id) || '/' || n.port AS service,
+			n.protocol_id) || iif(n.port, '/' || n.port, '') AS service,
 	n.flows, n.open,
 	n.last_us AS last_time,
 	nullif(a.uid, -1) AS user,

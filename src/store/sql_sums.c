@@ -219,6 +219,8 @@ static void give(sqlite3_context *context, struct sums *sums)
 {
 	sqlite3_str *json = sqlite3_str_new(sqlite3_context_db_handle(context));
 	size_t count = sums->keys.count;
+	char *text;
+	int code;
 
 	if (sums->limit >= 0 && (uint64_t)sums->limit < count)
 		count = (size_t)sums->limit;
@@ -231,12 +233,14 @@ static void give(sqlite3_context *context, struct sums *sums)
 		add_group(json, &sums->groups[i]);
 	}
 	sqlite3_str_appendall(json, "]");
-	if (sqlite3_str_errcode(json) == SQLITE_TOOBIG)
-		sqlite3_result_error_toobig(context);
-	else if (sqlite3_str_errcode(json) != SQLITE_OK)
-		sqlite3_result_error_nomem(context);
-	else
-		sqlite3_result_text(context, sqlite3_str_finish(json), -1, sqlite3_free);
+	code = sqlite3_str_errcode(json);
+	text = sqlite3_str_finish(json);
+	if (code == SQLITE_OK) {
+		sqlite3_result_text(context, text, -1, sqlite3_free);
+		return;
+	}
+	sqlite3_free(text);
+	sqlite3_result_error_code(context, code);
 }
 
 static void final(sqlite3_context *context)

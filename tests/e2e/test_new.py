@@ -36,6 +36,9 @@ class New(QueryCase):
         flow(curl, "192.0.2.3", begin + 3)  # the name was not seen this time
         flow(curl, "192.0.2.2", begin + 10 * SECOND, remote_port=22)
         flow(curl, "192.0.2.3", begin + 20 * SECOND, name="tracker.example.net")
+        flow(curl, "192.0.2.5", begin + 5 * SECOND, name="two.example.com")
+        flow(curl, "192.0.2.5", begin + 6 * SECOND)  # named in the window
+        flow(curl, "192.0.2.6", SINCE + 5 * HOUR, name="two.example.com")
         flow(sshd, "192.0.2.2", begin + 30 * SECOND, direction="in", local_port=22)
         flow(replaced, "198.51.100.9", begin + 40 * SECOND, protocol="udp", remote_port=53)
         flow(curl, "198.51.100.9", begin + 50 * SECOND, protocol="udp", remote_port=53)
@@ -54,13 +57,13 @@ class New(QueryCase):
         curl, sshd = "/usr/bin/curl", "/usr/sbin/sshd"
         wanted = [(sshd, "203.0.113.5", "in tcp/22"), (curl, "198.51.100.9", "out udp/53"),
                   (sshd, "192.0.2.2", "in tcp/22"), (curl, "tracker.example.net", "out tcp/443"),
-                  (curl, "192.0.2.2", "out tcp/22")]
+                  (curl, "192.0.2.2", "out tcp/22"), (curl, "two.example.com", "out tcp/443")]
         self.assertEqual(self.hosts(), wanted)
         self.assertEqual(self.hosts("--limit", "0"), wanted)
         self.assertEqual(self.hosts("--limit", "2"), wanted[:2])
         self.assertEqual(self.hosts("--exe", "curl"), [row for row in wanted if row[0] == curl])
         self.assertEqual(self.hosts("--in"), [wanted[0], wanted[2]])
-        self.assertEqual(self.hosts("--port", "22", "--out"), wanted[4:])
+        self.assertEqual(self.hosts("--port", "22", "--out"), wanted[4:5])
         self.assertEqual(self.hosts("--proto", "udp"), wanted[1:2])
         self.assertEqual(self.hosts("--host", "192.0.2.0/24"), wanted[2:])
         self.assertEqual(self.hosts("--host", "*.example.net"), wanted[3:4])
@@ -75,6 +78,9 @@ class New(QueryCase):
                          (2, 0, 300, "/usr/bin/bash"))
         self.assertEqual(dns["first_time"], iso(SINCE + HOUR + 40 * SECOND))
         shell = rows["192.0.2.2"]
+        until = self.answer("new", "--since", at(SINCE), "--until", at(SINCE + 2 * HOUR))
+        self.assertEqual(until[-1], rows["two.example.com"])  # what came after is counted, too
+        self.assertEqual(until[-1]["flows"], 2)
         self.assertEqual(rows["tracker.example.net"]["remote_ip"], "192.0.2.3")
         self.assertEqual(rows["tracker.example.net"]["cmdline"], "curl x")
         self.assertEqual(shell["exe"], "/usr/bin/curl")  # the last one of two in this dict
@@ -89,6 +95,18 @@ class New(QueryCase):
     def test_what_the_ledger_does_not_count_yet(self):
         self.make(UNSETTLED)
         self.check()
+
+    def test_an_address_has_a_name_only_while_it_is_known(self):
+        history = self.history()
+        for number, program in enumerate(("/usr/bin/curl", "/usr/bin/wget")):
+            begin = SINCE + number * 4 * HOUR
+            history.flow(history.process(9 + number, program), "192.0.2.3", begin + SECOND,
+                         begin + 2 * SECOND)
+        history.evidence("www.example.com", "192.0.2.3", SINCE + 4 * HOUR)
+        history.close()
+        self.assertEqual([row[0] for row in self.hosts()], ["/usr/bin/wget", "/usr/bin/curl"])
+        self.assertEqual([row[0] for row in self.hosts("--host", "www.example.com")],
+                         ["/usr/bin/wget"])
 
     def test_the_window_is_a_day_unless_said(self):
         self.make()
