@@ -134,17 +134,7 @@ newest AS MATERIALIZED (
 		CROSS JOIN contact AS c ON c.remote = r.id AND c.executable = e.id
 			AND c.protocol_id = n.protocol_id AND c.port = n.port
 			AND c.direction = n.direction
-		WHERE r.name = n.name AND r.name <> 0
-			AND e.path = (SELECT path FROM executable WHERE id = n.program)
-			AND c.first_us < (SELECT since_us FROM span)
-	) AND NOT EXISTS (
-		SELECT 1
-		FROM remote AS r
-		CROSS JOIN executable AS e
-		CROSS JOIN contact AS c ON c.remote = r.id AND c.executable = e.id
-			AND c.protocol_id = n.protocol_id AND c.port = n.port
-			AND c.direction = n.direction
-		WHERE r.address = n.address
+		WHERE (r.name = n.name AND r.name <> 0 OR r.address = n.address)
 			AND e.path = (SELECT path FROM executable WHERE id = n.program)
 			AND c.first_us < (SELECT since_us FROM span)
 	) AND NOT EXISTS (

@@ -5,7 +5,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "util/hash.h"
 
@@ -78,21 +77,21 @@ static void seen_done(struct seen *seen)
 static int seen_add(struct seen *seen, uint64_t hash, size_t *ret_place)
 {
 	size_t slot;
+	bool is_new;
 
 	hash += !hash;
 	if (2 * seen->count >= seen->size && seen_grow(seen) < 0)
 		return -ENOMEM;
 	slot = find_slot(seen->hashes, seen->size, hash);
-	if (!seen->hashes[slot]) {
+	is_new = !seen->hashes[slot];
+	if (is_new) {
 		if (seen->count == UINT32_MAX)
 			return -ENOMEM;
 		seen->hashes[slot] = hash;
 		seen->places[slot] = (uint32_t)seen->count++;
-		*ret_place = seen->places[slot];
-		return 1;
 	}
 	*ret_place = seen->places[slot];
-	return 0;
+	return is_new;
 }
 
 /* Room for one group more. Returns 0 or -ENOMEM. */
