@@ -69,7 +69,7 @@ SELECT
 	iif(s.source IN ('dns', 'mdns', 'llmnr'), s.ttl_s, NULL) AS ttl_s,
 	iif(s.ip = '', NULL,
 		(SELECT coalesce(sum(c.flows), 0)
-			FROM remote AS r CROSS JOIN contact AS c ON c.remote = r.id
+			FROM remote AS r CROSS JOIN ledger AS c ON c.remote = r.id
 			WHERE r.address = s.address AND r.name = s.name)) AS flows,
 	nullif(o.name, '') AS owner_name,
 	nullif(s.path, '') AS program,

@@ -63,16 +63,17 @@ replaced (id, first) AS MATERIALIZED (
 	CROSS JOIN executable AS e ON e.path = f.path
 ),
 directions (id, name) AS (VALUES (0, 'unknown'), (1, 'out'), (2, 'in'), (3, 'forwarded')),
--- What began in the window, and what the ledger does not count yet, whenever it began.
-young (remote, executable, protocol_id, port, direction, first_us, last_us, flows, open, process,
-	end_us) AS NOT MATERIALIZED (
-	SELECT c.remote, c.executable, c.protocol_id, c.port, c.direction, c.first_us, c.last_us,
-		c.flows, 0, c.process, NULL
+-- What began in the window, of which an index has all that is asked here, and what the ledger does
+-- not have yet, whenever it began.
+young (remote, executable, protocol_id, port, direction, first_us, in_ledger, last_us, flows, open,
+	process, end_us) AS NOT MATERIALIZED (
+	SELECT c.remote, c.executable, c.protocol_id, c.port, c.direction, c.first_us, 1, NULL, 0, 0,
+		NULL, NULL
 	FROM contact AS c
 	WHERE c.first_us >= (SELECT since_us FROM span)
 	UNION ALL
-	SELECT t.remote, a.executable, t.protocol_id, t.port, t.direction, t.first_us, t.last_us, 1, 0,
-		NULL, t.last_us
+	SELECT t.remote, a.executable, t.protocol_id, t.port, t.direction, t.first_us, 0, t.last_us, 1,
+		0, NULL, t.last_us
 	FROM contact_tail AS t
 	CROSS JOIN actor AS a ON a.id = t.actor
 	UNION ALL
@@ -81,7 +82,7 @@ young (remote, executable, protocol_id, port, direction, first_us, last_us, flow
 			WHEN 'forwarded' THEN f.remote_port
 			ELSE coalesce(min(nullif(f.remote_port, 0), nullif(f.local_port, 0)),
 				max(f.remote_port, f.local_port)) END,
-		s.id, f.start_us, f.seen_us, 1, 1, f.process, NULL
+		s.id, f.start_us, 0, f.seen_us, 1, 1, f.process, NULL
 	FROM open_flow AS f
 	CROSS JOIN kind AS k ON k.id = f.kind
 	CROSS JOIN directions AS s ON s.name = k.direction
@@ -103,12 +104,11 @@ found AS MATERIALIZED (
 --:port	AND y.port = :port
 --:direction	AND y.direction = (SELECT id FROM directions WHERE name = :direction)
 ),
-contacts (program, name, address, protocol_id, port, direction, first_us, last_us, flows, open,
-	first) AS (
-	SELECT program, name, address, protocol_id, port, direction, min(first_us), max(last_us),
-		sum(flows), sum(open),
-		-- whose the first one was
-		min(json_array(printf('%020d', first_us), remote, process, end_us))
+contacts (program, name, address, protocol_id, port, direction, first_us, remote, executable,
+	in_ledger, process, end_us) AS (
+	-- the last five are of the row that has the minimum
+	SELECT program, name, address, protocol_id, port, direction, min(first_us), remote, executable,
+		in_ledger, process, end_us
 	FROM found
 	GROUP BY program, name, address, protocol_id, port, direction
 	HAVING min(first_us) >= (SELECT since_us FROM span)
@@ -144,6 +144,27 @@ newest AS MATERIALIZED (
 			AND o.port = n.port AND o.direction = n.direction AND o.first_us < n.first_us
 	)
 	LIMIT :limit
+),
+counts (program, name, address, protocol_id, port, direction, flows, open, last_us)
+	AS MATERIALIZED (
+	SELECT f.program, f.name, f.address, f.protocol_id, f.port, f.direction,
+		sum(iif(f.in_ledger, (
+			SELECT l.flows FROM ledger AS l
+			WHERE l.remote = f.remote AND l.executable = f.executable
+				AND l.protocol_id = f.protocol_id AND l.port = f.port
+				AND l.direction = f.direction
+		), f.flows)),
+		sum(f.open),
+		max(iif(f.in_ledger, (
+			SELECT l.last_us FROM ledger AS l
+			WHERE l.remote = f.remote AND l.executable = f.executable
+				AND l.protocol_id = f.protocol_id AND l.port = f.port
+				AND l.direction = f.direction
+		), f.last_us))
+	FROM newest AS n
+	CROSS JOIN found AS f ON f.program = n.program AND f.name = n.name AND f.address IS n.address
+		AND f.protocol_id = n.protocol_id AND f.port = n.port AND f.direction = n.direction
+	GROUP BY 1, 2, 3, 4, 5, 6
 )
 SELECT
 	n.first_us AS first_time,
@@ -153,18 +174,24 @@ SELECT
 	(SELECT name FROM directions WHERE id = n.direction) || ' '
 		|| coalesce((SELECT protocol FROM kind WHERE protocol_id = n.protocol_id LIMIT 1),
 			n.protocol_id) || iif(n.port, '/' || n.port, '') AS service,
-	n.flows, n.open,
-	n.last_us AS last_time,
+	s.flows,
+	s.open,
+	s.last_us AS last_time,
 	nullif(a.uid, -1) AS user,
 	p.pid,
 	nullif(p.cmdline, '') AS cmdline,
 	nullif(px.path, '') AS parent
 FROM newest AS n
-CROSS JOIN remote AS r ON r.id = json_extract(n.first, '$[1]')
+CROSS JOIN counts AS s ON s.program = n.program AND s.name = n.name AND s.address IS n.address
+	AND s.protocol_id = n.protocol_id AND s.port = n.port AND s.direction = n.direction
+CROSS JOIN remote AS r ON r.id = n.remote
 CROSS JOIN name AS d ON d.id = r.name
 CROSS JOIN executable AS x ON x.id = n.program
-LEFT JOIN process AS p ON p.id = coalesce(json_extract(n.first, '$[2]'),
-	(SELECT process FROM flow WHERE end_us = json_extract(n.first, '$[3]')))
+LEFT JOIN process AS p ON p.id = coalesce(n.process,
+	(SELECT process FROM flow WHERE end_us = n.end_us),
+	(SELECT c.process FROM contact AS c WHERE n.in_ledger AND c.remote = n.remote
+		AND c.executable = n.executable AND c.protocol_id = n.protocol_id AND c.port = n.port
+		AND c.direction = n.direction))
 LEFT JOIN actor AS a ON a.id = p.actor
 LEFT JOIN executable AS px ON px.id = a.parent_executable
 ORDER BY n.first_us DESC

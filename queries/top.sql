@@ -53,10 +53,17 @@ thinned (yes) AS MATERIALIZED (
 ),
 few (yes) AS MATERIALIZED (SELECT count(*) <= 500 FROM (SELECT 1 FROM remotes LIMIT 501)),
 visits (remote, day, last_day) AS (
-	SELECT c.remote, min(c.first_us) / 86400000000, max(c.last_us) / 86400000000
+	SELECT c.remote, min(c.first_us) / 86400000000,
+		min(max(c.last_us) / 86400000000, (SELECT ledger_day - 1 FROM rollup_state))
 	FROM few AS w CROSS JOIN remotes AS r CROSS JOIN contact AS c ON c.remote = r.id
 	WHERE w.yes AND NOT (SELECT yes FROM thinned)
 	GROUP BY c.remote
+	HAVING min(c.first_us) / 86400000000 < (SELECT ledger_day FROM rollup_state)
+	UNION ALL
+	-- the ledger does not tell of all of these
+	SELECT r.id, u.day, u.day
+	FROM few AS w CROSS JOIN remotes AS r CROSS JOIN uncounted_day AS u
+	WHERE w.yes AND NOT (SELECT yes FROM thinned)
 	UNION ALL
 	SELECT r.id, (SELECT min(day) FROM contact_day), (SELECT max(day) FROM contact_day)
 	FROM few AS w CROSS JOIN remotes AS r

@@ -252,7 +252,7 @@ SELECT
 	p.pid AS first_pid,             -- of the first contact
 	nullif(p.comm, '') AS first_comm,
 	nullif(p.cmdline, '') AS first_cmdline
-FROM contact AS c
+FROM ledger AS c
 LEFT JOIN remote AS r ON r.id = c.remote
 LEFT JOIN name AS n ON n.id = r.name
 LEFT JOIN executable AS e ON e.id = c.executable
@@ -365,3 +365,58 @@ FROM flow_contact
 WHERE last_us > (SELECT settled_us FROM rollup_state)
 	AND NOT (last_us <= (SELECT cut_us FROM rollup_state)
 		AND remote < (SELECT cut_remote FROM rollup_state));
+
+DROP VIEW IF EXISTS ledger;
+DROP VIEW IF EXISTS ledger_rest;
+DROP VIEW IF EXISTS uncounted_day;
+CREATE VIEW uncounted_day AS
+-- Not for users: the days that contact does not count yet, or not for all remotes.
+WITH RECURSIVE days (day) AS (
+	SELECT min(day) FROM contact_day WHERE day >= (SELECT ledger_day FROM rollup_state)
+	UNION ALL
+	SELECT (SELECT min(day) FROM contact_day WHERE day > d.day) FROM days AS d
+	WHERE d.day IS NOT NULL
+)
+SELECT day FROM days WHERE day IS NOT NULL;
+
+CREATE VIEW ledger_rest AS
+-- Not for users: the rows of contact_day that contact does not count yet.
+SELECT
+	d.day AS day,
+	d.remote AS remote,
+	a.executable AS executable,
+	d.protocol_id AS protocol_id,
+	d.port AS port,
+	d.direction AS direction,
+	d.flows AS flows,
+	d.first_us AS first_us,
+	d.last_us AS last_us
+FROM rollup_state AS s
+CROSS JOIN uncounted_day AS u
+CROSS JOIN contact_day AS d ON d.day = u.day
+CROSS JOIN actor AS a ON a.id = d.actor
+WHERE u.day >= iif(d.remote < s.ledger_remote, s.ledger_next_day, s.ledger_day);
+
+CREATE VIEW ledger AS
+-- Not for users: contact with what it does not count yet.
+SELECT
+	c.remote AS remote,
+	c.executable AS executable,
+	c.protocol_id AS protocol_id,
+	c.port AS port,
+	c.direction AS direction,
+	c.first_us AS first_us,
+	max(c.last_us, coalesce((
+		SELECT max(t.last_us) FROM ledger_rest AS t
+		WHERE t.remote = c.remote AND t.executable = c.executable
+			AND t.protocol_id = c.protocol_id AND t.port = c.port
+			AND t.direction = c.direction
+	), 0)) AS last_us,
+	c.flows + (
+		SELECT coalesce(sum(t.flows), 0) FROM ledger_rest AS t
+		WHERE t.remote = c.remote AND t.executable = c.executable
+			AND t.protocol_id = c.protocol_id AND t.port = c.port
+			AND t.direction = c.direction
+	) AS flows,
+	c.process AS process
+FROM contact AS c;

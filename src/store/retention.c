@@ -269,6 +269,15 @@ static int cut_more(struct retention *retention, int64_t used, int64_t *keep,
 	return 0;
 }
 
+/* Days that go must have been counted. */
+static int begin_fold(struct retention *retention, int64_t days_us)
+{
+	int64_t today = is_steady(retention) ? retention->slice.now_us / US_PER_DAY : 0;
+
+	return retention_fold_begin(&retention->fold, retention->slice.db, retention->contacts,
+		today, days_us / US_PER_DAY);
+}
+
 static int begin_round(struct retention *retention)
 {
 	sqlite3 *db = retention->slice.db;
@@ -283,6 +292,8 @@ static int begin_round(struct retention *retention)
 	keep = keep_of(limit_octets(retention), used_octets(&size));
 	retention->cuts_hours = false;
 	if (keep < 1000 && cut_more(retention, used_octets(&size), &keep, &horizons, &contacts) < 0)
+		return -1;
+	if (begin_fold(retention, horizons.days_us) < 0)
 		return -1;
 	retention_aged_begin(&retention->aged, &horizons);
 	if (retention_ledger_begin(&retention->ledger, db, horizons.contacts_us, contacts) < 0)
@@ -322,7 +333,7 @@ static int end_round(struct retention *retention)
 
 static int begin_stage(struct retention *retention, enum retention_stage stage)
 {
-	if (!retention->whole && stage == RETENTION_AGED)
+	if (!retention->whole && stage == RETENTION_FOLD)
 		stage = RETENTION_FREE;
 	if (!retention->sweeps && stage == RETENTION_UNUSED)
 		stage = RETENTION_FREE;
@@ -401,6 +412,8 @@ static enum retention_step step_stage(struct retention *retention)
 		return begin_round(retention) < 0 ? RETENTION_FAILED : RETENTION_DONE;
 	case RETENTION_FLOWS:
 		return retention_flows_step(&retention->flows, slice, settled_us);
+	case RETENTION_FOLD:
+		return retention_fold_step(&retention->fold, slice);
 	case RETENTION_AGED:
 		return retention_aged_step(&retention->aged, slice);
 	case RETENTION_LEDGER:
@@ -421,6 +434,8 @@ int retention_step(struct retention *retention)
 		return step == RETENTION_FAILED ? -1 : 0;
 	if (retention->stage == RETENTION_UNUSED)
 		retention_unused_done(&retention->unused);
+	if (retention->stage == RETENTION_LEDGER)
+		retention->contacts = retention->ledger.rows;
 	if (retention->stage == RETENTION_FREE)
 		return end_round(retention);
 	return begin_stage(retention, retention->stage + 1);

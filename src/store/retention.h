@@ -1,10 +1,10 @@
 /* What the history forgets, so that its file stays within its bounds. Internal to store/.
  *
- * A round goes through stages: single flows, of which the hours stay; once a day what belongs to
- * them, the roll-ups and the ledger; when enough went, or to make room, the dictionaries; last the
- * free pages go back to the file system. By age every hour; by size whenever the file is too large.
- * All of it in slices of some ms, each in a transaction of its own; a round that was interrupted
- * begins anew.
+ * A round goes through stages: single flows, of which the hours stay; once a day the ledger counts
+ * its days, and what belongs to flows goes, the roll-ups and the ledger; when enough went, or to
+ * make room, the dictionaries; last the free pages go back to the file system. By age every hour;
+ * by size whenever the file is too large. All of it in slices of some ms, each in a transaction of
+ * its own; a round that was interrupted begins anew.
  *
  * By age nothing goes before the clock has been steady for ten minutes: a wrong one would take the
  * history along. */
@@ -13,6 +13,7 @@
 
 #include "store/retention_aged.h"
 #include "store/retention_flows.h"
+#include "store/retention_fold.h"
 #include "store/retention_ledger.h"
 #include "store/retention_unused.h"
 #include "store/rollup.h"
@@ -21,6 +22,7 @@
 enum retention_stage {
 	RETENTION_IDLE,
 	RETENTION_FLOWS,
+	RETENTION_FOLD,
 	RETENTION_AGED,
 	RETENTION_LEDGER,
 	RETENTION_UNUSED,
@@ -33,6 +35,7 @@ struct retention {
 	struct dictionary *dictionary;
 	const struct rollup *rollup;
 	struct retention_flows flows;
+	struct retention_fold fold;
 	struct retention_aged aged;
 	struct retention_ledger ledger;
 	struct retention_unused unused;
@@ -40,6 +43,7 @@ struct retention {
 	bool whole, sweeps;        /* this round has more stages than the first one; all of them */
 	bool cuts_hours;           /* this round, for want of room */
 	int64_t today;             /* the day of the last round that had more; 0 none */
+	int64_t contacts;          /* rows of the ledger that it left; 0 not known */
 	bool waits;                /* for processes to be described again */
 	int64_t clock_offset_us;   /* wall clock minus CLOCK_BOOTTIME */
 	int64_t steady_ns;         /* CLOCK_BOOTTIME since which that is so */

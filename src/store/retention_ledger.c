@@ -1,13 +1,15 @@
-/* The first look removes what is too old and counts the rest. If there are too many rows a second
- * one counts them by executable and day of the last contact, in a temporary table: each executable
- * with more than its share gets a time before which its rows go, in a third one, as if the rows of
- * a day were spread evenly. Slices are of whole remotes. */
+/* The first look removes what is too old and counts the rest. If there are too many rows the last
+ * contacts are brought up to today (store/retention_fold.h), and the next look counts by executable
+ * and day of the last contact, in a temporary table: each executable with more than its share gets
+ * a time before which its rows go, in one more, as if the rows of a day were spread evenly. Slices
+ * are of whole remotes. */
 #include "store/retention_ledger.h"
 
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "store/retention_fold.h"
 #include "store/retention_share.h"
 #include "store/sql.h"
 
@@ -29,7 +31,7 @@ static const char end_text[] =
 	"SELECT remote FROM contact WHERE remote > ?1 ORDER BY remote LIMIT 1 OFFSET ?2";
 
 static const char delete_old_text[] =
-	"DELETE FROM contact WHERE remote > ?1 AND remote <= ?2 AND last_us < ?3";
+	"DELETE FROM contact WHERE remote > ?1 AND remote <= ?2 AND " RETENTION_LEDGER_OLD("?3");
 
 static const char rows_text[] = "SELECT count(*) FROM contact WHERE remote > ?1 AND remote <= ?2";
 
@@ -52,7 +54,7 @@ static const char delete_cut_text[] =
 	"DELETE FROM contact WHERE remote > ?1 AND remote <= ?2 AND last_us <"
 	" (SELECT before_us FROM temp.ledger_cut AS c WHERE c.executable = contact.executable)";
 
-enum { LOOK_AGE, LOOK_COUNT, LOOK_CUT };
+enum { LOOK_AGE, LOOK_FOLD, LOOK_COUNT, LOOK_CUT };
 
 int retention_ledger_begin(
 	struct retention_ledger *ledger, sqlite3 *db, int64_t horizon_us, int64_t max_rows)
@@ -136,12 +138,29 @@ static enum retention_step next_look(struct retention_ledger *ledger, sqlite3 *d
 	return RETENTION_MORE;
 }
 
+/* What ends today from now on is added at once. */
+static enum retention_step fold(
+	struct retention_ledger *ledger, const struct retention_slice *slice)
+{
+	struct retention_fold all;
+	enum retention_step step;
+
+	if (sql_integer(slice->db, "SELECT coalesce(max(day) + 1, 0) FROM contact_day",
+		    &all.until_day) < 0)
+		return RETENTION_FAILED;
+	step = retention_fold_step(&all, slice);
+	return step == RETENTION_DONE ? next_look(ledger, slice->db) : step;
+}
+
 enum retention_step retention_ledger_step(
 	struct retention_ledger *ledger, const struct retention_slice *slice)
 {
 	int64_t range[3] = {ledger->cursor, slice->rows, ledger->horizon_us};
-	int found = sql_row_text(slice->db, end_text, range, 2, &range[1], 1);
+	int found;
 
+	if (ledger->look == LOOK_FOLD)
+		return fold(ledger, slice);
+	found = sql_row_text(slice->db, end_text, range, 2, &range[1], 1);
 	if (found < 0)
 		return RETENTION_FAILED;
 	if (!found)

@@ -5,6 +5,14 @@
 
 #include "store/retention_slice.h"
 
+/* Of a row of contact: its last contact was before that time, also by the days that it does not
+ * count yet. */
+#define RETENTION_LEDGER_OLD(time)                                                \
+	"last_us < " time " AND NOT EXISTS (SELECT 1 FROM ledger_rest AS t WHERE" \
+	" t.remote = contact.remote AND t.executable = contact.executable"        \
+	" AND t.protocol_id = contact.protocol_id AND t.port = contact.port"      \
+	" AND t.direction = contact.direction AND t.last_us >= " time ")"
+
 struct retention_ledger {
 	int64_t horizon_us; /* without a contact since then a row goes */
 	int64_t max_rows;   /* 0 no limit */

@@ -23,14 +23,15 @@ static const char put_days_text[] =
 
 static const char new_contact_table[] = "CREATE TABLE new_contact " CONTACT_COLUMNS;
 
-/* ?1: the floor, see struct rollup. */
-#define ADD_CONTACT                                                                   \
-	" ON CONFLICT DO UPDATE SET flows = flows + excluded.flows,"                  \
-	" process = iif(excluded.first_us BETWEEN ?1 AND first_us - 1, "              \
-	"excluded.process, process),"                                                 \
-	" first_us = iif(excluded.first_us >= ?1, min(first_us, excluded.first_us), " \
-	"first_us),"                                                                  \
-	" last_us = max(last_us, excluded.last_us)"
+/* ?1: the floor, see struct rollup. A row that is there is left alone but for an earlier contact,
+ * and for flows of days that the ledger has counted: of the others the flows are 0. */
+#define IS_FIRST "excluded.first_us BETWEEN ?1 AND first_us - 1"
+#define ADD_CONTACT                                                   \
+	" ON CONFLICT DO UPDATE SET flows = flows + excluded.flows,"  \
+	" process = iif(" IS_FIRST ", excluded.process, process),"    \
+	" first_us = iif(" IS_FIRST ", excluded.first_us, first_us)," \
+	" last_us = max(last_us, excluded.last_us)"                   \
+	" WHERE excluded.flows > 0 OR " IS_FIRST
 
 static const char put_contacts_text[] =
 	"INSERT INTO contact " CONTACT_COLUMNS " SELECT * FROM new_contact WHERE TRUE" ADD_CONTACT;
@@ -52,12 +53,16 @@ static const char recover_days_text[] =
 /* last_us of a row of contact_tail is the key of its flow. */
 static const char recover_contacts_text[] =
 	"INSERT INTO contact SELECT t.remote, a.executable, t.protocol_id, t.port, t.direction,"
-	" t.first_us, t.last_us, t.flows, f.process FROM contact_tail AS t"
+	" t.first_us, t.last_us, iif(t.day < iif(t.remote < s.ledger_remote, s.ledger_next_day,"
+	" s.ledger_day), t.flows, 0), f.process FROM rollup_state AS s CROSS JOIN contact_tail AS t"
 	" JOIN flow AS f ON f.end_us = t.last_us JOIN actor AS a ON a.id = t.actor"
 	" WHERE TRUE" ADD_CONTACT;
 
 static const char recover_state_text[] = "UPDATE rollup_state SET settled_us = 9223372036854775807"
 					 " WHERE settled_us <> 9223372036854775807";
+
+static const char get_ledger_text[] =
+	"SELECT ledger_day, ledger_next_day, ledger_remote FROM rollup_state";
 
 static const struct rollup_state state_idle = {.settled_us = INT64_MAX};
 
@@ -68,7 +73,8 @@ int rollup_init(struct rollup *rollup, sqlite3 *db)
 		sql_rows_init(&rollup->contacts, db, "new_contact", new_contact_table) < 0 ||
 		sql_prepare(db, put_days_text, &rollup->put_days) < 0 ||
 		sql_prepare(db, put_contacts_text, &rollup->put_contacts) < 0 ||
-		sql_prepare(db, put_state_text, &rollup->put_state) < 0)
+		sql_prepare(db, put_state_text, &rollup->put_state) < 0 ||
+		sql_prepare(db, get_ledger_text, &rollup->get_ledger) < 0)
 		return -1;
 	return sql_prepare(db, put_hour_text, &rollup->put_hour);
 }
@@ -79,6 +85,7 @@ void rollup_done(struct rollup *rollup)
 	sqlite3_finalize(rollup->put_contacts);
 	sqlite3_finalize(rollup->put_hour);
 	sqlite3_finalize(rollup->put_state);
+	sqlite3_finalize(rollup->get_ledger);
 	sql_rows_done(&rollup->days);
 	sql_rows_done(&rollup->contacts);
 	rollup_list_done(&rollup->now);
@@ -223,13 +230,33 @@ static int write_state(struct rollup *rollup, const struct rollup_state *state)
 	return sql_run(rollup->put_state);
 }
 
+/* The ledger counts flows when it counts their day. */
+static int leave_to_fold(struct rollup *rollup)
+{
+	int64_t ledger[3]; /* day, next day, and the remote from which on the former holds */
+
+	if (sql_row(rollup->get_ledger, ledger, 3) <= 0)
+		return -1;
+	for (size_t i = 0; i < rollup->now.count; i++) {
+		struct rollup_entry *entry = &rollup->now.entries[i];
+
+		if (entry->period >= (entry->remote < ledger[2] ? ledger[1] : ledger[0]))
+			entry->flows = 0;
+	}
+	return 0;
+}
+
 /* Counts the entries of now in both tables. contact is keyed by less: it comes second. */
 static int write_now(struct rollup *rollup)
 {
 	struct rollup_list *now = &rollup->now;
 
+	if (now->count == 0)
+		return 0;
 	rollup_list_sum(now, compare_day);
 	if (rollup_list_write(now, &rollup->days, rollup->put_days, add_day) < 0)
+		return -1;
+	if (leave_to_fold(rollup) < 0)
 		return -1;
 	rollup_list_sum(now, compare_contact);
 	sql_bind_integers(rollup->put_contacts, 1, &rollup->floor_us, 1);

@@ -40,7 +40,7 @@ struct rollup_state {
 };
 
 struct rollup {
-	sqlite3_stmt *put_days, *put_contacts, *put_hour, *put_state;
+	sqlite3_stmt *put_days, *put_contacts, *put_hour, *put_state, *get_ledger;
 	struct sql_rows days, contacts; /* to put */
 	struct rollup_list now;         /* settled with this batch, or the slice at hand */
 	struct rollup_list pending;     /* ended after state.cut_us */

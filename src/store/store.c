@@ -359,10 +359,12 @@ static int forget_slice(struct store *store)
 	return store_commit(store);
 }
 
-/* What is forgotten lies all over the file: the WAL is moved before that takes long. */
-static bool checkpoint_is_due(const struct store *store)
+/* What is forgotten lies all over the file: the WAL is moved before that takes long. pages: in the
+ * WAL before the slice; it may have begun anew with it. */
+static bool checkpoint_is_due(struct store *store, int pages)
 {
-	return store->wal_pages >= WAL_PAGES_MAX / 4 ||
+	store->slice_pages += store->wal_pages - (store->wal_pages < pages ? 0 : pages);
+	return store->slice_pages >= WAL_PAGES_MAX / 4 ||
 	       store->wal_pages >= store_room_wal_pages(&store->file);
 }
 
@@ -382,7 +384,7 @@ int store_maintain(struct store *store, int64_t now_us, struct store_error *ret_
 {
 	struct retention *retention = &store->retention;
 	int64_t begin_ns = clock_boottime_ns();
-	int due;
+	int due, pages = store->wal_pages;
 
 	/* the times of what is oldest are wrong */
 	if (store_clock_has_more(store) && !store_clock_is_stuck(store))
@@ -397,7 +399,7 @@ int store_maintain(struct store *store, int64_t now_us, struct store_error *ret_
 		return -1;
 	}
 	count_slice(store, begin_ns);
-	if (checkpoint_is_due(store))
+	if (checkpoint_is_due(store, pages))
 		store_checkpoint(store);
 	return 1;
 }

@@ -59,7 +59,8 @@ struct store {
 	int64_t written_ns;            /* CLOCK_BOOTTIME of the last batch */
 	int64_t checkpoint_ns;         /* CLOCK_BOOTTIME of the last checkpoint */
 	int wal_pages;                 /* as of the last commit; 0 after a checkpoint */
-	int wal_frames; /* as of the last commit: what a reader keeps from being used again */
+	int slice_pages; /* of these the slices of retention since the last checkpoint */
+	int wal_frames;  /* as of the last commit: what a reader keeps from being used again */
 };
 
 /* store_report.c */

@@ -29,7 +29,9 @@ static const struct {
 	{"coverage_interval",
 		"SELECT count(*) FILTER (WHERE until_us < ?1), count(*) FROM coverage_interval",
 		offsetof(struct retention_horizons, days_us)},
-	{"contact", "SELECT count(*) FILTER (WHERE last_us < ?1), count(*) FROM contact",
+	{"contact",
+		"SELECT count(*) FILTER (WHERE " RETENTION_LEDGER_OLD(
+			"?1") "), count(*) FROM contact",
 		offsetof(struct retention_horizons, contacts_us)},
 };
 

@@ -159,7 +159,7 @@ int store_correct_some(struct store *store)
 void store_checkpoint(struct store *store)
 {
 	sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-	store->wal_pages = 0;
+	store->wal_pages = store->slice_pages = 0;
 	store->checkpoint_ns = clock_boottime_ns();
 }
 

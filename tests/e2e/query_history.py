@@ -27,10 +27,11 @@ def service_port(direction, remote_port, local_port):
 class History:
     """A database being written. Times are microseconds since 1970."""
 
-    def __init__(self, path, settled=None):
+    def __init__(self, path, settled=None, ledger=(0, 0, 0)):
         """settled: what the roll-ups count, as under load: end of the flows, and of those of remotes
-        below a number another end (a row of rollup_state)."""
-        self.path, self.settled = path, settled
+        below a number another end (a row of rollup_state). ledger: of these the first days that the
+        ledger does not count, and of remotes below a number (the other columns of that row)."""
+        self.path, self.settled, self.ledger = path, settled, ledger
         self.db = sqlite3.connect(path, isolation_level=None)
         self.db.execute("PRAGMA journal_mode = WAL")
         folder = os.path.join(harness.ROOT, "schema")
@@ -47,6 +48,8 @@ class History:
         self.boot = self.row("boot", boot_uuid="b", start_us=1)
         self.run = self.row("run", boot=self.boot, pid=1, host="box", version="0.0",
                             start_us=SECOND, heartbeat_us=2 * SECOND)
+        self.db.execute("UPDATE rollup_state SET ledger_day = ?, ledger_next_day = ?,"
+                        " ledger_remote = ?", ledger)
         if settled:
             self.db.execute("UPDATE rollup_state SET settled_us = ?, cut_us = ?, cut_remote = ?", settled)
 
@@ -161,12 +164,15 @@ class History:
             (end_us // DAY, values["remote"], values["actor"], PROTOCOLS[protocol], port,
              DIRECTIONS[direction], outcome in FAILED, values["octets_out"], values["octets_in"],
              start_us, end_us, 1 << (end_us // HOUR % 24), 1 << METHODS.index(method)))
+        day, next_day, remote = self.ledger
+        counts = end_us // DAY < (next_day if values["remote"] < remote else day)
         self.db.execute(
-            "INSERT INTO contact VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?) ON CONFLICT DO UPDATE SET"
-            " flows = flows + 1, first_us = min(first_us, excluded.first_us),"
-            " last_us = max(last_us, excluded.last_us)",
+            "INSERT INTO contact VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+            " flows = flows + excluded.flows, first_us = min(first_us, excluded.first_us),"
+            " last_us = max(last_us, excluded.last_us)"
+            " WHERE excluded.flows OR excluded.first_us < first_us",
             (values["remote"], executable, PROTOCOLS[protocol], port, DIRECTIONS[direction],
-             start_us, end_us, process))
+             start_us, end_us, int(counts), process))
 
     def open_flow(self, process, remote, start_us, seen_us, protocol="tcp", direction="out",
                   method="exact", remote_port=443, local_port=40000, octets=(10, 20), name=None,

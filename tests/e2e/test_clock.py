@@ -186,7 +186,7 @@ class Corrected(ClockCase):
         daemon.stop()
         done = self.run_daemon("rebuild", "--db", daemon.db, program=harness.LASTCONN)
         self.assertEqual((done.returncode, "differ" in done.stdout), (0, False), done.stdout)
-        self.assertEqual(daemon.rows("SELECT sum(flows) AS n FROM contact"),
+        self.assertEqual(daemon.rows("SELECT sum(flows) AS n FROM ledger"),
                          daemon.rows("SELECT count(*) AS n FROM flow"))
 
     def test_when_the_clock_becomes_right_all_of_it_is_corrected(self):

@@ -10,9 +10,9 @@ SINCE = T0 + 2 * DAY
 
 
 class New(QueryCase):
-    def make(self, settled=None):
+    def make(self, **more):
         """Two days of habits, and a third day with what is new in it, and what is not."""
-        history = self.history(settled=settled)
+        history = self.history(**more)
         bash = history.process(1, "/usr/bin/bash")
         curl = history.process(200, "/usr/bin/curl", bash, cmdline="curl x",
                                parent_exe="/usr/bin/bash", uid=0)
@@ -93,7 +93,15 @@ class New(QueryCase):
         self.check()
 
     def test_what_the_ledger_does_not_count_yet(self):
-        self.make(UNSETTLED)
+        self.make(settled=UNSETTLED)
+        self.check()
+
+    def test_days_that_the_ledger_counts(self):
+        self.make(ledger=(SINCE // DAY + 1, SINCE // DAY + 1, 0))
+        self.check()
+
+    def test_days_that_the_ledger_counts_of_half_the_hosts(self):
+        self.make(ledger=(SINCE // DAY, SINCE // DAY + 1, 4))
         self.check()
 
     def test_an_address_has_a_name_only_while_it_is_known(self):

@@ -313,10 +313,10 @@ class Query(QueryCase):
 
     # -- the roll-up against the flows
 
-    def crowd(self, seed, settled=None):
+    def crowd(self, seed, settled=None, **more):
         """A few hundred flows of all kinds over five days, some of them days long."""
         rng = random.Random(seed)
-        history = self.history("crowd.db", settled=settled)
+        history = self.history("crowd.db", settled=settled, **more)
         flows, remotes = [], [f"192.0.2.{n}" for n in range(6)] + ["2001:db8::1", "10.1.2.3"]
         processes = [(None, None, None)]
         for number in range(8):
@@ -429,6 +429,16 @@ class Query(QueryCase):
 
     def test_flows_of_a_half_done_settlement_are_counted_once(self):
         self.check_crowd(4, 60, settled=(T0 + DAY + 5 * HOUR, T0 + 3 * DAY + 7 * HOUR, 5))
+
+    def test_days_that_the_ledger_does_not_count_yet_are_found(self):
+        self.check_crowd(5, 30, ledger=(T0 // DAY + 2, T0 // DAY + 2, 0))
+
+    def test_days_that_the_ledger_counts_of_half_the_hosts_are_found(self):
+        self.check_crowd(6, 30, ledger=(T0 // DAY + 1, T0 // DAY + 3, 5))
+
+    def test_days_that_the_ledger_counts_before_they_are_over_are_found(self):
+        self.check_crowd(7, 30, ledger=(T0 // DAY + 9, T0 // DAY + 9, 0),
+                         settled=(T0 + DAY + 5 * HOUR, T0 + 3 * DAY + 7 * HOUR, 5))
 
     def test_at_agrees_with_the_flows(self):
         flows, rng = self.crowd(3)

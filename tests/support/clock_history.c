@@ -17,7 +17,7 @@ static const char *const facts[] = {
 	"SELECT end_us, duration_us, remote_ip, pid, outcome, octets_in FROM flows ORDER BY 1",
 	"SELECT * FROM flow_nat",
 	"SELECT * FROM contact_day",
-	"SELECT * FROM contact",
+	"SELECT * FROM ledger",
 	"SELECT * FROM flow_hour",
 	"SELECT * FROM executable_flows WHERE flows <> 0",
 	"SELECT settled_us FROM rollup_state",

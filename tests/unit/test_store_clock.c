@@ -17,9 +17,21 @@
 #include "support/store_fixture.h"
 #include "util/clock.h"
 
-static void a_corrected_history_is_as_if_the_clock_had_been_right(void **state)
+static void maintain(struct store_fixture *fixture, int64_t now_us)
 {
-	struct store_fixture *fixture = *state, *right;
+	int more;
+
+	fixture->options.retention.at_once = true;
+	store_set_retention(fixture->store, &fixture->options.retention);
+	while ((more = store_maintain(fixture->store, now_us, &fixture->error)) > 0)
+		;
+	assert_int_equal(more, 0);
+}
+
+/* day_counts: the ledger has counted the day, by the old clock, when the step comes. */
+static void compare(struct store_fixture *fixture, bool day_counts)
+{
+	struct store_fixture *right;
 	void *other;
 
 	assert_int_equal(store_fixture_set_up(&other), 0);
@@ -30,12 +42,26 @@ static void a_corrected_history_is_as_if_the_clock_had_been_right(void **state)
 	store_fixture_open(right);
 	clock_history_record(fixture, HISTORY_BOOT);
 	clock_history_record(right, HISTORY_BOOT + HISTORY_RIGHT);
+	if (day_counts)
+		maintain(fixture, HISTORY_BOOT + 2 * US_PER_DAY);
+	assert_int_equal(
+		store_fixture_number(fixture, "SELECT sum(flows) > 0 FROM contact"), day_counts);
 	clock_history_step(fixture, HISTORY_RIGHT, true);
 	clock_history_step(right, 0, false);
 	store_fixture_close(fixture);
 	store_fixture_close(right);
 	clock_history_expect_same(fixture, right);
 	store_fixture_tear_down(&other);
+}
+
+static void a_corrected_history_is_as_if_the_clock_had_been_right(void **state)
+{
+	compare(*state, false);
+}
+
+static void days_that_the_ledger_counted_are_corrected(void **state)
+{
+	compare(*state, true);
 }
 
 /* After a boot whose clock told the same times as this one's. */
@@ -140,7 +166,7 @@ static void many_flows_are_corrected_in_slices(void **state)
 	assert_int_equal(
 		store_fixture_number(fixture, "SELECT count(*) FROM flow"), HISTORY_SLICES);
 	assert_int_equal(
-		store_fixture_number(fixture, "SELECT sum(flows) FROM contact"), HISTORY_SLICES);
+		store_fixture_number(fixture, "SELECT sum(flows) FROM ledger"), HISTORY_SLICES);
 	clock_history_step(fixture, 1, false);
 	store_fixture_close(fixture);
 	assert_int_equal(
@@ -319,6 +345,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_corrected_history_is_as_if_the_clock_had_been_right),
+		TEST(days_that_the_ledger_counted_are_corrected),
 		TEST(what_earlier_boots_recorded_at_the_same_time_stays),
 		TEST(flows_of_this_boot_are_told_by_their_processes),
 		TEST(what_is_left_of_a_day_is_rolled_up_anew),

@@ -41,7 +41,7 @@ static const char *const questions[] = {
 	"flows",
 	"SELECT sum(flows), count(*), sum(octets_in), min(first_us), max(last_us) FROM contact_day",
 	"SELECT sum(flows), count(*), sum(octets_in) FROM flow_hour",
-	"SELECT count(*), sum(flows) FROM contact",
+	"SELECT count(*), sum(flows) FROM ledger",
 	"SELECT count(*), count(exe), count(cmdline), count(unit), min(start_us) FROM processes",
 	"SELECT count(*), sum(until_us IS NULL), count(process) FROM listener",
 	"SELECT count(*), min(first_us), max(last_us) FROM name_evidence",

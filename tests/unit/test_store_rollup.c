@@ -38,7 +38,7 @@ static const char contacts_that_differ[] =
 	" min(first_us) AS first_us, max(last_us) AS last_us, sum(flows) AS flows"
 	" FROM contact_day JOIN actor ON actor.id = actor"
 	" GROUP BY remote, executable, protocol_id, port, direction) AS d"
-	" LEFT JOIN contact AS c USING (remote, executable, protocol_id, port, direction)"
+	" LEFT JOIN ledger AS c USING (remote, executable, protocol_id, port, direction)"
 	" WHERE c.first_us IS NOT d.first_us OR c.last_us IS NOT d.last_us OR c.flows IS NOT "
 	"d.flows";
 
@@ -63,7 +63,7 @@ static void expect_settled(struct store_fixture *fixture)
 	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM contact_tail"), 0);
 	expect_all_counted_once(fixture);
 	assert_string_equal(store_fixture_sql(fixture,
-				    "SELECT sum(flows) = (SELECT count(*) FROM flow) FROM contact"),
+				    "SELECT sum(flows) = (SELECT count(*) FROM flow) FROM ledger"),
 		"1");
 	assert_int_equal(store_fixture_number(fixture, contacts_that_differ), 0);
 	tables = strdup(store_fixture_sql(fixture, rows_of_tables));
