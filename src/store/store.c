@@ -184,6 +184,7 @@ static int begin(
 /* All but the claim of the file. */
 static void disconnect(struct store *store)
 {
+	checkpointer_free(store->checkpointer);
 	retention_done(&store->retention);
 	flow_writer_done(&store->flows);
 	dictionary_done(&store->dictionary);
@@ -209,8 +210,10 @@ static int open_claimed(const struct store_options *options, const struct store_
 	}
 	store->checkpoint_ns = clock_boottime_ns();
 	store_set_retention(store, &options->retention);
-	if (options->unattended)
+	if (options->unattended) {
 		store_room_reserve(&store->file);
+		store->checkpointer = checkpointer_new(store->file.path);
+	}
 	*ret_store = store;
 	return 0;
 }
@@ -326,6 +329,7 @@ int store_heartbeat(struct store *store, int64_t seen_us, struct store_error *re
 	int64_t since_us = seen_us - store->beat_us;
 
 	store->seen_us = seen_us;
+	store_checkpoint_rest(store);
 	if (store_path_is_same(&store->file, ret_error) < 0 || look_whole(store, ret_error) < 0)
 		return -1;
 	if (clock_boottime_ns() - store->checkpoint_ns >=
@@ -399,6 +403,7 @@ int store_maintain(struct store *store, int64_t now_us, struct store_error *ret_
 		return -1;
 	}
 	count_slice(store, begin_ns);
+	store_checkpoint_rest(store);
 	if (checkpoint_is_due(store, pages))
 		store_checkpoint(store);
 	return 1;
@@ -441,6 +446,8 @@ void store_close(struct store *store)
 	if (store_settle_all(store) < 0)
 		store_rollback(store); /* the next start settles */
 	end_run(store);
+	checkpointer_free(store->checkpointer);
+	store->checkpointer = NULL;
 	sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 	disconnect(store);
 	store_path_release(&file);

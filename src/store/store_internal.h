@@ -4,6 +4,7 @@
 
 #include <sqlite3.h>
 
+#include "store/checkpointer.h"
 #include "store/dictionary.h"
 #include "store/flow_writer.h"
 #include "store/name_writer.h"
@@ -16,6 +17,7 @@
 
 enum { WAL_PAGES_MAX = 24576 }; /* of 2 KB; rewriting them seldom is what saves writes */
 enum { WAL_FRAMES_MAX = 3 * WAL_PAGES_MAX }; /* a larger one is not fed with what can wait */
+enum { WAL_PAGES_ALONE = 2048 };             /* as many are moved beside the writer */
 
 /* What is still to be corrected after a step of the clock, see store_clock.c. */
 struct clock_scope {
@@ -34,7 +36,8 @@ struct store_clock {
 
 struct store {
 	sqlite3 *db;
-	bool unattended; /* as in the options */
+	bool unattended;                   /* as in the options */
+	struct checkpointer *checkpointer; /* NULL: the writer does it */
 	struct store_file file;
 	int64_t boot;
 	int64_t run;
@@ -80,7 +83,8 @@ void store_rollback(struct store *store);               /* drops the caches too 
 int store_settle_some(struct store *store, int slices); /* of what is being settled */
 int store_settle_all(struct store *store); /* the pending roll-ups, in transactions of their own */
 int store_correct_some(struct store *store); /* what a step of the clock left to do, if anything */
-void store_checkpoint(struct store *store);
+void store_checkpoint(struct store *store);  /* what the WAL has, beside the writer if it is much */
+void store_checkpoint_rest(struct store *store); /* if that is done: what came meanwhile */
 
 /* store_recover.c, in a transaction: closes what runs of other boots left open, takes over what
  * those of this boot did, and notes since when nobody watched. */

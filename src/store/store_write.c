@@ -11,6 +11,8 @@
 #include "store/store_room.h"
 #include "util/clock.h"
 
+enum { CHECKPOINT_WAIT_MS = 100 }; /* of one batch */
+
 /* What a snapshot tells of a listener does not replace what an earlier run saw for itself. */
 static const char put_listener_text[] =
 	"INSERT INTO listener (run, socket, process, local, local_port, protocol_id, protocol,"
@@ -156,11 +158,40 @@ int store_correct_some(struct store *store)
 }
 
 /* What readers hold back, or a full disk, is left for the next time. */
-void store_checkpoint(struct store *store)
+static void checkpoint_now(struct store *store)
 {
 	sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+}
+
+/* Where there is little room the WAL is not to grow meanwhile. */
+static bool is_worth_a_thread(const struct store *store, int frames)
+{
+	return frames >= WAL_PAGES_ALONE && !store_room_is_tight(&store->file);
+}
+
+void store_checkpoint(struct store *store)
+{
+	if (!is_worth_a_thread(store, store->wal_frames) || !checkpointer_ask(store->checkpointer))
+		checkpoint_now(store);
 	store->wal_pages = store->slice_pages = 0;
 	store->checkpoint_ns = clock_boottime_ns();
+}
+
+/* The WAL begins anew only if all of it was moved, so the last part is the writer's. Who writes
+ * faster than the thread moves waits for it in parts, until that part is small. */
+void store_checkpoint_rest(struct store *store)
+{
+	int moved;
+
+	if (store->wal_frames > WAL_PAGES_MAX + WAL_PAGES_MAX / 2)
+		checkpointer_wait(store->checkpointer, CHECKPOINT_WAIT_MS);
+	moved = checkpointer_ended(store->checkpointer);
+	if (moved < 0)
+		return;
+	if (!is_worth_a_thread(store, store->wal_frames - moved) ||
+		!checkpointer_ask(store->checkpointer))
+		checkpoint_now(store);
+	store->wal_pages = 0;
 }
 
 static int write_processes(struct store *store, const struct batch *batch)
@@ -299,6 +330,7 @@ int store_write(struct store *store, const struct batch *batch, struct store_err
 	rollup_committed(&store->flows.rollup);
 	store_clock_committed(store);
 	store->retention.looks_seen = batch_look(batch);
+	store_checkpoint_rest(store);
 	if (store->wal_pages >= store_room_wal_pages(&store->file) &&
 		(!settling || store->wal_pages < WAL_PAGES_MAX))
 		store_checkpoint(store);

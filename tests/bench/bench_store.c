@@ -157,6 +157,7 @@ static int open_store(struct bench *bench)
 		.boot_uuid = "00000000-0000-0000-0000-000000000001",
 		.host_name = "bench",
 		.version = LASTCONN_VERSION,
+		.unattended = true, /* a checkpoint is made beside the writer */
 		.retention = {.flow_age_us = (int64_t)(age_s * US_PER_S), .trusts_clock = true}};
 	struct store_error error;
 
@@ -260,7 +261,7 @@ int main(int argc, char **argv)
 	const char *dir = argc > 2 ? argv[2] : ".";
 	uint64_t flows_a_day = argc > 3 ? strtoull(argv[3], NULL, 10) : 1000000;
 	uint64_t parts = argc > 4 ? strtoull(argv[4], NULL, 10) : 1;
-	char path[512], lock[520], floor_path[512];
+	char path[512], lock[520], ballast[520], floor_path[512];
 	struct cost cost = {0};
 	int status;
 
@@ -270,6 +271,7 @@ int main(int argc, char **argv)
 	}
 	snprintf(path, sizeof(path), "%.400s/bench_store_%ld.db", dir, (long)getpid());
 	snprintf(lock, sizeof(lock), "%s.lock", path);
+	snprintf(ballast, sizeof(ballast), "%s.ballast", path);
 	snprintf(floor_path, sizeof(floor_path), "%.400s/bench_store_%ld.raw", dir, (long)getpid());
 	status = bench_floor(floor_path, flows / parts, &cost);
 	unlink(floor_path);
@@ -279,5 +281,6 @@ int main(int argc, char **argv)
 	if (!getenv("BENCH_KEEP"))
 		unlink(path);
 	unlink(lock);
+	unlink(ballast);
 	return status < 0 ? 2 : status;
 }
