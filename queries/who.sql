@@ -89,7 +89,7 @@ visits (remote, day, last_day) AS (
 	GROUP BY c.remote
 	HAVING min(c.first_us) / 86400000000 < (SELECT ledger_day FROM rollup_state)
 	UNION ALL
-	-- the ledger does not tell of all of these
+	-- the last days, which the ledger does not count yet
 	SELECT r.id, u.day, u.day
 	FROM few AS w CROSS JOIN remotes AS r CROSS JOIN uncounted_day AS u
 	WHERE w.yes AND NOT (SELECT yes FROM thinned)

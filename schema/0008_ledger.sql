@@ -1,7 +1,7 @@
 -- 0008: the ledger counts flows by whole days, long after them, see store/retention_fold.h.
 --
--- Of the days since, contact has the first contact of each, with a last one and no flows: who wants
--- all of them adds the view ledger_rest.
+-- A row of contact is made with the first contact; its count and its last time lack the days that
+-- are not counted yet. The views contacts and ledger have them all.
 
 ALTER TABLE rollup_state ADD COLUMN             -- contact counts what ended before this day,
 	ledger_day INTEGER NOT NULL DEFAULT 0;

@@ -231,7 +231,7 @@ LEFT JOIN unit AS u ON u.id = a.unit;
 DROP VIEW IF EXISTS contacts;
 CREATE VIEW contacts AS
 -- The ledger: first and last contact of each program with each host and port, kept for years.
--- Flows count here when they end.
+-- Flows count here when they end. The table contact alone lacks those of the last days.
 SELECT
 	r.ip AS remote_ip,
 	nullif(n.name, '') AS remote_name,
@@ -252,7 +252,19 @@ SELECT
 	p.pid AS first_pid,             -- of the first contact
 	nullif(p.comm, '') AS first_comm,
 	nullif(p.cmdline, '') AS first_cmdline
-FROM ledger AS c
+FROM (
+	SELECT remote, executable, protocol_id, port, direction, min(first_us) AS first_us,
+		max(last_us) AS last_us, sum(flows) AS flows, max(process) AS process
+	FROM (
+		SELECT remote, executable, protocol_id, port, direction, first_us, last_us, flows, process
+		FROM contact
+		UNION ALL
+		SELECT remote, executable, protocol_id, port, direction, NULL, last_us, flows, NULL
+		FROM ledger_rest
+	)
+	GROUP BY remote, executable, protocol_id, port, direction
+	HAVING min(first_us) IS NOT NULL
+) AS c
 LEFT JOIN remote AS r ON r.id = c.remote
 LEFT JOIN name AS n ON n.id = r.name
 LEFT JOIN executable AS e ON e.id = c.executable
@@ -357,9 +369,8 @@ FROM flow AS f
 JOIN kind AS k ON k.id = f.kind;
 
 CREATE VIEW contact_tail AS
--- Not for users: of these the newest, which contact and contact_day do not count yet. Under load
--- these are up to some ten thousand, for ten seconds; else none. Who reads contact_day must
--- read these too.
+-- Not for users: of these the newest, which are in no roll-up yet. Under load these are up to some ten
+-- thousand, for ten seconds; else none. Who reads contact_day must read these too.
 SELECT *
 FROM flow_contact
 WHERE last_us > (SELECT settled_us FROM rollup_state)
@@ -398,7 +409,7 @@ CROSS JOIN actor AS a ON a.id = d.actor
 WHERE u.day >= iif(d.remote < s.ledger_remote, s.ledger_next_day, s.ledger_day);
 
 CREATE VIEW ledger AS
--- Not for users: contact with what it does not count yet.
+-- Not for users: contact with what it does not count yet, for those who seek a few rows by their key.
 SELECT
 	c.remote AS remote,
 	c.executable AS executable,

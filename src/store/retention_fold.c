@@ -17,6 +17,12 @@ static const char get_state_text[] =
 static const char put_state_text[] = "UPDATE rollup_state SET ledger_day = ?1,"
 				     " ledger_next_day = ?2, ledger_remote = ?3";
 
+/* After a clock that was ahead: no flow that is counted ended in the days between. */
+static const char back_text[] =
+	"UPDATE rollup_state SET (ledger_day, ledger_next_day) = (SELECT coalesce(max(day) + 1, 0),"
+	" coalesce(max(day) + 1, 0) FROM contact_day) WHERE ledger_next_day <= ledger_day"
+	" AND ledger_day > (SELECT coalesce(max(day) + 1, 0) FROM contact_day)";
+
 static const char flows_text[] =
 	"SELECT coalesce(sum(flows), 0) FROM flow_hour WHERE hour >= ?1 * 24 AND hour < ?2 * 24";
 
@@ -49,14 +55,15 @@ int retention_fold_begin(
 	struct fold_state state;
 	int64_t flows, days[2] = {0, today};
 
-	if (read_state(db, &state) < 0)
+	if (sql_exec(db, back_text) < 0 || read_state(db, &state) < 0)
 		return -1;
 	days[0] = state.day;
 	if (sql_row_text(db, flows_text, days, 2, &flows, 1) < 0)
 		return -1;
 	fold->until_day = must_day;
 	if (today > must_day && flows > 0 &&
-		(flows >= contacts * FOLD_FLOWS || today - state.day >= FOLD_DAYS))
+		((contacts > 0 && flows >= contacts * FOLD_FLOWS) ||
+			today - state.day >= FOLD_DAYS))
 		fold->until_day = today;
 	return 0;
 }

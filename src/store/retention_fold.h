@@ -11,12 +11,19 @@
 
 #include "store/retention_slice.h"
 
+/* Of a row of contact: whether it lacks anything. */
+#define RETENTION_FOLD_REST(condition)                                           \
+	"EXISTS (SELECT 1 FROM ledger_rest AS t WHERE t.remote = contact.remote" \
+	" AND t.executable = contact.executable"                                 \
+	" AND t.protocol_id = contact.protocol_id AND t.port = contact.port"     \
+	" AND t.direction = contact.direction" condition ")"
+
 struct retention_fold {
 	int64_t until_day; /* the days before are counted; days since 1970 UTC */
 };
 
-/* The fold that is due today in a ledger of so many rows, or up to a day that is to be counted in
- * any case. Returns 0, or -1 with the error in the connection. */
+/* The fold that is due today in a ledger of so many rows (0 not known), or up to a day that is to
+ * be counted in any case. In a transaction. Returns 0, or -1 with the error in the connection. */
 int retention_fold_begin(struct retention_fold *fold, sqlite3 *db, int64_t contacts, int64_t today,
 	int64_t must_day);
 enum retention_step retention_fold_step(

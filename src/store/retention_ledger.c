@@ -12,6 +12,7 @@
 #include "store/retention_fold.h"
 #include "store/retention_share.h"
 #include "store/sql.h"
+#include "util/clock.h"
 
 #define DAY_US "86400000000"
 
@@ -50,9 +51,11 @@ static const char cut_text[] =
 	" * (?2 - gone + rows) / rows FROM (SELECT *, sum(rows) OVER (ORDER BY day) AS gone"
 	" FROM temp.ledger_day WHERE executable = ?1) WHERE gone >= ?2 ORDER BY day LIMIT 1";
 
+/* Of one that was used since the days were counted, today or later, the last time is not in it. */
+#define CUT_US \
+	"(SELECT before_us FROM temp.ledger_cut AS c WHERE c.executable = contact.executable)"
 static const char delete_cut_text[] =
-	"DELETE FROM contact WHERE remote > ?1 AND remote <= ?2 AND last_us <"
-	" (SELECT before_us FROM temp.ledger_cut AS c WHERE c.executable = contact.executable)";
+	"DELETE FROM contact WHERE remote > ?1 AND remote <= ?2 AND " RETENTION_LEDGER_OLD(CUT_US);
 
 enum { LOOK_AGE, LOOK_FOLD, LOOK_COUNT, LOOK_CUT };
 
@@ -98,7 +101,8 @@ static int look_for_age(struct retention_ledger *ledger, const struct retention_
 	return retention_note(slice, "contact", pruned, range[2], range[2]);
 }
 
-static int cut(const struct retention_slice *slice, const int64_t range[3])
+static int cut(struct retention_ledger *ledger, const struct retention_slice *slice,
+	const int64_t range[3])
 {
 	int64_t pruned, whole_us;
 
@@ -107,6 +111,7 @@ static int cut(const struct retention_slice *slice, const int64_t range[3])
 	pruned = sqlite3_changes64(slice->db);
 	if (pruned == 0)
 		return 0;
+	ledger->rows -= pruned;
 	if (sql_integer(slice->db, whole_text, &whole_us) < 0)
 		return -1;
 	return retention_note(slice, "contact", pruned, 0, whole_us);
@@ -121,7 +126,7 @@ static int look(struct retention_ledger *ledger, const struct retention_slice *s
 	case LOOK_COUNT:
 		return sql_run_text(slice->db, count_text, range, 2);
 	default:
-		return cut(slice, range);
+		return cut(ledger, slice, range);
 	}
 }
 
@@ -138,16 +143,19 @@ static enum retention_step next_look(struct retention_ledger *ledger, sqlite3 *d
 	return RETENTION_MORE;
 }
 
-/* What ends today from now on is added at once. */
+/* What ends today from now on is added at once. A day that a wrong clock told is left out. */
 static enum retention_step fold(
 	struct retention_ledger *ledger, const struct retention_slice *slice)
 {
+	int64_t tomorrow = slice->now_us / US_PER_DAY + 1;
 	struct retention_fold all;
 	enum retention_step step;
 
 	if (sql_integer(slice->db, "SELECT coalesce(max(day) + 1, 0) FROM contact_day",
 		    &all.until_day) < 0)
 		return RETENTION_FAILED;
+	if (all.until_day > tomorrow)
+		all.until_day = tomorrow;
 	step = retention_fold_step(&all, slice);
 	return step == RETENTION_DONE ? next_look(ledger, slice->db) : step;
 }

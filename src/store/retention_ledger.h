@@ -3,21 +3,19 @@
 #ifndef LASTCONN_STORE_RETENTION_LEDGER_H
 #define LASTCONN_STORE_RETENTION_LEDGER_H
 
+#include "store/retention_fold.h"
 #include "store/retention_slice.h"
 
 /* Of a row of contact: its last contact was before that time, also by the days that it does not
  * count yet. */
-#define RETENTION_LEDGER_OLD(time)                                                \
-	"last_us < " time " AND NOT EXISTS (SELECT 1 FROM ledger_rest AS t WHERE" \
-	" t.remote = contact.remote AND t.executable = contact.executable"        \
-	" AND t.protocol_id = contact.protocol_id AND t.port = contact.port"      \
-	" AND t.direction = contact.direction AND t.last_us >= " time ")"
+#define RETENTION_LEDGER_OLD(time) \
+	"last_us < " time " AND NOT " RETENTION_FOLD_REST(" AND t.last_us >= " time)
 
 struct retention_ledger {
 	int64_t horizon_us; /* without a contact since then a row goes */
 	int64_t max_rows;   /* 0 no limit */
 	int64_t cursor;     /* the last remote that was looked at */
-	int64_t rows;       /* that stay, as far as the first look went */
+	int64_t rows;       /* that stay, as far as the looks went */
 	int look;
 };
 

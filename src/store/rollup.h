@@ -4,7 +4,8 @@
  * load the sums of many batches are kept in memory and settled together, sorted by remote, each
  * page touched once; and in slices, so that no batch waits long. Nothing is lost with them: the row
  * of rollup_state says which flows the tables count; the others are in the view contact_tail, and
- * the next start counts them. A small batch is settled at once, in its own transaction.
+ * the next start counts them. A small batch is settled at once, in its own transaction. Of contact
+ * that is the first contact only, unless its day is counted there: see store/retention_fold.h.
  *
  * States: idle (all is counted) -> pending -> settling, while newer flows are pending -> pending or
  * idle. Limit: ROLLUP_PENDING_MAX flows are kept back, for ROLLUP_PENDING_MS. */

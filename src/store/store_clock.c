@@ -20,6 +20,7 @@
  * finds no room at all stays as it is, and if it is of another boot, until the next start. */
 #include "store/store_clock.h"
 
+#include "store/retention_fold.h"
 #include "store/sql.h"
 #include "store/store_internal.h"
 #include "util/clock.h"
@@ -121,7 +122,8 @@ static const char *const discount_texts[] = {
 	" AND c.direction = t.direction",
 	"DELETE FROM contact_day WHERE flows <= 0"
 	" AND (day, remote) IN (SELECT end_us / 86400000000, remote FROM temp.flow_moved)",
-	"UPDATE contact AS c SET flows = c.flows - t.flows FROM (SELECT t.remote, a.executable,"
+	"UPDATE contact AS c SET flows = max(0, c.flows - t.flows) FROM (SELECT t.remote, "
+	"a.executable,"
 	" t.protocol_id, t.port, t.direction, sum(t.flows) AS flows FROM rollup_state AS s"
 	" CROSS JOIN flow_contact AS t JOIN actor AS a ON a.id = t.actor"
 	" WHERE t.last_us IN (SELECT end_us FROM temp.flow_moved) AND t.day"
@@ -130,9 +132,7 @@ static const char *const discount_texts[] = {
 	" WHERE c.remote = t.remote AND c.executable = t.executable"
 	" AND c.protocol_id = t.protocol_id AND c.port = t.port AND c.direction = t.direction",
 	"DELETE FROM contact WHERE flows <= 0 AND remote IN (SELECT remote FROM temp.flow_moved)"
-	" AND NOT EXISTS (SELECT 1 FROM ledger_rest AS t WHERE t.remote = contact.remote"
-	" AND t.executable = contact.executable AND t.protocol_id = contact.protocol_id"
-	" AND t.port = contact.port AND t.direction = contact.direction)",
+	" AND NOT " RETENTION_FOLD_REST(""),
 	"UPDATE flow_hour AS c SET " LESS " FROM (SELECT t.last_us / 3600000000 AS hour, " SUMS
 	" FROM " MOVED_FLOWS " GROUP BY 1) AS t WHERE c.hour = t.hour",
 	"DELETE FROM flow_hour WHERE flows <= 0"

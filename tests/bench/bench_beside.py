@@ -145,7 +145,7 @@ class Bench:
     def ask(self, duckdb):
         connection = sqlite3.connect(f"file:{self.history}?mode=ro", uri=True)
         busy = connection.execute(
-            "SELECT r.ip FROM contact AS c JOIN remote AS r ON r.id = c.remote"
+            "SELECT r.ip FROM contact_day AS c JOIN remote AS r ON r.id = c.remote"
             " GROUP BY c.remote ORDER BY sum(c.flows) DESC LIMIT 1 OFFSET 100").fetchone()[0]
         since = connection.execute("SELECT max(end_us) FROM flow").fetchone()[0] - 86400 * 10**6
         connection.close()

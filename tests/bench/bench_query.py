@@ -28,10 +28,10 @@ def hosts_by_flows(database):
     seconds."""
     connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
     busy = [row[0] for row in connection.execute(
-        "SELECT r.ip FROM contact c JOIN remote r ON r.id = c.remote"
+        "SELECT r.ip FROM contact_day c JOIN remote r ON r.id = c.remote"
         " GROUP BY c.remote ORDER BY sum(c.flows) DESC")]
     names = [row[0] for row in connection.execute(
-        "SELECT n.name FROM contact c JOIN remote r ON r.id = c.remote JOIN name n ON n.id = r.name"
+        "SELECT n.name FROM contact_day c JOIN remote r ON r.id = c.remote JOIN name n ON n.id = r.name"
         " WHERE n.name <> '' GROUP BY n.id ORDER BY sum(c.flows) DESC")]
     end = connection.execute("SELECT max(end_us) FROM flow").fetchone()[0] // 10**6
     connection.close()
