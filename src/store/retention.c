@@ -21,7 +21,7 @@ enum {
 	SLICE_MS = 20, /* longer: halve, less than half: double */
 	FLOW_OCTETS = 48,
 	ROWS_A_PAGE = 32, /* as much work */
-	SWEEP_DAYS = 30,  /* so often a look at everything is made, whatever went */
+	SWEEP_DAYS = 30,  /* so often a look at everything is made, if anything went */
 	SWEEP_PART = 2,   /* of the flows: when one went it is made, too */
 	TRIES_MAX = 8,
 	FAILURES_MAX = 8, /* the last pause is 512 s */
@@ -184,20 +184,24 @@ static bool is_steady(const struct retention *retention)
 }
 
 /* How much of this round there is. Rows that nothing names take room, but do no harm: they are
- * sought when half of the flows went. How many had gone by then is the count of "sweep". */
+ * sought when half of the flows went, or after a month in which anything did. How many flows had
+ * gone by then is the count of "sweep". */
 static int find_extent(struct retention *retention)
 {
 	static const char text[] =
 		"SELECT coalesce((SELECT pruned FROM retention WHERE what = 'flow'), 0),"
 		" coalesce((SELECT pruned FROM retention WHERE what = 'sweep'), 0),"
 		" coalesce((SELECT at_us FROM retention WHERE what = 'sweep'), 0),"
-		" coalesce((SELECT sum(flows) FROM executable_flows), 0)";
-	int64_t row[4], days, today = retention->slice.now_us / US_PER_DAY;
+		" coalesce((SELECT sum(flows) FROM executable_flows), 0),"
+		" coalesce((SELECT max(at_us) FROM retention WHERE what NOT IN ('sweep', 'next')),"
+		" -1)";
+	int64_t row[5], days, today = retention->slice.now_us / US_PER_DAY;
 
-	if (sql_row_text(retention->slice.db, text, NULL, 0, row, 4) < 0)
+	if (sql_row_text(retention->slice.db, text, NULL, 0, row, 5) < 0)
 		return -1;
 	days = (retention->slice.now_us - row[2]) / US_PER_DAY;
-	retention->sweeps = retention->policy.at_once || days < 0 || days >= SWEEP_DAYS ||
+	retention->sweeps = retention->policy.at_once || days < 0 ||
+			    (days >= SWEEP_DAYS && row[4] > row[2]) ||
 			    (days > 0 && row[0] - row[1] > row[3] / SWEEP_PART);
 	retention->whole = retention->sweeps || retention->today != today;
 	retention->today = today;

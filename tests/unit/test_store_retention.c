@@ -275,6 +275,24 @@ static void nothing_goes_without_limits(void **state)
 		store_fixture_sql(fixture, "SELECT what FROM retention"), "next\nsweep");
 }
 
+/* Nothing can be left over then, and a look at everything takes long. */
+static void what_lost_nothing_is_not_looked_through(void **state)
+{
+	struct store_fixture *fixture = *state;
+
+	fixture->options.retention = (struct store_retention){.trusts_clock = true};
+	store_fixture_open(fixture);
+	write_year(fixture);
+	forget(fixture, NOW_US + 40 * DAY_US);
+	assert_string_equal(store_fixture_sql(fixture, "SELECT what FROM retention"), "next");
+	fixture->options.retention.flow_age_us = 90 * DAY_US;
+	store_set_retention(fixture->store, &fixture->options.retention);
+	forget(fixture, NOW_US + 40 * DAY_US);
+	assert_int_equal(store_fixture_number(
+				 fixture, "SELECT count(*) FROM retention WHERE what = 'sweep'"),
+		1);
+}
+
 /* A clock that is a year ahead when the machine starts would take the history along. */
 static void no_age_before_the_clock_is_steady(void **state)
 {
@@ -531,6 +549,7 @@ int main(void)
 		TEST(for_room_hours_go_before_flows),
 		TEST(everything_has_its_age),
 		TEST(nothing_goes_without_limits),
+		TEST(what_lost_nothing_is_not_looked_through),
 		TEST(no_age_before_the_clock_is_steady),
 		TEST(who_is_noisy_does_not_evict_who_is_rare),
 		TEST(room_is_made_where_flows_are_mixed),
