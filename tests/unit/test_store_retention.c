@@ -288,6 +288,7 @@ static void what_lost_nothing_is_not_looked_through(void **state)
 	fixture->options.retention.flow_age_us = 90 * DAY_US;
 	store_set_retention(fixture->store, &fixture->options.retention);
 	forget(fixture, NOW_US + 40 * DAY_US);
+	forget(fixture, NOW_US + 41 * DAY_US);
 	assert_int_equal(store_fixture_number(
 				 fixture, "SELECT count(*) FROM retention WHERE what = 'sweep'"),
 		1);
