@@ -393,14 +393,12 @@ SELECT day FROM days WHERE day IS NOT NULL;
 CREATE VIEW ledger_rest AS
 -- Not for users: the rows of contact_day that contact does not count yet.
 SELECT
-	d.day AS day,
 	d.remote AS remote,
 	a.executable AS executable,
 	d.protocol_id AS protocol_id,
 	d.port AS port,
 	d.direction AS direction,
 	d.flows AS flows,
-	d.first_us AS first_us,
 	d.last_us AS last_us
 FROM rollup_state AS s
 CROSS JOIN uncounted_day AS u

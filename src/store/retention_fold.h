@@ -11,6 +11,9 @@
 
 #include "store/retention_slice.h"
 
+/* The first day that contact does not count, for the remote of t; s is rollup_state. */
+#define RETENTION_FOLD_DAY "iif(t.remote < s.ledger_remote, s.ledger_next_day, s.ledger_day)"
+
 /* Of a row of contact: whether it lacks anything. */
 #define RETENTION_FOLD_REST(condition)                                           \
 	"EXISTS (SELECT 1 FROM ledger_rest AS t WHERE t.remote = contact.remote" \

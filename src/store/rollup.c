@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/retention_fold.h"
 #include "store/sql.h"
 #include "util/clock.h"
 
@@ -53,8 +54,8 @@ static const char recover_days_text[] =
 /* last_us of a row of contact_tail is the key of its flow. */
 static const char recover_contacts_text[] =
 	"INSERT INTO contact SELECT t.remote, a.executable, t.protocol_id, t.port, t.direction,"
-	" t.first_us, t.last_us, iif(t.day < iif(t.remote < s.ledger_remote, s.ledger_next_day,"
-	" s.ledger_day), t.flows, 0), f.process FROM rollup_state AS s CROSS JOIN contact_tail AS t"
+	" t.first_us, t.last_us, iif(t.day < " RETENTION_FOLD_DAY
+	", t.flows, 0), f.process FROM rollup_state AS s CROSS JOIN contact_tail AS t"
 	" JOIN flow AS f ON f.end_us = t.last_us JOIN actor AS a ON a.id = t.actor"
 	" WHERE TRUE" ADD_CONTACT;
 

@@ -122,12 +122,11 @@ static const char *const discount_texts[] = {
 	" AND c.direction = t.direction",
 	"DELETE FROM contact_day WHERE flows <= 0"
 	" AND (day, remote) IN (SELECT end_us / 86400000000, remote FROM temp.flow_moved)",
-	"UPDATE contact AS c SET flows = max(0, c.flows - t.flows) FROM (SELECT t.remote, "
-	"a.executable,"
-	" t.protocol_id, t.port, t.direction, sum(t.flows) AS flows FROM rollup_state AS s"
+	"UPDATE contact AS c SET flows = max(0, c.flows - t.flows) FROM (SELECT t.remote,"
+	" a.executable, t.protocol_id, t.port, t.direction, sum(t.flows) AS flows FROM "
+	"rollup_state AS s"
 	" CROSS JOIN flow_contact AS t JOIN actor AS a ON a.id = t.actor"
-	" WHERE t.last_us IN (SELECT end_us FROM temp.flow_moved) AND t.day"
-	" < iif(t.remote < s.ledger_remote, s.ledger_next_day, s.ledger_day)"
+	" WHERE t.last_us IN (SELECT end_us FROM temp.flow_moved) AND t.day < " RETENTION_FOLD_DAY
 	" GROUP BY 1, 2, 3, 4, 5) AS t"
 	" WHERE c.remote = t.remote AND c.executable = t.executable"
 	" AND c.protocol_id = t.protocol_id AND c.port = t.port AND c.direction = t.direction",
