@@ -205,6 +205,7 @@ static int find_extent(struct retention *retention)
 			    (days > 0 && row[0] - row[1] > row[3] / SWEEP_PART);
 	retention->whole = retention->sweeps || retention->today != today;
 	retention->today = today;
+	retention->flows_seen = row[0] + row[3];
 	return 0;
 }
 
@@ -282,6 +283,18 @@ static int begin_fold(struct retention *retention, int64_t days_us)
 		today, days_us / US_PER_DAY);
 }
 
+/* Each flow is one contact at most: far from its limit the ledger is counted when it may have
+ * doubled. */
+static int begin_ledger(struct retention *retention, int64_t horizon_us, int64_t max)
+{
+	int64_t more = retention->flows_seen - retention->contacts_flows;
+	int64_t most = retention->contacts + more;
+	bool is_known = more >= 0 && more < retention->contacts;
+
+	return retention_ledger_begin(
+		&retention->ledger, retention->slice.db, horizon_us, max, is_known ? most : -1);
+}
+
 static int begin_round(struct retention *retention)
 {
 	sqlite3 *db = retention->slice.db;
@@ -300,7 +313,7 @@ static int begin_round(struct retention *retention)
 	if (begin_fold(retention, horizons.days_us) < 0)
 		return -1;
 	retention_aged_begin(&retention->aged, &horizons);
-	if (retention_ledger_begin(&retention->ledger, db, horizons.contacts_us, contacts) < 0)
+	if (begin_ledger(retention, horizons.contacts_us, contacts) < 0)
 		return -1;
 	return retention_flows_begin(
 		&retention->flows, db, horizons.flows_us, horizons.hours_us, keep);
@@ -438,8 +451,10 @@ int retention_step(struct retention *retention)
 		return step == RETENTION_FAILED ? -1 : 0;
 	if (retention->stage == RETENTION_UNUSED)
 		retention_unused_done(&retention->unused);
-	if (retention->stage == RETENTION_LEDGER)
+	if (retention->stage == RETENTION_LEDGER && retention->ledger.counts) {
 		retention->contacts = retention->ledger.rows;
+		retention->contacts_flows = retention->flows_seen;
+	}
 	if (retention->stage == RETENTION_FREE)
 		return end_round(retention);
 	return begin_stage(retention, retention->stage + 1);

@@ -1,8 +1,8 @@
-/* The first look removes what is too old and counts the rest. If there are too many rows the last
- * contacts are brought up to today (store/retention_fold.h), and the next look counts by executable
- * and day of the last contact, in a temporary table: each executable with more than its share gets
- * a time before which its rows go, in one more, as if the rows of a day were spread evenly. Slices
- * are of whole remotes. */
+/* The first look removes what is too old, the second one counts the rest; both go by the time of
+ * the first contact. If there are too many rows the last contacts are brought up to today
+ * (store/retention_fold.h), and the next look counts by executable and day of the last contact, in
+ * a temporary table: each executable with more than its share gets a time before which its rows go,
+ * in one more, as if the rows of a day were spread evenly. Slices of these are of whole remotes. */
 #include "store/retention_ledger.h"
 
 #include <errno.h>
@@ -28,13 +28,21 @@ static const char empty_text[] = "DELETE FROM temp.ledger_day; DELETE FROM temp.
 /* Nothing that ended after it went. */
 static const char whole_text[] = "SELECT coalesce(max(before_us), 0) FROM temp.ledger_cut";
 
-static const char end_text[] =
-	"SELECT remote FROM contact WHERE remote > ?1 ORDER BY remote LIMIT 1 OFFSET ?2";
+/* The end of a slice after ?1 that has ?2 rows, none of ?3 or later; no row: there are fewer. */
+#define END_TEXT(column)                                                           \
+	"SELECT " column " FROM contact WHERE " column " > ?1 AND " column " < ?3" \
+	" ORDER BY " column " LIMIT 1 OFFSET ?2"
 
+static const char end_by_time_text[] = END_TEXT("first_us");
+static const char end_by_remote_text[] = END_TEXT("remote");
+
+/* What is old began before. */
 static const char delete_old_text[] =
-	"DELETE FROM contact WHERE remote > ?1 AND remote <= ?2 AND " RETENTION_LEDGER_OLD("?3");
+	"DELETE FROM contact WHERE first_us > ?1 AND first_us <= ?2 AND " RETENTION_LEDGER_OLD(
+		"?3");
 
-static const char rows_text[] = "SELECT count(*) FROM contact WHERE remote > ?1 AND remote <= ?2";
+static const char rows_text[] =
+	"SELECT count(*) FROM contact WHERE first_us > ?1 AND first_us <= ?2";
 
 static const char count_text[] =
 	"INSERT INTO temp.ledger_day SELECT executable, last_us / " DAY_US ", count(*),"
@@ -57,12 +65,18 @@ static const char cut_text[] =
 static const char delete_cut_text[] =
 	"DELETE FROM contact WHERE remote > ?1 AND remote <= ?2 AND " RETENTION_LEDGER_OLD(CUT_US);
 
-enum { LOOK_AGE, LOOK_FOLD, LOOK_COUNT, LOOK_CUT };
+enum { LOOK_AGE, LOOK_ROWS, LOOK_FOLD, LOOK_COUNT, LOOK_CUT };
 
-int retention_ledger_begin(
-	struct retention_ledger *ledger, sqlite3 *db, int64_t horizon_us, int64_t max_rows)
+#define BEFORE_ALL (-INT64_MAX)
+
+int retention_ledger_begin(struct retention_ledger *ledger, sqlite3 *db, int64_t horizon_us,
+	int64_t max_rows, int64_t known_rows)
 {
-	*ledger = (struct retention_ledger){.horizon_us = horizon_us, .max_rows = max_rows};
+	*ledger = (struct retention_ledger){.horizon_us = horizon_us,
+		.max_rows = max_rows,
+		.rows = known_rows < 0 ? 0 : known_rows,
+		.counts = known_rows < 0,
+		.cursor = BEFORE_ALL};
 	return sql_exec(db, tables_text) < 0 ? -1 : sql_exec(db, empty_text);
 }
 
@@ -84,21 +98,28 @@ static int find_cuts(const struct retention_ledger *ledger, sqlite3 *db)
 	return status;
 }
 
-/* range: of remotes, and the horizon. */
-static int look_for_age(struct retention_ledger *ledger, const struct retention_slice *slice,
-	const int64_t range[3])
+/* range: of times, and the horizon. */
+static int look_for_age(const struct retention_slice *slice, const int64_t range[3])
 {
-	int64_t pruned, rows;
+	int64_t pruned;
 
 	if (sql_run_text(slice->db, delete_old_text, range, 3) < 0)
 		return -1;
 	pruned = sqlite3_changes64(slice->db);
-	if (sql_row_text(slice->db, rows_text, range, 2, &rows, 1) < 0)
-		return -1;
-	ledger->rows += rows;
 	if (pruned == 0)
 		return 0;
 	return retention_note(slice, "contact", pruned, range[2], range[2]);
+}
+
+static int count_rows(struct retention_ledger *ledger, const struct retention_slice *slice,
+	const int64_t range[3])
+{
+	int64_t rows;
+
+	if (sql_row_text(slice->db, rows_text, range, 2, &rows, 1) < 0)
+		return -1;
+	ledger->rows += rows;
+	return 0;
 }
 
 static int cut(struct retention_ledger *ledger, const struct retention_slice *slice,
@@ -122,7 +143,9 @@ static int look(struct retention_ledger *ledger, const struct retention_slice *s
 {
 	switch (ledger->look) {
 	case LOOK_AGE:
-		return look_for_age(ledger, slice, range);
+		return look_for_age(slice, range);
+	case LOOK_ROWS:
+		return count_rows(ledger, slice, range);
 	case LOOK_COUNT:
 		return sql_run_text(slice->db, count_text, range, 2);
 	default:
@@ -133,13 +156,18 @@ static int look(struct retention_ledger *ledger, const struct retention_slice *s
 static enum retention_step next_look(struct retention_ledger *ledger, sqlite3 *db)
 {
 	bool fits = ledger->max_rows == 0 || ledger->rows <= ledger->max_rows;
+	bool goes_on = ledger->look == LOOK_AGE ? ledger->counts || !fits : !fits;
 
-	if (ledger->look == LOOK_CUT || fits)
+	if (ledger->look == LOOK_CUT || !goes_on)
 		return sql_exec(db, empty_text) < 0 ? RETENTION_FAILED : RETENTION_DONE;
 	if (ledger->look == LOOK_COUNT && find_cuts(ledger, db) < 0)
 		return RETENTION_FAILED;
+	if (ledger->look == LOOK_AGE) {
+		ledger->counts = true;
+		ledger->rows = 0;
+	}
 	ledger->look++;
-	ledger->cursor = 0;
+	ledger->cursor = BEFORE_ALL;
 	return RETENTION_MORE;
 }
 
@@ -160,21 +188,30 @@ static enum retention_step fold(
 	return step == RETENTION_DONE ? next_look(ledger, slice->db) : step;
 }
 
-enum retention_step retention_ledger_step(
-	struct retention_ledger *ledger, const struct retention_slice *slice)
+static enum retention_step look_further(struct retention_ledger *ledger,
+	const struct retention_slice *slice, const char *end_text, int64_t before)
 {
-	int64_t range[3] = {ledger->cursor, slice->rows, ledger->horizon_us};
-	int found;
+	int64_t end[3] = {ledger->cursor, slice->rows, before}, after;
+	int found = sql_row_text(slice->db, end_text, end, 3, &after, 1);
+	int64_t range[3] = {ledger->cursor, found > 0 ? after : before - 1, ledger->horizon_us};
 
-	if (ledger->look == LOOK_FOLD)
-		return fold(ledger, slice);
-	found = sql_row_text(slice->db, end_text, range, 2, &range[1], 1);
-	if (found < 0)
-		return RETENTION_FAILED;
-	if (!found)
-		range[1] = INT64_MAX;
-	if (look(ledger, slice, range) < 0)
+	if (found < 0 || look(ledger, slice, range) < 0)
 		return RETENTION_FAILED;
 	ledger->cursor = range[1];
 	return found ? RETENTION_MORE : next_look(ledger, slice->db);
+}
+
+enum retention_step retention_ledger_step(
+	struct retention_ledger *ledger, const struct retention_slice *slice)
+{
+	switch (ledger->look) {
+	case LOOK_AGE:
+		return look_further(ledger, slice, end_by_time_text, ledger->horizon_us);
+	case LOOK_ROWS:
+		return look_further(ledger, slice, end_by_time_text, INT64_MAX);
+	case LOOK_FOLD:
+		return fold(ledger, slice);
+	default:
+		return look_further(ledger, slice, end_by_remote_text, INT64_MAX);
+	}
 }

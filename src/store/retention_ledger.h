@@ -3,6 +3,8 @@
 #ifndef LASTCONN_STORE_RETENTION_LEDGER_H
 #define LASTCONN_STORE_RETENTION_LEDGER_H
 
+#include <stdbool.h>
+
 #include "store/retention_fold.h"
 #include "store/retention_slice.h"
 
@@ -14,14 +16,16 @@
 struct retention_ledger {
 	int64_t horizon_us; /* without a contact since then a row goes */
 	int64_t max_rows;   /* 0 no limit */
-	int64_t cursor;     /* the last remote that was looked at */
+	int64_t cursor;     /* the last time, or remote, that was looked at */
 	int64_t rows;       /* that stay, as far as the looks went */
+	bool counts;        /* they were counted, or are to be */
 	int look;
 };
 
-/* Returns 0, or -1 with the error in the connection. */
-int retention_ledger_begin(
-	struct retention_ledger *ledger, sqlite3 *db, int64_t horizon_us, int64_t max_rows);
+/* known_rows: no more are there; -1: they are to be counted. Returns 0, or -1 with the error in the
+ * connection. */
+int retention_ledger_begin(struct retention_ledger *ledger, sqlite3 *db, int64_t horizon_us,
+	int64_t max_rows, int64_t known_rows);
 enum retention_step retention_ledger_step(
 	struct retention_ledger *ledger, const struct retention_slice *slice);
 

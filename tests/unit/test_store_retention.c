@@ -402,6 +402,42 @@ static void size_holds_without_flows(void **state)
 	assert_true(store_fixture_number(fixture, "SELECT count(*) FROM contact") > 0);
 }
 
+/* A host a minute. */
+static void scan(struct store_fixture *fixture, int from, int until)
+{
+	add_process(fixture, 1000, "/bin/scan");
+	for (int i = from; i < until; i++) {
+		char remote[32];
+
+		snprintf(remote, sizeof(remote), "10.0.%d.%d", i / 256, i % 256);
+		add_flow(fixture, 1000, remote, FIXTURE_START_US + i * 60 * S_US);
+	}
+	store_fixture_write(fixture);
+}
+
+static int64_t contacts(struct store_fixture *fixture)
+{
+	return store_fixture_number(fixture, "SELECT count(*) FROM contact");
+}
+
+/* How many there are is known from the time before, and how many flows came since. */
+static void the_ledger_is_counted_again_before_it_is_too_large(void **state)
+{
+	struct store_fixture *fixture = *state;
+	enum { LIMIT = 1000 };
+
+	open_history(fixture, (struct store_retention){.max_contacts = LIMIT});
+	scan(fixture, 0, 800);
+	forget(fixture, NOW_US);
+	assert_int_equal(contacts(fixture), 800);
+	scan(fixture, 800, 900);
+	forget(fixture, NOW_US + DAY_US);
+	assert_int_equal(contacts(fixture), 900);
+	scan(fixture, 900, 1050);
+	forget(fixture, NOW_US + 2 * DAY_US);
+	assert_in_range(contacts(fixture), LIMIT / 2, LIMIT);
+}
+
 static void the_ledger_has_a_limit_of_its_own(void **state)
 {
 	struct store_fixture *fixture = *state;
@@ -409,14 +445,7 @@ static void the_ledger_has_a_limit_of_its_own(void **state)
 
 	open_history(fixture, (struct store_retention){.max_contacts = LIMIT});
 	write_year(fixture);
-	add_process(fixture, 1000, "/bin/scan");
-	for (int i = 0; i < SCAN; i++) {
-		char remote[32];
-
-		snprintf(remote, sizeof(remote), "10.0.%d.%d", i / 256, i % 256);
-		add_flow(fixture, 1000, remote, FIXTURE_START_US + i * 60 * S_US);
-	}
-	store_fixture_write(fixture);
+	scan(fixture, 0, SCAN);
 	forget(fixture, NOW_US);
 	assert_int_equal(store_fixture_number(fixture,
 				 "SELECT count(*) FROM contacts WHERE exe GLOB '/bin/of-*'"),
@@ -555,6 +584,7 @@ int main(void)
 		TEST(who_is_noisy_does_not_evict_who_is_rare),
 		TEST(room_is_made_where_flows_are_mixed),
 		TEST(size_holds_without_flows),
+		TEST(the_ledger_is_counted_again_before_it_is_too_large),
 		TEST(the_ledger_has_a_limit_of_its_own),
 		TEST(what_is_named_meanwhile_stays),
 		TEST(free_pages_go_back),
