@@ -69,17 +69,20 @@ static void reserve(int fd, off_t offset, off_t length)
 	(void)!fallocate(fd, FALLOC_FL_KEEP_SIZE, offset, length);
 }
 
-/* SQLite has no locks on this file, so that it does no harm to close it. */
+/* To reserve what is there waits for the disk, too. SQLite has no locks on this file, so that it
+ * does no harm to close it. */
 static void reserve_wal(const struct store_file *file)
 {
 	char path[PATH_MAX + NAME_EXTRA];
+	struct stat status;
 	int fd;
 
 	snprintf(path, sizeof(path), "%s-wal", file->path);
 	fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return;
-	reserve(fd, 0, WAL_OCTETS);
+	if (fstat(fd, &status) < 0 || status.st_blocks * 512 < WAL_OCTETS)
+		reserve(fd, 0, WAL_OCTETS);
 	close(fd);
 }
 
