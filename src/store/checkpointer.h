@@ -1,6 +1,6 @@
 /* Moves the WAL into the file beside the writer: by a connection and a thread of its own, for some
  * hundred ms of writing and waiting for the disk, while batches go on. What is written meanwhile is
- * left for the next time, or for the writer. Internal to store/.
+ * left for the next time. Internal to store/.
  *
  * The thread is begun when it is asked first, so that it has the limits that its maker has then
  * (Landlock, seccomp). What fails is not told: the WAL stays as it is, and the writer, who has to

@@ -17,7 +17,6 @@
 
 enum { WAL_PAGES_MAX = 24576 }; /* of 2 KB; rewriting them seldom is what saves writes */
 enum { WAL_FRAMES_MAX = 3 * WAL_PAGES_MAX }; /* a larger one is not fed with what can wait */
-enum { WAL_PAGES_ALONE = 2048 };             /* as many are moved beside the writer */
 
 /* What is still to be corrected after a step of the clock, see store_clock.c. */
 struct clock_scope {
@@ -83,7 +82,7 @@ void store_rollback(struct store *store);               /* drops the caches too 
 int store_settle_some(struct store *store, int slices); /* of what is being settled */
 int store_settle_all(struct store *store); /* the pending roll-ups, in transactions of their own */
 int store_correct_some(struct store *store); /* what a step of the clock left to do, if anything */
-void store_checkpoint(struct store *store);  /* what the WAL has, beside the writer if it is much */
+void store_checkpoint(struct store *store);  /* what the WAL has, beside the writer */
 void store_checkpoint_rest(struct store *store); /* if that is done: what came meanwhile */
 
 /* store_recover.c, in a transaction: closes what runs of other boots left open, takes over what

@@ -164,34 +164,49 @@ static void checkpoint_now(struct store *store)
 }
 
 /* Where there is little room the WAL is not to grow meanwhile. */
-static bool is_worth_a_thread(const struct store *store, int frames)
+static bool ask_thread(struct store *store)
 {
-	return frames >= WAL_PAGES_ALONE && !store_room_is_tight(&store->file);
+	return !store_room_is_tight(&store->file) && checkpointer_ask(store->checkpointer);
 }
 
 void store_checkpoint(struct store *store)
 {
-	if (!is_worth_a_thread(store, store->wal_frames) || !checkpointer_ask(store->checkpointer))
+	if (!ask_thread(store))
 		checkpoint_now(store);
 	store->wal_pages = store->slice_pages = 0;
 	store->checkpoint_ns = clock_boottime_ns();
 }
 
-/* The WAL begins anew only if all of it was moved, so the last part is the writer's. Who writes
- * faster than the thread moves waits for it in parts, until that part is small. */
+/* When the thread is done: was it asked to go on? */
+static bool ask_for_rest(struct store *store)
+{
+	int moved = checkpointer_ended(store->checkpointer);
+
+	if (moved < 0)
+		return false;
+	store->wal_pages = 0;
+	if (moved >= store->wal_frames)
+		return false;
+	if (store->wal_frames <= WAL_FRAMES_MAX && ask_thread(store))
+		return true;
+	checkpoint_now(store);
+	return false;
+}
+
+/* The WAL begins anew only if all of it was moved: what came meanwhile is next, again and again.
+ * Who writes faster than the thread moves waits for it, a little with each batch. */
 void store_checkpoint_rest(struct store *store)
 {
-	int moved;
+	int64_t until_ns = clock_boottime_ns() + CHECKPOINT_WAIT_MS * (int64_t)NS_PER_MS, left_ms;
 
-	if (store->wal_frames > WAL_PAGES_MAX + WAL_PAGES_MAX / 2)
-		checkpointer_wait(store->checkpointer, CHECKPOINT_WAIT_MS);
-	moved = checkpointer_ended(store->checkpointer);
-	if (moved < 0)
+	if (store->wal_frames <= WAL_PAGES_MAX + WAL_PAGES_MAX / 2) {
+		ask_for_rest(store);
 		return;
-	if (!is_worth_a_thread(store, store->wal_frames - moved) ||
-		!checkpointer_ask(store->checkpointer))
-		checkpoint_now(store);
-	store->wal_pages = 0;
+	}
+	do {
+		left_ms = (until_ns - clock_boottime_ns()) / NS_PER_MS;
+		checkpointer_wait(store->checkpointer, left_ms);
+	} while (ask_for_rest(store) && left_ms > 0);
 }
 
 static int write_processes(struct store *store, const struct batch *batch)
@@ -290,13 +305,13 @@ static int write_position(struct store *store, const struct batch *batch)
 
 static void count_batch(struct store *store, const struct batch *batch, int64_t begin_ns)
 {
-	int64_t took_us = (clock_boottime_ns() - begin_ns) / NS_PER_US;
+	int64_t now_ns = clock_boottime_ns(), took_us = (now_ns - begin_ns) / NS_PER_US;
 
 	if (batch_step(batch)->corrects) { /* the row of this run was */
 		store->seen_us += batch_step(batch)->us;
 		store->beat_us += batch_step(batch)->us;
 	}
-	store->written_ns = begin_ns;
+	store->written_ns = now_ns;
 	store->counters.batches++;
 	store->counters.flows += batch_flows(batch);
 	store->counters.processes += batch_processes(batch);

@@ -2,6 +2,7 @@
  * with contact_tail counts each flow once, at every moment. */
 #include "store/store.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -156,6 +157,52 @@ static int64_t uncounted(struct store_fixture *fixture)
 	return store_fixture_number(fixture, "SELECT count(*) FROM contact_tail");
 }
 
+static void *unlock_later(void *ctx)
+{
+	struct timespec delay = {.tv_nsec = 300000000};
+	sqlite3 *db = ctx;
+
+	nanosleep(&delay, NULL);
+	sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
+	return NULL;
+}
+
+/* Of one that waits for somebody else, or the disk. */
+static void write_slowly(struct store_fixture *fixture)
+{
+	pthread_t thread;
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(fixture->path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(pthread_create(&thread, NULL, unlock_later, db), 0);
+	store_fixture_write(fixture);
+	pthread_join(thread, NULL);
+	sqlite3_close(db);
+}
+
+/* The heartbeat that follows on it would make it slower still. */
+static void after_a_slow_batch_nobody_is_idle(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct traffic traffic;
+	int64_t left;
+
+	traffic_init(&traffic, 5, FIXTURE_START_US, 200000);
+	store_fixture_open(fixture);
+	for (int i = 0; i < 40 && !is_counting(fixture); i++)
+		write_traffic(fixture, &traffic, 5000 - TRAFFIC_EXECUTABLES);
+	assert_true(is_counting(fixture));
+	traffic_fill(&traffic, fixture->batch, 10);
+	write_slowly(fixture);
+	left = uncounted(fixture);
+	assert_true(is_counting(fixture));
+	assert_int_equal(store_heartbeat(fixture->store, 0, &fixture->error), 0);
+	assert_int_equal(uncounted(fixture), left);
+	store_fixture_close(fixture);
+	expect_settled(fixture);
+}
+
 static void what_a_killed_run_kept_back_is_counted_by_the_next(void **state)
 {
 	struct store_fixture *fixture = *state;
@@ -262,6 +309,7 @@ int main(void)
 		TEST(big_batches_are_kept_back_and_counted_at_the_end),
 		TEST(slices_count_each_flow_once_while_more_flows_come),
 		TEST(the_heartbeat_settles_when_it_is_time),
+		TEST(after_a_slow_batch_nobody_is_idle),
 		TEST(what_a_killed_run_kept_back_is_counted_by_the_next),
 		TEST(a_rolled_back_batch_counts_nothing),
 		TEST(a_settlement_that_fails_is_tried_again),
