@@ -309,11 +309,19 @@ void rollup_settle_begin(struct rollup *rollup, int64_t latest_us)
 	rollup_committed(rollup);
 }
 
-/* The end of a slice: after ROLLUP_SLICE keys, where another remote begins. */
-static size_t find_slice_end(const struct rollup *rollup)
+size_t rollup_slice_keys(const struct rollup *rollup, size_t flows)
+{
+	size_t batches = (ROLLUP_PENDING_MAX - rollup->pending.count) / (flows ? flows : 1);
+	size_t keys = (rollup->settling.count - rollup->settled) / (batches ? batches : 1) + 1;
+
+	return keys > ROLLUP_SLICE ? keys : ROLLUP_SLICE;
+}
+
+/* The end of a slice: after so many keys, where another remote begins. */
+static size_t find_slice_end(const struct rollup *rollup, size_t keys)
 {
 	const struct rollup_list *list = &rollup->settling;
-	size_t end = rollup->settled + ROLLUP_SLICE;
+	size_t end = rollup->settled + keys;
 
 	while (end < list->count && list->entries[end].remote == list->entries[end - 1].remote)
 		end++;
@@ -359,9 +367,9 @@ static int copy_slice(struct rollup *rollup)
 }
 
 /* Works on a copy: the transaction may fail and be tried again. */
-int rollup_settle_slice(struct rollup *rollup)
+int rollup_settle_slice(struct rollup *rollup, size_t keys)
 {
-	rollup->slice_end = find_slice_end(rollup);
+	rollup->slice_end = find_slice_end(rollup, keys);
 	rollup->slice = state_after_slice(rollup);
 	if (copy_slice(rollup) < 0 || write_now(rollup) < 0)
 		return -1;

@@ -31,7 +31,7 @@
 enum {
 	ROLLUP_PENDING_MAX = 131072,
 	ROLLUP_PENDING_MS = 10000,
-	ROLLUP_SLICE = 4096, /* keys settled in one transaction */
+	ROLLUP_SLICE = 2048, /* keys settled in one transaction, at least */
 	ROLLUP_SMALL = 256,  /* flows of a batch that is settled at once */
 };
 
@@ -80,8 +80,12 @@ bool rollup_is_settling(const struct rollup *rollup);
 /* What is pending becomes settling. Nothing if it settles already. */
 void rollup_settle_begin(struct rollup *rollup, int64_t latest_us);
 
+/* How many keys a batch of so many flows settles: so that all are before as many flows are pending
+ * as may be. */
+size_t rollup_slice_keys(const struct rollup *rollup, size_t flows);
+
 /* Writes one slice, in a transaction of its own; after its commit call rollup_slice_committed. */
-int rollup_settle_slice(struct rollup *rollup);
+int rollup_settle_slice(struct rollup *rollup, size_t keys);
 void rollup_slice_committed(struct rollup *rollup);
 
 /* Counts what a killed run left pending. In a transaction. */

@@ -99,11 +99,12 @@ void store_rollback(struct store *store)
 	store_clock_revert(store);
 }
 
-static int settle_slice(struct store *store)
+static int settle_slice(struct store *store, size_t keys)
 {
 	struct rollup *rollup = &store->flows.rollup;
 
-	if (store_begin(store) < 0 || rollup_settle_slice(rollup) < 0 || store_commit(store) < 0)
+	if (store_begin(store) < 0 || rollup_settle_slice(rollup, keys) < 0 ||
+		store_commit(store) < 0)
 		return -1;
 	rollup_slice_committed(rollup);
 	return 0;
@@ -112,7 +113,7 @@ static int settle_slice(struct store *store)
 int store_settle_some(struct store *store, int slices)
 {
 	for (; slices > 0 && rollup_is_settling(&store->flows.rollup); slices--)
-		if (settle_slice(store) < 0)
+		if (settle_slice(store, ROLLUP_SLICE) < 0)
 			return -1;
 	return 0;
 }
@@ -123,7 +124,7 @@ int store_settle_all(struct store *store)
 
 	while (rollup_is_pending(rollup)) {
 		rollup_settle_begin(rollup, store->flows.latest_us);
-		if (settle_slice(store) < 0)
+		if (settle_slice(store, ROLLUP_SLICE) < 0)
 			return -1;
 	}
 	return 0;
@@ -137,9 +138,10 @@ static int settle_before(struct store *store, size_t flows, bool all)
 
 	if (all || rollup_is_full(rollup, flows))
 		return store_settle_all(store);
-	if (!rollup_is_due(rollup, flows))
-		return store_settle_some(store, 1);
-	rollup_settle_begin(rollup, store->flows.latest_us);
+	if (rollup_is_due(rollup, flows))
+		rollup_settle_begin(rollup, store->flows.latest_us);
+	else if (rollup_is_settling(rollup))
+		return settle_slice(store, rollup_slice_keys(rollup, flows));
 	return 0;
 }
 
