@@ -209,11 +209,11 @@ forgotten (text, some) AS (
 ),
 summary (from_us, until_us, share, line, evidence) AS MATERIALIZED (
 	SELECT from_us, until_us, share,
-		CASE WHEN until_us <= from_us AND :since IS NULL
-				THEN 'the window ends before the first record of all'
-			WHEN until_us <= from_us AND :since >= :now_us THEN 'the window is still to come'
-			WHEN until_us <= from_us AND fresh AND :until > :since IS NOT FALSE
+		CASE WHEN until_us <= from_us AND :since >= :now_us THEN 'the window is still to come'
+			WHEN until_us <= from_us AND fresh AND coalesce(:until, :now_us) > from_us
 				THEN 'the window is not stored yet; ask again in half a minute'
+			WHEN until_us <= from_us AND :since IS NULL
+				THEN 'the window ends before the first record of all'
 			WHEN until_us <= from_us THEN 'the window is empty'
 			WHEN ahead THEN 'the history goes on after now: the clock was set back, or is another machine''s'
 			WHEN gaps = 0 THEN iif(some, 'recorded ', 'complete ') || span

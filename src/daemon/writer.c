@@ -20,12 +20,13 @@ enum {
 	RETRY_FIRST_MS = 100,
 	RETRY_LAST_MS = 5000,
 	RETRY_STOPPING_MS = 200,
-	HEARTBEAT_MS = 5000,  /* the store itself thins them out */
-	GRACE_S = 5,          /* of a store call that began before the deadline */
-	PAUSE_MS = 20,        /* between two slices of what the store forgets */
-	BUSY_PAUSE_MS = 1000, /* the same while batches wait */
-	ROOM_MS = 2000,       /* for what is forgotten when the disk is full */
-	QUIET_S = 60,         /* after a word about trouble */
+	HEARTBEAT_FIRST_MS = 1000, /* after the start, and then as long as all before it */
+	HEARTBEAT_MS = 5000,       /* but not longer; the store itself thins them out */
+	GRACE_S = 5,               /* of a store call that began before the deadline */
+	PAUSE_MS = 20,             /* between two slices of what the store forgets */
+	BUSY_PAUSE_MS = 1000,      /* the same while batches wait */
+	ROOM_MS = 2000,            /* for what is forgotten when the disk is full */
+	QUIET_S = 60,              /* after a word about trouble */
 };
 
 struct writer {
@@ -58,7 +59,7 @@ struct writer {
 	uint64_t quiet_ns;   /* until then no word about other trouble */
 	bool told;           /* of this trouble */
 	bool damaged;        /* the file is why it failed */
-	uint64_t heartbeat_ns;
+	uint64_t begin_ns, heartbeat_ns;
 	uint64_t maintain_ns; /* when the last slice was over */
 	bool maintaining;     /* there is more to do */
 };
@@ -205,6 +206,18 @@ static int64_t written_until_us(struct writer *writer)
 	return us;
 }
 
+/* Who has just begun to record asks at once what there is. */
+static uint64_t next_beat_ns(const struct writer *writer)
+{
+	uint64_t period_ms = (writer->heartbeat_ns - writer->begin_ns) / NS_PER_MS;
+
+	if (period_ms < HEARTBEAT_FIRST_MS)
+		period_ms = HEARTBEAT_FIRST_MS;
+	if (period_ms > HEARTBEAT_MS)
+		period_ms = HEARTBEAT_MS;
+	return writer->heartbeat_ns + period_ms * NS_PER_MS;
+}
+
 static bool beat(struct writer *writer, bool last)
 {
 	struct store_error error = {0};
@@ -212,7 +225,7 @@ static bool beat(struct writer *writer, bool last)
 	int64_t until_us;
 	int result;
 
-	if (!last && now_ns < writer->heartbeat_ns + (uint64_t)HEARTBEAT_MS * NS_PER_MS)
+	if (!last && now_ns < next_beat_ns(writer))
 		return true;
 	writer->heartbeat_ns = now_ns;
 	until_us = written_until_us(writer);
@@ -227,7 +240,7 @@ static uint64_t next_work_ns(const struct writer *writer)
 {
 	if (writer->maintaining)
 		return writer->maintain_ns + (uint64_t)PAUSE_MS * NS_PER_MS;
-	return writer->heartbeat_ns + (uint64_t)HEARTBEAT_MS * NS_PER_MS;
+	return next_beat_ns(writer);
 }
 
 /* Also passes on what was told meanwhile. */
@@ -366,7 +379,7 @@ int writer_new(const struct writer_options *options, struct writer **ret_writer)
 	if (uv_mutex_init(&writer->mutex) || uv_cond_init(&writer->work) ||
 		uv_cond_init(&writer->done))
 		abort(); /* glibc cannot fail here */
-	writer->alive_ns = writer->heartbeat_ns = uv_hrtime();
+	writer->alive_ns = writer->begin_ns = writer->heartbeat_ns = uv_hrtime();
 	store_counters(options->store, &writer->store_counters);
 	error = uv_thread_create(&writer->thread, run, writer);
 	if (error) {

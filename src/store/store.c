@@ -20,8 +20,9 @@ enum {
 	BUSY_TIMEOUT_MS = 500,
 	CHECKPOINT_SECONDS = 60,
 	IDLE_MS = 200,
-	HEARTBEAT_SLICES = 4,   /* of pending roll-ups */
-	HEARTBEAT_SECONDS = 10, /* a heartbeat dirties a page: not more often than this */
+	HEARTBEAT_SLICES = 8,   /* of pending roll-ups */
+	HEARTBEAT_SECONDS = 10, /* a heartbeat dirties a page: not more often than this, */
+	HEARTBEAT_PART = 2,     /* or, of a run that has just begun, once in this part of it */
 };
 
 /* Only in a new file. A batch changes a few rows on each of many pages, and the WAL takes whole
@@ -208,7 +209,7 @@ static int open_claimed(const struct store_options *options, const struct store_
 		disconnect(store);
 		return -1;
 	}
-	store->checkpoint_ns = clock_boottime_ns();
+	store->begin_ns = store->checkpoint_ns = clock_boottime_ns();
 	store_set_retention(store, &options->retention);
 	if (options->unattended) {
 		store_room_reserve(&store->file);
@@ -322,11 +323,19 @@ static int correct_between(struct store *store, struct store_error *ret_error)
 	return status;
 }
 
+static bool is_time_to_beat(const struct store *store, int64_t seen_us)
+{
+	int64_t since_us = seen_us - store->beat_us;
+	int64_t run_us = (clock_boottime_ns() - store->begin_ns) / NS_PER_US;
+
+	return since_us < 0 || since_us >= HEARTBEAT_SECONDS * INT64_C(1000000) ||
+	       since_us >= run_us / HEARTBEAT_PART;
+}
+
 int store_heartbeat(struct store *store, int64_t seen_us, struct store_error *ret_error)
 {
 	int corrected;
 	int64_t values[2] = {seen_us, store->run};
-	int64_t since_us = seen_us - store->beat_us;
 
 	store->seen_us = seen_us;
 	store_checkpoint_rest(store);
@@ -344,7 +353,7 @@ int store_heartbeat(struct store *store, int64_t seen_us, struct store_error *re
 		store_rollback(store);
 		return -1;
 	}
-	if (since_us >= 0 && since_us < HEARTBEAT_SECONDS * INT64_C(1000000))
+	if (!is_time_to_beat(store, seen_us))
 		return corrected;
 	sql_bind_integers(store->beat, 1, values, 2);
 	if (sql_run(store->beat) < 0)

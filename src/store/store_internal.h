@@ -59,6 +59,7 @@ struct store {
 	int64_t seen_us;               /* of the last heartbeat, or the start */
 	int64_t beat_us;               /* of the last heartbeat that was written */
 	int64_t written_ns;            /* CLOCK_BOOTTIME of the last batch */
+	int64_t begin_ns;              /* CLOCK_BOOTTIME of its opening */
 	int64_t checkpoint_ns;         /* CLOCK_BOOTTIME of the last checkpoint */
 	int wal_pages;                 /* as of the last commit; 0 after a checkpoint */
 	int slice_pages; /* of these the slices of retention since the last checkpoint */

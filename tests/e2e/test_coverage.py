@@ -240,7 +240,12 @@ class Shown(harness.Case):
                       self.nothing("flows", "--since", "2025-11-20"))
         self.assertIn("no evidence; coverage: the window is not stored yet",
                       self.nothing("flows", "--since", self.moment(now_us() - 2 * SECOND)))
-        self.set_run(heartbeat_us=now_us() - 120 * SECOND)
+        begin = now_us() - 2 * SECOND
+        self.set_run(start_us=begin, heartbeat_us=begin)
+        self.assertIn("no evidence; coverage: the window is not stored yet",
+                      self.nothing("flows", "--exe", "nobody"))
+        self.assertIn("before the first record", self.nothing("flows", "--until", "2025-11-01"))
+        self.set_run(start_us=T0, heartbeat_us=now_us() - 120 * SECOND)
         error = self.nothing("flows", "--since", "2025-11-20")
         self.assertIn("no evidence; coverage: ", error)
         self.assertIn("a gap of 2m (no sign of life ", error)
