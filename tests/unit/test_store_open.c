@@ -463,6 +463,17 @@ static void over_a_reboot_nobody_watched_before_and_after_it(void **state)
 		"stopped, then a reboot|1|0|1|0\nnot yet started after the boot|0|1|0|1");
 }
 
+/* Who has just started lastconnd asks at once. */
+static void the_first_heartbeats_are_stored(void **state)
+{
+	struct store_fixture *fixture = *state;
+	int64_t seen_us = clock_realtime_us() + US_PER_S;
+
+	store_fixture_open(fixture);
+	assert_int_equal(store_heartbeat(fixture->store, seen_us, &fixture->error), 0);
+	assert_true(store_fixture_number(fixture, "SELECT heartbeat_us FROM run") == seen_us);
+}
+
 static void a_clock_that_was_set_back_while_nobody_watched_leaves_a_gap(void **state)
 {
 	struct store_fixture *fixture = *state;
@@ -629,6 +640,7 @@ int main(void)
 		TEST(what_a_killed_run_left_open_ends_as_lost_at_its_last_sighting),
 		TEST(the_time_in_which_nobody_watched_is_in_the_coverage),
 		TEST(over_a_reboot_nobody_watched_before_and_after_it),
+		TEST(the_first_heartbeats_are_stored),
 		TEST(a_clock_that_was_set_back_while_nobody_watched_leaves_a_gap),
 		TEST(after_the_clock_was_set_back_the_gap_begins_by_the_new_clock),
 		TEST(reading_capture_files_watches_nothing),
