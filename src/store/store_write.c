@@ -196,19 +196,21 @@ static bool ask_for_rest(struct store *store)
 }
 
 /* The WAL begins anew only if all of it was moved: what came meanwhile is next, again and again.
- * Who writes faster than the thread moves waits for it, a little with each batch. */
+ * Who writes faster than the thread moves waits for it, a little with each batch. Nothing comes
+ * meanwhile, so twice is enough: what is left then, a reader holds back. */
 void store_checkpoint_rest(struct store *store)
 {
-	int64_t until_ns = clock_boottime_ns() + CHECKPOINT_WAIT_MS * (int64_t)NS_PER_MS, left_ms;
+	bool waits = store->wal_frames > WAL_PAGES_MAX + WAL_PAGES_MAX / 2;
+	int64_t begin_ns = clock_boottime_ns(), took_ms;
 
-	if (store->wal_frames <= WAL_PAGES_MAX + WAL_PAGES_MAX / 2) {
-		ask_for_rest(store);
+	if (waits)
+		checkpointer_wait(store->checkpointer, CHECKPOINT_WAIT_MS);
+	if (!ask_for_rest(store) || !waits)
 		return;
-	}
-	do {
-		left_ms = (until_ns - clock_boottime_ns()) / NS_PER_MS;
-		checkpointer_wait(store->checkpointer, left_ms);
-	} while (ask_for_rest(store) && left_ms > 0);
+	took_ms = (clock_boottime_ns() - begin_ns) / NS_PER_MS;
+	if (took_ms < CHECKPOINT_WAIT_MS)
+		checkpointer_wait(store->checkpointer, CHECKPOINT_WAIT_MS - took_ms);
+	ask_for_rest(store);
 }
 
 static int write_processes(struct store *store, const struct batch *batch)
