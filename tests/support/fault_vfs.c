@@ -2,12 +2,14 @@
  * disk surely has, kept here: the content at the last sync and the list of what was done since.
  *
  * Files are told by name and kept when they are closed; the -shm is none of them, no power cut
- * leaves it. A file that is deleted is gone at once. SQLite's own memory mapping is off. */
+ * leaves it. A file that is deleted is gone at once. SQLite's own memory mapping is off. One mutex,
+ * also while the file is written: threads change it in the order that is kept. */
 #include "support/fault_vfs.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +59,8 @@ static struct {
 	uint64_t watched;
 } fault;
 
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+
 static void *need(void *memory)
 {
 	if (!memory)
@@ -78,6 +82,18 @@ static int judge(enum fault_vfs_call call)
 		return SQLITE_OK;
 	fault.failed = true;
 	return fault.code;
+}
+
+static int enter(enum fault_vfs_call call)
+{
+	pthread_mutex_lock(&mutex);
+	return judge(call);
+}
+
+static int leave(int code)
+{
+	pthread_mutex_unlock(&mutex);
+	return code;
 }
 
 /* Is this the change that comes too late? */
@@ -194,7 +210,7 @@ static int close_file(sqlite3_file *file)
 
 static int read_file(sqlite3_file *file, void *octets, int length, sqlite3_int64 offset)
 {
-	int code = judge(FAULT_VFS_READ);
+	int code = leave(enter(FAULT_VFS_READ));
 
 	return code ? code : real_of(file)->pMethods->xRead(real_of(file), octets, length, offset);
 }
@@ -202,29 +218,29 @@ static int read_file(sqlite3_file *file, void *octets, int length, sqlite3_int64
 static int write_file(sqlite3_file *file, const void *octets, int length, sqlite3_int64 offset)
 {
 	struct kept_file *kept = ((struct fault_file *)file)->kept;
-	int code = judge(FAULT_VFS_WRITE);
+	int code = enter(FAULT_VFS_WRITE);
 
 	if (code)
-		return code;
+		return leave(code);
 	if (kept)
 		keep_change(kept, offset, octets, length);
 	if (comes_too_late())
-		return SQLITE_IOERR_WRITE;
-	return real_of(file)->pMethods->xWrite(real_of(file), octets, length, offset);
+		return leave(SQLITE_IOERR_WRITE);
+	return leave(real_of(file)->pMethods->xWrite(real_of(file), octets, length, offset));
 }
 
 static int truncate_file(sqlite3_file *file, sqlite3_int64 size)
 {
 	struct kept_file *kept = ((struct fault_file *)file)->kept;
-	int code = judge(FAULT_VFS_TRUNCATE);
+	int code = enter(FAULT_VFS_TRUNCATE);
 
 	if (code)
-		return code;
+		return leave(code);
 	if (kept)
 		keep_change(kept, size, NULL, -1);
 	if (comes_too_late())
-		return SQLITE_IOERR_TRUNCATE;
-	return real_of(file)->pMethods->xTruncate(real_of(file), size);
+		return leave(SQLITE_IOERR_TRUNCATE);
+	return leave(real_of(file)->pMethods->xTruncate(real_of(file), size));
 }
 
 static bool ends_with(const char *text, const char *suffix)
@@ -237,21 +253,21 @@ static bool ends_with(const char *text, const char *suffix)
 static int sync_file(sqlite3_file *file, int flags)
 {
 	struct kept_file *kept = ((struct fault_file *)file)->kept;
-	int code = judge(FAULT_VFS_SYNC);
+	int code = enter(FAULT_VFS_SYNC);
 
 	(void)flags; /* the files live for seconds: the real disk need not be asked */
 	if (code)
-		return code;
+		return leave(code);
 	if (comes_too_late())
-		return SQLITE_IOERR_FSYNC;
+		return leave(SQLITE_IOERR_FSYNC);
 	if (!kept)
-		return SQLITE_OK;
+		return leave(SQLITE_OK);
 	for (size_t i = 0; i < kept->count; i++)
 		apply(kept, &kept->changes[i], kept->changes[i].length);
 	forget_changes(kept);
 	if (fault.suffix && ends_with(kept->path, fault.suffix))
-		fault.watched = *fault.acknowledged;
-	return SQLITE_OK;
+		fault.watched = __atomic_load_n(fault.acknowledged, __ATOMIC_SEQ_CST);
+	return leave(SQLITE_OK);
 }
 
 static int file_size(sqlite3_file *file, sqlite3_int64 *ret_size)
@@ -295,7 +311,7 @@ static int device_traits(sqlite3_file *file)
 static int map_shared(
 	sqlite3_file *file, int region, int size, int extend, void volatile **ret_memory)
 {
-	int code = judge(FAULT_VFS_SHARED);
+	int code = leave(enter(FAULT_VFS_SHARED));
 
 	return code ? code
 		    : real_of(file)->pMethods->xShmMap(
@@ -343,12 +359,12 @@ static int open_file(
 	sqlite3_vfs *vfs, const char *path, sqlite3_file *opened, int flags, int *ret_flags)
 {
 	struct fault_file *file = (struct fault_file *)opened;
-	int code = judge(FAULT_VFS_OPEN);
+	int code = enter(FAULT_VFS_OPEN);
 
 	(void)vfs;
 	opened->pMethods = NULL;
 	if (code)
-		return fault.cut ? SQLITE_CANTOPEN : code;
+		return leave(fault.cut ? SQLITE_CANTOPEN : code);
 	file->real = (sqlite3_file *)(file + 1);
 	file->kept = NULL;
 	if (path && (flags & (SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_JOURNAL)))
@@ -356,19 +372,21 @@ static int open_file(
 	code = fault.below->xOpen(fault.below, path, file->real, flags, ret_flags);
 	if (code == SQLITE_OK)
 		opened->pMethods = &methods;
-	return code;
+	return leave(code);
 }
 
 static int delete_file(sqlite3_vfs *vfs, const char *path, int sync_directory)
 {
-	struct kept_file *kept = find(path);
+	struct kept_file *kept;
 
 	(void)vfs;
+	pthread_mutex_lock(&mutex);
+	kept = find(path);
 	if (fault.cut)
-		return SQLITE_IOERR_DELETE;
+		return leave(SQLITE_IOERR_DELETE);
 	if (kept)
 		forget(kept);
-	return fault.below->xDelete(fault.below, path, sync_directory);
+	return leave(fault.below->xDelete(fault.below, path, sync_directory));
 }
 
 void fault_vfs_install(void)
@@ -422,7 +440,8 @@ void fault_vfs_cut(uint64_t nth)
 
 bool fault_vfs_is_cut(void)
 {
-	return fault.cut;
+	pthread_mutex_lock(&mutex);
+	return leave(fault.cut);
 }
 
 void fault_vfs_watch(const char *suffix, const uint64_t *acknowledged)

@@ -1,5 +1,5 @@
 /* A SQLite VFS over the default one that fails on purpose: at any call with an error, or with a cut
- * of the power, after which only what was synced is surely on the disk. */
+ * of the power, after which only what was synced is surely on the disk. Threads may share it. */
 #ifndef LASTCONN_TESTS_FAULT_VFS_H
 #define LASTCONN_TESTS_FAULT_VFS_H
 
@@ -48,7 +48,7 @@ bool fault_vfs_is_cut(void);
 /* When all is closed: makes the files what the disk had, and the power is back. */
 void fault_vfs_restore(enum fault_vfs_cut cut, uint64_t seed);
 
-/* *acknowledged at the last sync of a file whose name ends so. */
+/* *acknowledged at the last sync of a file whose name ends so; it grows atomically. */
 void fault_vfs_watch(const char *suffix, const uint64_t *acknowledged);
 uint64_t fault_vfs_watched(void);
 

@@ -112,7 +112,7 @@ static void run(struct store_fixture *fixture, uint64_t *ret_acknowledged)
 	for (uint64_t day = 0; day < BATCHES && !fault_vfs_is_cut(); day++) {
 		fill(fixture->batch, day);
 		if (try_write(fixture) == 0)
-			++*ret_acknowledged;
+			__atomic_add_fetch(ret_acknowledged, 1, __ATOMIC_SEQ_CST);
 		if (day % 2)
 			forget(fixture, day);
 		if (day % 3 == 2)
@@ -200,7 +200,8 @@ static void cut_at(struct store_fixture *fixture, uint64_t change, enum fault_vf
 	fault_vfs_watch("-wal", &acknowledged);
 	fault_vfs_cut(change);
 	run(fixture, &acknowledged);
-	assert_true(fault_vfs_is_cut());
+	if (!fault_vfs_is_cut()) /* how many changes a thread makes of its own varies */
+		assert_true(fixture->options.unattended);
 	surely = fixture->options.synchronous_full || kind == FAULT_VFS_CUT_NONE
 			 ? acknowledged
 			 : fault_vfs_watched();
@@ -236,6 +237,17 @@ static void a_kill_or_power_cut_with_full_loses_nothing_that_was_committed(void 
 static void a_power_cut_with_normal_loses_the_last_commits_only_and_a_kill_none(void **state)
 {
 	cut_everywhere(*state);
+}
+
+/* As the daemon has it: a thread moves the WAL, and syncs, while batches go on. */
+static void a_power_cut_while_a_thread_moves_the_wal_loses_no_more(void **state)
+{
+	struct store_fixture *fixture = *state;
+
+	fixture->options.unattended = true;
+	cut_everywhere(fixture);
+	fixture->options.synchronous_full = true;
+	cut_everywhere(fixture);
 }
 
 /* Errors. */
@@ -337,6 +349,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_kill_or_power_cut_with_full_loses_nothing_that_was_committed),
 		TEST(a_power_cut_with_normal_loses_the_last_commits_only_and_a_kill_none),
+		TEST(a_power_cut_while_a_thread_moves_the_wal_loses_no_more),
 		TEST(a_write_that_fails_is_made_up_for),
 		TEST(a_write_without_room_is_made_up_for),
 		TEST(a_read_that_fails_is_made_up_for),
