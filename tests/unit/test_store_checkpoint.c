@@ -17,7 +17,7 @@
 #include "support/store_fixture.h"
 #include "support/traffic_make.h"
 
-enum { BATCH = 2000, FULL = 4096, TRIES = 500, PAUSE_MS = 10 };
+enum { BATCH = 2000, FULL = 4096, TRIES = 500, PAUSES = 50, PAUSE_MS = 10 };
 
 static struct traffic traffic;
 
@@ -50,7 +50,7 @@ static void fill_wal(struct store_fixture *fixture)
 	assert_true(fixture->store->wal_frames >= FULL);
 }
 
-/* Small batches go on; whether the WAL began anew. */
+/* Small batches go on, further apart if the disk is slow; whether the WAL began anew. */
 static bool write_until_anew(struct store_fixture *fixture, int tries)
 {
 	int frames = fixture->store->wal_frames;
@@ -60,7 +60,7 @@ static bool write_until_anew(struct store_fixture *fixture, int tries)
 		if (fixture->store->wal_frames < frames)
 			return true;
 		frames = fixture->store->wal_frames;
-		pause_ms(PAUSE_MS);
+		pause_ms(PAUSE_MS * (1 + i / PAUSES));
 	}
 	return false;
 }
