@@ -134,7 +134,8 @@ void retention_drop(struct retention *retention)
 	retention->stage = RETENTION_IDLE;
 	retention->waits = false;
 	retention->pressed = 0;
-	retention->today = 0; /* what was left undone is done then */
+	retention->today = 0;    /* what was left undone is done then */
+	retention->contacts = 0; /* some may be there again */
 	retention->check_ns = retention->next_ns =
 		clock_boottime_ns() + pause_s * (int64_t)NS_PER_S;
 }
@@ -195,6 +196,7 @@ static int find_extent(struct retention *retention)
 		" coalesce((SELECT sum(flows) FROM executable_flows), 0),"
 		" coalesce((SELECT max(at_us) FROM retention WHERE what NOT IN ('sweep', 'next')),"
 		" -1)";
+	const struct rollup *rollup = retention->rollup;
 	int64_t row[5], days, today = retention->slice.now_us / US_PER_DAY;
 
 	if (sql_row_text(retention->slice.db, text, NULL, 0, row, 5) < 0)
@@ -205,7 +207,8 @@ static int find_extent(struct retention *retention)
 			    (days > 0 && row[0] - row[1] > row[3] / SWEEP_PART);
 	retention->whole = retention->sweeps || retention->today != today;
 	retention->today = today;
-	retention->flows_seen = row[0] + row[3];
+	retention->flows_seen = row[0] + row[3] - (int64_t)rollup->pending.count -
+				(int64_t)rollup->settling.count - (int64_t)rollup->late.count;
 	return 0;
 }
 
@@ -243,6 +246,8 @@ static int cut_days(struct retention *retention, int64_t used, int64_t keep, int
 	}
 	if (sql_integer(db, "SELECT count(*) FROM contact", &rows) < 0)
 		return -1;
+	retention->contacts = rows;
+	retention->contacts_flows = retention->flows_seen;
 	rows = 1 + rows * keep / 1000;
 	if (*contacts == 0 || rows < *contacts)
 		*contacts = rows;

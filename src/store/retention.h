@@ -44,7 +44,7 @@ struct retention {
 	bool cuts_hours;           /* this round, for want of room */
 	int64_t today;             /* the day of the last round that had more; 0 none */
 	int64_t contacts;          /* rows of the ledger that it left; 0 not known yet */
-	int64_t flows_seen;        /* in all the time of the history */
+	int64_t flows_seen;        /* in all the time of the history, by the ledger */
 	int64_t contacts_flows;    /* of these, when contacts were counted */
 	bool waits;                /* for processes to be described again */
 	int64_t clock_offset_us;   /* wall clock minus CLOCK_BOOTTIME */
