@@ -24,6 +24,7 @@ enum {
 	TIGHT_OCTETS = 2 * WAL_PAGES_MAX * PAGE_OCTETS,
 	TIGHT_WAL_PAGES = BALLAST_OCTETS / 4 / PAGE_OCTETS, /* and one batch more */
 	NAME_EXTRA = 16,
+	MOVE_WAIT_MS = 1000,
 };
 
 static bool has_room(const struct store_file *file, uint64_t octets)
@@ -114,6 +115,7 @@ int store_make_room(struct store *store, int64_t now_us, struct store_error *ret
 	if (store->unattended)
 		store_room_drop_ballast(&store->file);
 	store_checkpoint(store);
+	checkpointer_wait(store->checkpointer, MOVE_WAIT_MS); /* what is forgotten needs its room */
 	if (retention_press(&store->retention) < 0)
 		return sql_describe(store->db, store->file.path, "making room", ret_error);
 	return store_maintain(store, now_us, ret_error);
