@@ -23,7 +23,8 @@ bool checkpointer_ask(struct checkpointer *checkpointer);
 /* Until it is done, but not longer: for a writer that is faster than the disk. */
 void checkpointer_wait(struct checkpointer *checkpointer, int64_t ms);
 
-/* Once for each time: that it is done, and how many frames of the WAL are in the file; -1. */
+/* Once for each time that it is done: how many frames of the WAL are in the file, -1 after an
+ * error; else -1. */
 int checkpointer_ended(struct checkpointer *checkpointer);
 
 #endif

@@ -372,11 +372,11 @@ static int forget_slice(struct store *store)
 	return store_commit(store);
 }
 
-/* What is forgotten lies all over the file: the WAL is moved before that takes long. pages: in the
+/* What is forgotten lies all over the file: the WAL is moved before that takes long. frames: of the
  * WAL before the slice; it may have begun anew with it. */
-static bool checkpoint_is_due(struct store *store, int pages)
+static bool checkpoint_is_due(struct store *store, int frames)
 {
-	store->slice_pages += store->wal_pages - (store->wal_pages < pages ? 0 : pages);
+	store->slice_pages += store->wal_frames - (store->wal_frames < frames ? 0 : frames);
 	return store->slice_pages >= WAL_PAGES_MAX / 4 ||
 	       store->wal_pages >= store_room_wal_pages(&store->file);
 }
@@ -397,7 +397,7 @@ int store_maintain(struct store *store, int64_t now_us, struct store_error *ret_
 {
 	struct retention *retention = &store->retention;
 	int64_t begin_ns = clock_boottime_ns();
-	int due, pages = store->wal_pages;
+	int due, frames = store->wal_frames;
 
 	/* the times of what is oldest are wrong */
 	if (store_clock_has_more(store) && !store_clock_is_stuck(store))
@@ -413,7 +413,7 @@ int store_maintain(struct store *store, int64_t now_us, struct store_error *ret_
 	}
 	count_slice(store, begin_ns);
 	store_checkpoint_rest(store);
-	if (checkpoint_is_due(store, pages))
+	if (checkpoint_is_due(store, frames))
 		store_checkpoint(store);
 	return 1;
 }

@@ -307,6 +307,17 @@ static void a_file_that_cannot_be_opened_or_mapped_is_made_up_for(void **state)
 	fail_everywhere(*state, FAULT_VFS_SHARED, SQLITE_IOERR_SHMMAP);
 }
 
+/* The thread tells nobody: the WAL stays, and is moved the next time. */
+static void what_fails_while_a_thread_moves_the_wal_is_made_up_for(void **state)
+{
+	struct store_fixture *fixture = *state;
+
+	fixture->options.unattended = true;
+	fail_everywhere(fixture, FAULT_VFS_WRITE, SQLITE_IOERR_WRITE);
+	fail_everywhere(fixture, FAULT_VFS_READ, SQLITE_IOERR_READ);
+	fail_everywhere(fixture, FAULT_VFS_SYNC | FAULT_VFS_TRUNCATE, SQLITE_IOERR_FSYNC);
+}
+
 /* For as long as the disk is full every batch is refused; then all of them come. */
 static void a_disk_that_stays_full_keeps_what_was_committed(void **state)
 {
@@ -355,6 +366,7 @@ int main(void)
 		TEST(a_read_that_fails_is_made_up_for),
 		TEST(a_sync_that_fails_is_made_up_for),
 		TEST(a_file_that_cannot_be_opened_or_mapped_is_made_up_for),
+		TEST(what_fails_while_a_thread_moves_the_wal_is_made_up_for),
 		TEST(a_disk_that_stays_full_keeps_what_was_committed),
 	};
 
