@@ -156,7 +156,7 @@ static int look(struct retention_ledger *ledger, const struct retention_slice *s
 static enum retention_step next_look(struct retention_ledger *ledger, sqlite3 *db)
 {
 	bool fits = ledger->max_rows == 0 || ledger->rows <= ledger->max_rows;
-	bool goes_on = ledger->look == LOOK_AGE ? ledger->counts || !fits : !fits;
+	bool goes_on = !fits || (ledger->look == LOOK_AGE && ledger->counts);
 
 	if (ledger->look == LOOK_CUT || !goes_on)
 		return sql_exec(db, empty_text) < 0 ? RETENTION_FAILED : RETENTION_DONE;
