@@ -70,7 +70,8 @@ young (remote, executable, protocol_id, port, direction, first_us, in_ledger, la
 	SELECT c.remote, c.executable, c.protocol_id, c.port, c.direction, c.first_us, 1, NULL, 0, 0,
 		NULL, NULL
 	FROM contact AS c
-	WHERE c.first_us >= (SELECT since_us FROM span)
+	WHERE c.first_us / 3600000000 >= (SELECT since_us / 3600000000 FROM span)
+		AND c.first_us >= (SELECT since_us FROM span)
 	UNION ALL
 	SELECT t.remote, a.executable, t.protocol_id, t.port, t.direction, t.first_us, 0, t.last_us, 1,
 		0, NULL, t.last_us

@@ -54,11 +54,21 @@ actors (id) AS MATERIALIZED (
 --:container	AND :container IN (substr(u.container, 1, length(:container)),
 --:container		substr(u.pod, 1, length(:container)))
 ),
+--!pid {
+-- process_by_block is by block of ids, and then by actor.
+blocks (n) AS (
+	SELECT min(id) / 8192 FROM process
+	UNION ALL
+	SELECT n + 1 FROM blocks WHERE n < (SELECT max(id) / 8192 FROM process)
+),
+--}
 candidates (id, actor, start_us) AS MATERIALIZED (
 --:pid	SELECT id, actor, start_us FROM process
 --:pid	WHERE pid = :pid AND actor IN (SELECT id FROM actors)
 --!pid	SELECT p.id, p.actor, p.start_us
---!pid	FROM actors AS a CROSS JOIN process AS p ON p.actor = a.id
+--!pid	FROM blocks AS b
+--!pid	CROSS JOIN actors AS a
+--!pid	CROSS JOIN process AS p ON p.id / 8192 = b.n AND p.actor = a.id
 --!pid	WHERE TRUE
 --:until	AND start_us < :until
 --!since	ORDER BY start_us DESC, 1 DESC LIMIT :limit

@@ -10,13 +10,13 @@
 #include "process/unit_parse.h"
 #include "store/sql.h"
 
-/* Sets of ID_CACHE_WAYS entries of 32 octets: 4.2 MB if all are in use. */
+/* Sets of ID_CACHE_WAYS entries of 32 octets: 10.6 MB if all are in use. */
 static const size_t cache_sets[DICTIONARY_COUNT] = {
 	[DICTIONARY_EXECUTABLE] = 512,
 	[DICTIONARY_UNIT] = 512,
 	[DICTIONARY_ACTOR] = 1024,
 	[DICTIONARY_NAME] = 2048,
-	[DICTIONARY_REMOTE] = 8192,
+	[DICTIONARY_REMOTE] = 32768,
 	[DICTIONARY_LOCAL] = 512,
 	[DICTIONARY_KIND] = 128,
 	[DICTIONARY_PROCESS] = 4096,

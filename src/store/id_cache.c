@@ -25,9 +25,18 @@ void id_cache_done(struct id_cache *cache)
 	cache->entries = NULL;
 }
 
+/* Fresh memory costs nothing until it is used, which emptied memory does. */
 void id_cache_drop(struct id_cache *cache)
 {
-	memset(cache->entries, 0, cache->sets * ID_CACHE_WAYS * sizeof(*cache->entries));
+	size_t entries = cache->sets * ID_CACHE_WAYS;
+	struct id_cache_entry *fresh = calloc(entries, sizeof(*fresh));
+
+	if (!fresh) {
+		memset(cache->entries, 0, entries * sizeof(*fresh));
+		return;
+	}
+	free(cache->entries);
+	cache->entries = fresh;
 }
 
 /* The set of the key, and in *ret_way where in it: ID_CACHE_WAYS if it is not there. */

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "store/retention_fold.h"
 #include "store/retention_share.h"
@@ -28,25 +29,28 @@ static const char empty_text[] = "DELETE FROM temp.ledger_day; DELETE FROM temp.
 /* Nothing that ended after it went. */
 static const char whole_text[] = "SELECT coalesce(max(before_us), 0) FROM temp.ledger_cut";
 
-/* The end of a slice after ?1 that has ?2 rows, none of ?3 or later; no row: there are fewer. */
-#define END_TEXT(column)                                                           \
-	"SELECT " column " FROM contact WHERE " column " > ?1 AND " column " < ?3" \
-	" ORDER BY " column " LIMIT 1 OFFSET ?2"
+/* Slices by hour, and in the hour by remote, as contact_by_hour has them: after hour ?1 and remote
+ * ?2, up to hour ?3 and remote ?4. */
+#define HOUR     "first_us / 3600000000"
+#define IS_AFTER HOUR " >= ?1 AND (" HOUR " > ?1 OR remote > ?2)"
+#define IS_IN    IS_AFTER " AND " HOUR " <= ?3 AND (" HOUR " < ?3 OR remote <= ?4)"
 
-static const char end_by_time_text[] = END_TEXT("first_us");
-static const char end_by_remote_text[] = END_TEXT("remote");
+/* The end of a slice that has ?4 rows, none later than hour ?3; no row: there are fewer. */
+static const char end_by_hour_text[] =
+	"SELECT " HOUR ", remote FROM contact WHERE " IS_AFTER " AND " HOUR " <= ?3"
+	" ORDER BY " HOUR ", remote LIMIT 1 OFFSET ?4";
+static const char end_by_remote_text[] =
+	"SELECT ?3, remote FROM contact WHERE remote > ?2 ORDER BY remote LIMIT 1 OFFSET ?4";
 
 /* What is old began before. */
 static const char delete_old_text[] =
-	"DELETE FROM contact WHERE first_us > ?1 AND first_us <= ?2 AND " RETENTION_LEDGER_OLD(
-		"?3");
+	"DELETE FROM contact WHERE " IS_IN " AND " RETENTION_LEDGER_OLD("?5");
 
-static const char rows_text[] =
-	"SELECT count(*) FROM contact WHERE first_us > ?1 AND first_us <= ?2";
+static const char rows_text[] = "SELECT count(*) FROM contact WHERE " IS_IN;
 
 static const char count_text[] =
 	"INSERT INTO temp.ledger_day SELECT executable, last_us / " DAY_US ", count(*),"
-	" min(last_us), max(last_us) FROM contact WHERE remote > ?1 AND remote <= ?2 GROUP BY 1, 2"
+	" min(last_us), max(last_us) FROM contact WHERE remote > ?2 AND remote <= ?4 GROUP BY 1, 2"
 	" ON CONFLICT DO UPDATE SET rows = rows + excluded.rows,"
 	" first_us = min(first_us, excluded.first_us), last_us = max(last_us, excluded.last_us)";
 
@@ -63,9 +67,12 @@ static const char cut_text[] =
 #define CUT_US \
 	"(SELECT before_us FROM temp.ledger_cut AS c WHERE c.executable = contact.executable)"
 static const char delete_cut_text[] =
-	"DELETE FROM contact WHERE remote > ?1 AND remote <= ?2 AND " RETENTION_LEDGER_OLD(CUT_US);
+	"DELETE FROM contact WHERE remote > ?2 AND remote <= ?4 AND " RETENTION_LEDGER_OLD(CUT_US);
 
 enum { LOOK_AGE, LOOK_ROWS, LOOK_FOLD, LOOK_COUNT, LOOK_CUT };
+
+/* What a slice looks at: the parameters of its statements. */
+enum { AFTER_HOUR, AFTER_REMOTE, UNTIL_HOUR, UNTIL_REMOTE, HORIZON, RANGE };
 
 #define BEFORE_ALL (-INT64_MAX)
 
@@ -76,7 +83,7 @@ int retention_ledger_begin(struct retention_ledger *ledger, sqlite3 *db, int64_t
 		.max_rows = max_rows,
 		.rows = known_rows < 0 ? 0 : known_rows,
 		.counts = known_rows < 0,
-		.cursor = BEFORE_ALL};
+		.after = {BEFORE_ALL, BEFORE_ALL}};
 	return sql_exec(db, tables_text) < 0 ? -1 : sql_exec(db, empty_text);
 }
 
@@ -98,36 +105,35 @@ static int find_cuts(const struct retention_ledger *ledger, sqlite3 *db)
 	return status;
 }
 
-/* range: of times, and the horizon. */
-static int look_for_age(const struct retention_slice *slice, const int64_t range[3])
+static int look_for_age(const struct retention_slice *slice, const int64_t range[RANGE])
 {
 	int64_t pruned;
 
-	if (sql_run_text(slice->db, delete_old_text, range, 3) < 0)
+	if (sql_run_text(slice->db, delete_old_text, range, RANGE) < 0)
 		return -1;
 	pruned = sqlite3_changes64(slice->db);
 	if (pruned == 0)
 		return 0;
-	return retention_note(slice, "contact", pruned, range[2], range[2]);
+	return retention_note(slice, "contact", pruned, range[HORIZON], range[HORIZON]);
 }
 
 static int count_rows(struct retention_ledger *ledger, const struct retention_slice *slice,
-	const int64_t range[3])
+	const int64_t range[RANGE])
 {
 	int64_t rows;
 
-	if (sql_row_text(slice->db, rows_text, range, 2, &rows, 1) < 0)
+	if (sql_row_text(slice->db, rows_text, range, HORIZON, &rows, 1) < 0)
 		return -1;
 	ledger->rows += rows;
 	return 0;
 }
 
 static int cut(struct retention_ledger *ledger, const struct retention_slice *slice,
-	const int64_t range[3])
+	const int64_t range[RANGE])
 {
 	int64_t pruned, whole_us;
 
-	if (sql_run_text(slice->db, delete_cut_text, range, 2) < 0)
+	if (sql_run_text(slice->db, delete_cut_text, range, HORIZON) < 0)
 		return -1;
 	pruned = sqlite3_changes64(slice->db);
 	if (pruned == 0)
@@ -139,7 +145,7 @@ static int cut(struct retention_ledger *ledger, const struct retention_slice *sl
 }
 
 static int look(struct retention_ledger *ledger, const struct retention_slice *slice,
-	const int64_t range[3])
+	const int64_t range[RANGE])
 {
 	switch (ledger->look) {
 	case LOOK_AGE:
@@ -147,7 +153,7 @@ static int look(struct retention_ledger *ledger, const struct retention_slice *s
 	case LOOK_ROWS:
 		return count_rows(ledger, slice, range);
 	case LOOK_COUNT:
-		return sql_run_text(slice->db, count_text, range, 2);
+		return sql_run_text(slice->db, count_text, range, HORIZON);
 	default:
 		return cut(ledger, slice, range);
 	}
@@ -167,7 +173,7 @@ static enum retention_step next_look(struct retention_ledger *ledger, sqlite3 *d
 		ledger->rows = 0;
 	}
 	ledger->look++;
-	ledger->cursor = BEFORE_ALL;
+	ledger->after[0] = ledger->after[1] = BEFORE_ALL;
 	return RETENTION_MORE;
 }
 
@@ -189,15 +195,18 @@ static enum retention_step fold(
 }
 
 static enum retention_step look_further(struct retention_ledger *ledger,
-	const struct retention_slice *slice, const char *end_text, int64_t before)
+	const struct retention_slice *slice, const char *end_text, int64_t last_hour)
 {
-	int64_t end[3] = {ledger->cursor, slice->rows, before}, after;
-	int found = sql_row_text(slice->db, end_text, end, 3, &after, 1);
-	int64_t range[3] = {ledger->cursor, found > 0 ? after : before - 1, ledger->horizon_us};
+	int64_t range[RANGE] = {
+		ledger->after[0], ledger->after[1], last_hour, slice->rows, ledger->horizon_us};
+	int64_t end[2] = {last_hour, INT64_MAX};
+	int found = sql_row_text(slice->db, end_text, range, HORIZON, end, 2);
 
+	range[UNTIL_HOUR] = end[0];
+	range[UNTIL_REMOTE] = end[1];
 	if (found < 0 || look(ledger, slice, range) < 0)
 		return RETENTION_FAILED;
-	ledger->cursor = range[1];
+	memcpy(ledger->after, end, sizeof(end));
 	return found ? RETENTION_MORE : next_look(ledger, slice->db);
 }
 
@@ -206,9 +215,10 @@ enum retention_step retention_ledger_step(
 {
 	switch (ledger->look) {
 	case LOOK_AGE:
-		return look_further(ledger, slice, end_by_time_text, ledger->horizon_us);
+		return look_further(
+			ledger, slice, end_by_hour_text, ledger->horizon_us / US_PER_HOUR);
 	case LOOK_ROWS:
-		return look_further(ledger, slice, end_by_time_text, INT64_MAX);
+		return look_further(ledger, slice, end_by_hour_text, INT64_MAX);
 	case LOOK_FOLD:
 		return fold(ledger, slice);
 	default:

@@ -16,7 +16,7 @@
 struct retention_ledger {
 	int64_t horizon_us; /* without a contact since then a row goes */
 	int64_t max_rows;   /* 0 no limit */
-	int64_t cursor;     /* the last time, or remote, that was looked at */
+	int64_t after[2];   /* the last hour of first contacts, and remote, that was looked at */
 	int64_t rows;       /* that stay, as far as the looks went */
 	bool counts;        /* they were counted, or are to be */
 	int look;

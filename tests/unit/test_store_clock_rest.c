@@ -307,7 +307,7 @@ static void flows_with_wrong_times_go_by_size_only(void **state)
 	store_fixture_close(fixture);
 	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM flow"), flows);
 	assert_int_equal(previewed(fixture), 0);
-	fixture->options.retention.max_octets = 500000;
+	fixture->options.retention.max_octets = 600000;
 	store_fixture_open(fixture);
 	maintain(fixture);
 	store_fixture_close(fixture);

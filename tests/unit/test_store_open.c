@@ -59,7 +59,7 @@ static void a_new_file_is_made_for_owner_and_group_only(void **state)
 	assert_int_equal(status.st_mode & 07777, 0640);
 	assert_string_equal(store_fixture_sql(fixture, "PRAGMA journal_mode"), "wal");
 	assert_string_equal(store_fixture_sql(fixture, "PRAGMA auto_vacuum"), "2");
-	assert_string_equal(store_fixture_sql(fixture, "PRAGMA user_version"), "8");
+	assert_string_equal(store_fixture_sql(fixture, "PRAGMA user_version"), "9");
 	assert_string_equal(store_fixture_sql(fixture, "PRAGMA application_id"), "1279479630");
 }
 
@@ -144,7 +144,7 @@ static void an_older_schema_is_brought_up_to_date(void **state)
 		"PRAGMA application_id = 1279479630; PRAGMA user_version = 1;"
 		"INSERT INTO unit (cgroup, unit) VALUES ('/a.service', 'a.service')");
 	store_fixture_open(fixture);
-	assert_string_equal(store_fixture_sql(fixture, "PRAGMA user_version"), "8");
+	assert_string_equal(store_fixture_sql(fixture, "PRAGMA user_version"), "9");
 	assert_string_equal(
 		store_fixture_sql(fixture, "SELECT unit, user_unit, runtime, pod FROM unit"
 					   " WHERE cgroup = '/a.service'"),
@@ -158,7 +158,7 @@ static void a_newer_schema_is_refused(void **state)
 	store_fixture_open(fixture);
 	store_fixture_close(fixture);
 	run_sql(fixture->path, "PRAGMA user_version = 99");
-	expect_refused(fixture, STORE_NEWER, "newer lastconn (schema 99, this one knows 8)");
+	expect_refused(fixture, STORE_NEWER, "newer lastconn (schema 99, this one knows 9)");
 }
 
 static void a_missing_directory_is_named(void **state)
