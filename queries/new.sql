@@ -70,7 +70,7 @@ young (remote, executable, protocol_id, port, direction, first_us, in_ledger, la
 	SELECT c.remote, c.executable, c.protocol_id, c.port, c.direction, c.first_us, 1, NULL, 0, 0,
 		NULL, NULL
 	FROM contact AS c
-	WHERE c.first_us / 3600000000 >= (SELECT since_us / 3600000000 FROM span)
+	WHERE c.first_us / 86400000000 >= (SELECT since_us / 86400000000 FROM span)
 		AND c.first_us >= (SELECT since_us FROM span)
 	UNION ALL
 	SELECT t.remote, a.executable, t.protocol_id, t.port, t.direction, t.first_us, 0, t.last_us, 1,
@@ -132,8 +132,8 @@ newest AS MATERIALIZED (
 		SELECT 1
 		FROM remote AS r
 		CROSS JOIN executable AS e
-		CROSS JOIN contact AS c ON c.remote = r.id AND c.executable = e.id
-			AND c.protocol_id = n.protocol_id AND c.port = n.port
+		CROSS JOIN contact AS c ON c.young IN (0, 1) AND c.remote = r.id
+			AND c.executable = e.id AND c.protocol_id = n.protocol_id AND c.port = n.port
 			AND c.direction = n.direction
 		WHERE (r.name = n.name AND r.name <> 0 OR r.address = n.address)
 			AND e.path = (SELECT path FROM executable WHERE id = n.program)
@@ -190,7 +190,7 @@ CROSS JOIN name AS d ON d.id = r.name
 CROSS JOIN executable AS x ON x.id = n.program
 LEFT JOIN process AS p ON p.id = coalesce(n.process,
 	(SELECT process FROM flow WHERE end_us = n.end_us),
-	(SELECT c.process FROM contact AS c WHERE n.in_ledger AND c.remote = n.remote
+	(SELECT c.process FROM contact AS c WHERE n.in_ledger AND c.young IN (0, 1) AND c.remote = n.remote
 		AND c.executable = n.executable AND c.protocol_id = n.protocol_id AND c.port = n.port
 		AND c.direction = n.direction))
 LEFT JOIN actor AS a ON a.id = p.actor

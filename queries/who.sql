@@ -84,7 +84,8 @@ few (yes) AS MATERIALIZED (SELECT count(*) <= 500 FROM (SELECT 1 FROM remotes LI
 visits (remote, day, last_day) AS (
 	SELECT c.remote, min(c.first_us) / 86400000000,
 		min(max(c.last_us) / 86400000000, (SELECT ledger_day - 1 FROM rollup_state))
-	FROM few AS w CROSS JOIN remotes AS r CROSS JOIN contact AS c ON c.remote = r.id
+	FROM few AS w CROSS JOIN remotes AS r CROSS JOIN contact AS c
+		ON c.young IN (0, 1) AND c.remote = r.id
 	WHERE w.yes AND NOT (SELECT yes FROM thinned)
 	GROUP BY c.remote
 	HAVING min(c.first_us) / 86400000000 < (SELECT ledger_day FROM rollup_state)

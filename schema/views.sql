@@ -428,4 +428,5 @@ SELECT
 			AND t.direction = c.direction
 	) AS flows,
 	c.process AS process
-FROM contact AS c;
+FROM contact AS c
+WHERE c.young IN (0, 1);

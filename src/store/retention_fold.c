@@ -26,16 +26,29 @@ static const char back_text[] =
 static const char flows_text[] =
 	"SELECT coalesce(sum(flows), 0) FROM flow_hour WHERE hour >= ?1 * 24 AND hour < ?2 * 24";
 
-static const char end_text[] =
-	"SELECT remote FROM contact WHERE remote >= ?1 ORDER BY remote LIMIT 1 OFFSET ?2";
+/* After so many rows of either kind. */
+#define END_OF(young)                                                    \
+	"SELECT * FROM (SELECT remote FROM contact WHERE young = " young \
+	" AND remote >= ?1 ORDER BY remote LIMIT 1 OFFSET ?2)"
+static const char end_text[] = END_OF("0") " UNION ALL " END_OF("1") " ORDER BY remote LIMIT 1";
+
+static const char settle_text[] =
+	"INSERT INTO contact SELECT 0, remote, executable, protocol_id, port, direction, first_us,"
+	" last_us, flows, process FROM contact WHERE young = 1 AND remote BETWEEN ?1 AND ?2"
+	" ON CONFLICT DO UPDATE SET flows = flows + excluded.flows,"
+	" first_us = min(first_us, excluded.first_us), last_us = max(last_us, excluded.last_us)";
+
+static const char settled_text[] =
+	"DELETE FROM contact WHERE young = 1 AND remote BETWEEN ?1 AND ?2";
 
 /* The rows are there, but for what the history lost: it gets a first contact again. */
 static const char fold_text[] =
-	"INSERT INTO contact (remote, executable, protocol_id, port, direction, first_us, last_us,"
-	" flows, process) SELECT d.remote, a.executable, d.protocol_id, d.port, d.direction,"
+	"INSERT INTO contact (young, remote, executable, protocol_id, port, direction, first_us,"
+	" last_us, flows, process) SELECT 0, d.remote, a.executable, d.protocol_id, d.port, "
+	"d.direction,"
 	" min(d.first_us), max(d.last_us), sum(d.flows), NULL FROM uncounted_day AS u"
 	" CROSS JOIN contact_day AS d ON d.day = u.day AND d.remote BETWEEN ?1 AND ?2"
-	" CROSS JOIN actor AS a ON a.id = d.actor WHERE u.day < ?3 GROUP BY 1, 2, 3, 4, 5"
+	" CROSS JOIN actor AS a ON a.id = d.actor WHERE u.day < ?3 GROUP BY 2, 3, 4, 5, 6"
 	" ON CONFLICT DO UPDATE SET flows = flows + excluded.flows,"
 	" last_us = max(last_us, excluded.last_us)";
 
@@ -83,7 +96,9 @@ static enum retention_step fold_slice(
 		range[1] = INT64_MAX;
 		after[0] = state->next_day;
 	}
-	if (sql_run_text(slice->db, fold_text, range, 3) < 0 ||
+	if (sql_run_text(slice->db, settle_text, range, 2) < 0 ||
+		sql_run_text(slice->db, settled_text, range, 2) < 0 ||
+		sql_run_text(slice->db, fold_text, range, 3) < 0 ||
 		sql_run_text(slice->db, put_state_text, after, 3) < 0)
 		return RETENTION_FAILED;
 	return RETENTION_MORE;

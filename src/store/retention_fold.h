@@ -1,6 +1,8 @@
 /* The count of the ledger (contact): a contact is written when it is the first of its kind; how
  * often it was made since, and when last, is taken from contact_day, for many days at once. So what
- * is written of the ledger for each flow does not grow with the ledger. Internal to store/.
+ * is written of the ledger for each flow does not grow with the ledger. New contacts are kept apart
+ * from the others, as young, so that few pages are written for them; those that were there when a
+ * fold came by are no longer. A contact is in one of both. Internal to store/.
  *
  * contact counts the flows that ended before rollup_state.ledger_day; while that is moved on to
  * ledger_next_day, of remotes below ledger_remote those before the latter. What is settled later

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "store/retention_fold.h"
 #include "store/retention_share.h"
@@ -29,28 +28,31 @@ static const char empty_text[] = "DELETE FROM temp.ledger_day; DELETE FROM temp.
 /* Nothing that ended after it went. */
 static const char whole_text[] = "SELECT coalesce(max(before_us), 0) FROM temp.ledger_cut";
 
-/* Slices by hour, and in the hour by remote, as contact_by_hour has them: after hour ?1 and remote
- * ?2, up to hour ?3 and remote ?4. */
-#define HOUR     "first_us / 3600000000"
-#define IS_AFTER HOUR " >= ?1 AND (" HOUR " > ?1 OR remote > ?2)"
-#define IS_IN    IS_AFTER " AND " HOUR " <= ?3 AND (" HOUR " < ?3 OR remote <= ?4)"
+/* The table is looked through part by part: by the day of the first contact, as contact_by_day has
+ * it, or by its own key, young. A slice is of one part, after a remote. */
+#define DAY "first_us / " DAY_US
+#define KEY "young"
 
-/* The end of a slice that has ?4 rows, none later than hour ?3; no row: there are fewer. */
-static const char end_by_hour_text[] =
-	"SELECT " HOUR ", remote FROM contact WHERE " IS_AFTER " AND " HOUR " <= ?3"
-	" ORDER BY " HOUR ", remote LIMIT 1 OFFSET ?4";
-static const char end_by_remote_text[] =
-	"SELECT ?3, remote FROM contact WHERE remote > ?2 ORDER BY remote LIMIT 1 OFFSET ?4";
+#define NEXT_PART(part)                                                                      \
+	"SELECT " part " FROM contact WHERE " part " > ?1 AND " part " <= ?2 ORDER BY " part \
+	" LIMIT 1"
+/* The end of a slice of ?3 rows; no row: the part has fewer. */
+#define END_OF_SLICE(part)                                               \
+	"SELECT remote FROM contact WHERE " part " = ?1 AND remote > ?2" \
+	" ORDER BY remote LIMIT 1 OFFSET ?3"
+#define IN_SLICE(part) part " = ?1 AND remote > ?2 AND remote <= ?3"
+#define IN_DAY_SLICE   IN_SLICE(DAY)
+#define IN_KEY_SLICE   IN_SLICE(KEY)
 
 /* What is old began before. */
 static const char delete_old_text[] =
-	"DELETE FROM contact WHERE " IS_IN " AND " RETENTION_LEDGER_OLD("?5");
+	"DELETE FROM contact WHERE " IN_DAY_SLICE " AND " RETENTION_LEDGER_OLD("?4");
 
-static const char rows_text[] = "SELECT count(*) FROM contact WHERE " IS_IN;
+static const char rows_text[] = "SELECT count(*) FROM contact WHERE " IN_DAY_SLICE;
 
 static const char count_text[] =
 	"INSERT INTO temp.ledger_day SELECT executable, last_us / " DAY_US ", count(*),"
-	" min(last_us), max(last_us) FROM contact WHERE remote > ?2 AND remote <= ?4 GROUP BY 1, 2"
+	" min(last_us), max(last_us) FROM contact WHERE " IN_KEY_SLICE " GROUP BY 1, 2"
 	" ON CONFLICT DO UPDATE SET rows = rows + excluded.rows,"
 	" first_us = min(first_us, excluded.first_us), last_us = max(last_us, excluded.last_us)";
 
@@ -67,12 +69,19 @@ static const char cut_text[] =
 #define CUT_US \
 	"(SELECT before_us FROM temp.ledger_cut AS c WHERE c.executable = contact.executable)"
 static const char delete_cut_text[] =
-	"DELETE FROM contact WHERE remote > ?2 AND remote <= ?4 AND " RETENTION_LEDGER_OLD(CUT_US);
+	"DELETE FROM contact WHERE " IN_KEY_SLICE " AND " RETENTION_LEDGER_OLD(CUT_US);
 
 enum { LOOK_AGE, LOOK_ROWS, LOOK_FOLD, LOOK_COUNT, LOOK_CUT };
 
 /* What a slice looks at: the parameters of its statements. */
-enum { AFTER_HOUR, AFTER_REMOTE, UNTIL_HOUR, UNTIL_REMOTE, HORIZON, RANGE };
+enum { PART, AFTER, UNTIL, HORIZON, RANGE };
+
+struct parts {
+	const char *next_text, *end_text;
+};
+
+static const struct parts days = {NEXT_PART(DAY), END_OF_SLICE(DAY)};
+static const struct parts keys = {NEXT_PART(KEY), END_OF_SLICE(KEY)};
 
 #define BEFORE_ALL (-INT64_MAX)
 
@@ -83,7 +92,8 @@ int retention_ledger_begin(struct retention_ledger *ledger, sqlite3 *db, int64_t
 		.max_rows = max_rows,
 		.rows = known_rows < 0 ? 0 : known_rows,
 		.counts = known_rows < 0,
-		.after = {BEFORE_ALL, BEFORE_ALL}};
+		.part = BEFORE_ALL,
+		.after = INT64_MAX};
 	return sql_exec(db, tables_text) < 0 ? -1 : sql_exec(db, empty_text);
 }
 
@@ -173,7 +183,8 @@ static enum retention_step next_look(struct retention_ledger *ledger, sqlite3 *d
 		ledger->rows = 0;
 	}
 	ledger->look++;
-	ledger->after[0] = ledger->after[1] = BEFORE_ALL;
+	ledger->part = BEFORE_ALL;
+	ledger->after = INT64_MAX;
 	return RETENTION_MORE;
 }
 
@@ -194,20 +205,41 @@ static enum retention_step fold(
 	return step == RETENTION_DONE ? next_look(ledger, slice->db) : step;
 }
 
-static enum retention_step look_further(struct retention_ledger *ledger,
-	const struct retention_slice *slice, const char *end_text, int64_t last_hour)
+/* Goes on to the next part if this one is done. Returns 1, 0 if there is none, or -1. */
+static int find_slice(const struct retention_ledger *ledger, const struct retention_slice *slice,
+	const struct parts *parts, int64_t last, int64_t range[RANGE])
 {
-	int64_t range[RANGE] = {
-		ledger->after[0], ledger->after[1], last_hour, slice->rows, ledger->horizon_us};
-	int64_t end[2] = {last_hour, INT64_MAX};
-	int found = sql_row_text(slice->db, end_text, range, HORIZON, end, 2);
+	int found = 1;
 
-	range[UNTIL_HOUR] = end[0];
-	range[UNTIL_REMOTE] = end[1];
+	range[PART] = ledger->part;
+	range[AFTER] = ledger->after;
+	if (range[AFTER] == INT64_MAX) {
+		found = sql_row_text(slice->db, parts->next_text, (int64_t[]){range[PART], last}, 2,
+			&range[PART], 1);
+		range[AFTER] = BEFORE_ALL;
+	}
+	range[UNTIL] = INT64_MAX;
+	range[HORIZON] = ledger->horizon_us;
+	if (found <= 0)
+		return found;
+	found = sql_row_text(slice->db, parts->end_text,
+		(int64_t[]){range[PART], range[AFTER], slice->rows}, 3, &range[UNTIL], 1);
+	return found < 0 ? -1 : 1;
+}
+
+static enum retention_step look_further(struct retention_ledger *ledger,
+	const struct retention_slice *slice, const struct parts *parts, int64_t last)
+{
+	int64_t range[RANGE];
+	int found = find_slice(ledger, slice, parts, last, range);
+
+	if (found == 0)
+		return next_look(ledger, slice->db);
 	if (found < 0 || look(ledger, slice, range) < 0)
 		return RETENTION_FAILED;
-	memcpy(ledger->after, end, sizeof(end));
-	return found ? RETENTION_MORE : next_look(ledger, slice->db);
+	ledger->part = range[PART];
+	ledger->after = range[UNTIL];
+	return RETENTION_MORE;
 }
 
 enum retention_step retention_ledger_step(
@@ -215,13 +247,12 @@ enum retention_step retention_ledger_step(
 {
 	switch (ledger->look) {
 	case LOOK_AGE:
-		return look_further(
-			ledger, slice, end_by_hour_text, ledger->horizon_us / US_PER_HOUR);
+		return look_further(ledger, slice, &days, ledger->horizon_us / US_PER_DAY);
 	case LOOK_ROWS:
-		return look_further(ledger, slice, end_by_hour_text, INT64_MAX);
+		return look_further(ledger, slice, &days, INT64_MAX);
 	case LOOK_FOLD:
 		return fold(ledger, slice);
 	default:
-		return look_further(ledger, slice, end_by_remote_text, INT64_MAX);
+		return look_further(ledger, slice, &keys, INT64_MAX);
 	}
 }

@@ -14,11 +14,11 @@
 	"last_us < " time " AND NOT " RETENTION_FOLD_REST(" AND t.last_us >= " time)
 
 struct retention_ledger {
-	int64_t horizon_us; /* without a contact since then a row goes */
-	int64_t max_rows;   /* 0 no limit */
-	int64_t after[2];   /* the last hour of first contacts, and remote, that was looked at */
-	int64_t rows;       /* that stay, as far as the looks went */
-	bool counts;        /* they were counted, or are to be */
+	int64_t horizon_us;  /* without a contact since then a row goes */
+	int64_t max_rows;    /* 0 no limit */
+	int64_t part, after; /* that is looked through, and the remote up to which it was */
+	int64_t rows;        /* that stay, as far as the looks went */
+	bool counts;         /* they were counted, or are to be */
 	int look;
 };
 

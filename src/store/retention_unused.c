@@ -55,7 +55,7 @@ static const struct phase phases[] = {
 	LOOK_AT("flow", "end_us", "actor, process, opener, remote, local", ACTOR, PROCESS, PROCESS,
 		REMOTE, LOCAL),
 	LOOK_AT("flow_nat", "end_us", "local, remote", LOCAL, REMOTE),
-	LOOK_AT("contact", "remote, executable, protocol_id, port, direction",
+	LOOK_AT("contact", "young, remote, executable, protocol_id, port, direction",
 		"remote, executable, process", REMOTE, EXECUTABLE, PROCESS),
 	LOOK_AT("contact_day", "day, remote, actor, protocol_id, port, direction", "remote, actor",
 		REMOTE, ACTOR),

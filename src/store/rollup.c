@@ -20,22 +20,28 @@ static const char put_days_text[] =
 	" SELECT * FROM new_day WHERE TRUE" ROLLUP_ADD_EXCLUDED ", hours = hours | excluded.hours";
 
 #define CONTACT_COLUMNS \
-	"(remote, executable, protocol_id, port, direction, first_us, last_us, flows, process)"
+	"remote, executable, protocol_id, port, direction, first_us, last_us, flows, process"
 
-static const char new_contact_table[] = "CREATE TABLE new_contact " CONTACT_COLUMNS;
+static const char new_contact_table[] = "CREATE TABLE new_contact (" CONTACT_COLUMNS ")";
 
-/* ?1: the floor, see struct rollup. A row that is there is left alone but for an earlier contact,
- * and for flows of days that the ledger has counted: of the others the flows are 0. */
+/* n: what comes. c: the row that is there, which is left alone but for an earlier contact, and for
+ * flows of days that the ledger has counted: of the others the flows are 0. So most go no further
+ * than the look-up. ?1: the floor, see struct rollup. */
+#define JOIN_CONTACT                                                               \
+	" LEFT JOIN contact AS c ON c.young IN (0, 1) AND c.remote = n.remote"     \
+	" AND c.executable = n.executable AND c.protocol_id = n.protocol_id"       \
+	" AND c.port = n.port AND c.direction = n.direction WHERE c.young IS NULL" \
+	" OR n.flows > 0 OR n.first_us BETWEEN ?1 AND c.first_us - 1"
 #define IS_FIRST "excluded.first_us BETWEEN ?1 AND first_us - 1"
 #define ADD_CONTACT                                                   \
 	" ON CONFLICT DO UPDATE SET flows = flows + excluded.flows,"  \
 	" process = iif(" IS_FIRST ", excluded.process, process),"    \
 	" first_us = iif(" IS_FIRST ", excluded.first_us, first_us)," \
-	" last_us = max(last_us, excluded.last_us)"                   \
-	" WHERE excluded.flows > 0 OR " IS_FIRST
+	" last_us = max(last_us, excluded.last_us)"
 
 static const char put_contacts_text[] =
-	"INSERT INTO contact " CONTACT_COLUMNS " SELECT * FROM new_contact WHERE TRUE" ADD_CONTACT;
+	"INSERT INTO contact (young, " CONTACT_COLUMNS ") SELECT coalesce(c.young, 1), n.*"
+	" FROM new_contact AS n" JOIN_CONTACT ADD_CONTACT;
 
 static const char put_hour_text[] =
 	"INSERT INTO flow_hour (hour, flows, failed, octets_out, octets_in, max_duration_us)"
@@ -53,11 +59,11 @@ static const char recover_days_text[] =
 
 /* last_us of a row of contact_tail is the key of its flow. */
 static const char recover_contacts_text[] =
-	"INSERT INTO contact SELECT t.remote, a.executable, t.protocol_id, t.port, t.direction,"
-	" t.first_us, t.last_us, iif(t.day < " RETENTION_FOLD_DAY
-	", t.flows, 0), f.process FROM rollup_state AS s CROSS JOIN contact_tail AS t"
-	" JOIN flow AS f ON f.end_us = t.last_us JOIN actor AS a ON a.id = t.actor"
-	" WHERE TRUE" ADD_CONTACT;
+	"INSERT INTO contact (young, " CONTACT_COLUMNS ") SELECT coalesce(c.young, 1), n.*"
+	" FROM (SELECT t.remote, a.executable, t.protocol_id, t.port, t.direction, t.first_us,"
+	" t.last_us, iif(t.day < " RETENTION_FOLD_DAY ", t.flows, 0) AS flows, f.process"
+	" FROM rollup_state AS s CROSS JOIN contact_tail AS t JOIN flow AS f"
+	" ON f.end_us = t.last_us JOIN actor AS a ON a.id = t.actor) AS n" JOIN_CONTACT ADD_CONTACT;
 
 static const char recover_state_text[] = "UPDATE rollup_state SET settled_us = 9223372036854775807"
 					 " WHERE settled_us <> 9223372036854775807";

@@ -128,9 +128,10 @@ static const char *const discount_texts[] = {
 	" CROSS JOIN flow_contact AS t JOIN actor AS a ON a.id = t.actor"
 	" WHERE t.last_us IN (SELECT end_us FROM temp.flow_moved) AND t.day < " RETENTION_FOLD_DAY
 	" GROUP BY 1, 2, 3, 4, 5) AS t"
-	" WHERE c.remote = t.remote AND c.executable = t.executable"
+	" WHERE c.young IN (0, 1) AND c.remote = t.remote AND c.executable = t.executable"
 	" AND c.protocol_id = t.protocol_id AND c.port = t.port AND c.direction = t.direction",
-	"DELETE FROM contact WHERE flows <= 0 AND remote IN (SELECT remote FROM temp.flow_moved)"
+	"DELETE FROM contact WHERE young IN (0, 1) AND flows <= 0"
+	" AND remote IN (SELECT remote FROM temp.flow_moved)"
 	" AND NOT " RETENTION_FOLD_REST(""),
 	"UPDATE flow_hour AS c SET " LESS " FROM (SELECT t.last_us / 3600000000 AS hour, " SUMS
 	" FROM " MOVED_FLOWS " GROUP BY 1) AS t WHERE c.hour = t.hour",

@@ -167,12 +167,12 @@ class History:
         day, next_day, remote = self.ledger
         counts = end_us // DAY < (next_day if values["remote"] < remote else day)
         self.db.execute(
-            "INSERT INTO contact VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+            "INSERT INTO contact VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
             " flows = flows + excluded.flows, first_us = min(first_us, excluded.first_us),"
             " last_us = max(last_us, excluded.last_us)"
             " WHERE excluded.flows OR excluded.first_us < first_us",
-            (values["remote"], executable, PROTOCOLS[protocol], port, DIRECTIONS[direction],
-             start_us, end_us, int(counts), process))
+            (values["remote"] % 2, values["remote"], executable, PROTOCOLS[protocol], port,
+             DIRECTIONS[direction], start_us, end_us, int(counts), process))
 
     def open_flow(self, process, remote, start_us, seen_us, protocol="tcp", direction="out",
                   method="exact", remote_port=443, local_port=40000, octets=(10, 20), name=None,

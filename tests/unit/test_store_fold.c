@@ -70,8 +70,19 @@ static int64_t counted(struct store_fixture *fixture)
 	return store_fixture_number(fixture, "SELECT sum(flows) FROM contact");
 }
 
+/* Contacts that are both young and not. */
+static const char contacts_twice[] =
+	"SELECT count(*) FROM contact AS y JOIN contact AS c USING (remote, executable,"
+	" protocol_id, port, direction) WHERE y.young = 1 AND c.young = 0";
+
+static int64_t young(struct store_fixture *fixture)
+{
+	return store_fixture_number(fixture, "SELECT count(*) FROM contact WHERE young = 1");
+}
+
 static void expect_right(struct store_fixture *fixture)
 {
+	assert_int_equal(store_fixture_number(fixture, contacts_twice), 0);
 	assert_int_equal(store_fixture_number(fixture, contacts_that_differ), 0);
 	assert_int_equal(store_fixture_number(fixture, "SELECT (SELECT sum(flows) FROM ledger) ="
 						       " (SELECT sum(flows) FROM contact_day)"),
@@ -157,6 +168,40 @@ static void flows_of_counted_days_are_counted_at_once(void **state)
 	store_fixture_write(fixture);
 	assert_int_equal(counted(fixture), REMOTES + 2);
 	expect_right(fixture);
+}
+
+static void settle(struct store_fixture *fixture)
+{
+	store_fixture_close(fixture);
+	store_fixture_open(fixture);
+}
+
+static void new_contacts_are_young_until_the_ledger_counts(void **state)
+{
+	struct store_fixture *fixture = *state;
+
+	store_fixture_open(fixture);
+	write_day(fixture, 0, REMOTES);
+	settle(fixture);
+	assert_int_equal(young(fixture), REMOTES);
+	maintain(fixture, DAY_0 + US_PER_DAY, true);
+	assert_int_equal(young(fixture), 0);
+	write_day(fixture, 1, REMOTES + 100);
+	settle(fixture);
+	assert_int_equal(young(fixture), 100);
+	expect_right(fixture);
+	/* earlier than the first contact that is known: of one that is young, and of one that is not */
+	add_flow(fixture, REMOTES + 50, DAY_0 + US_PER_DAY - 1);
+	add_flow(fixture, 50, DAY_0 - US_PER_DAY);
+	store_fixture_write(fixture);
+	assert_int_equal(young(fixture), 100);
+	expect_right(fixture);
+	write_day(fixture, 2, REMOTES + 200);
+	write_day(fixture, 3, REMOTES + 200);
+	maintain(fixture, DAY_0 + 4 * US_PER_DAY, true);
+	assert_int_equal(young(fixture), 0);
+	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM contact"),
+		REMOTES + 200);
 }
 
 /* A contact that is made every day is not old, whatever the ledger counts. */
@@ -365,6 +410,7 @@ int main(void)
 		TEST(a_contact_is_counted_with_its_day),
 		TEST(days_wait_until_they_are_worth_it),
 		TEST(flows_of_counted_days_are_counted_at_once),
+		TEST(new_contacts_are_young_until_the_ledger_counts),
 		TEST(who_is_there_every_day_stays),
 		TEST(the_limit_knows_of_today),
 		TEST(days_are_forgotten_when_they_are_counted),
