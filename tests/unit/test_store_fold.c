@@ -190,7 +190,8 @@ static void new_contacts_are_young_until_the_ledger_counts(void **state)
 	settle(fixture);
 	assert_int_equal(young(fixture), 100);
 	expect_right(fixture);
-	/* earlier than the first contact that is known: of one that is young, and of one that is not */
+	/* earlier than the first contact that is known: of one that is young, and of one that is
+	 * not */
 	add_flow(fixture, REMOTES + 50, DAY_0 + US_PER_DAY - 1);
 	add_flow(fixture, 50, DAY_0 - US_PER_DAY);
 	store_fixture_write(fixture);
@@ -200,8 +201,8 @@ static void new_contacts_are_young_until_the_ledger_counts(void **state)
 	write_day(fixture, 3, REMOTES + 200);
 	maintain(fixture, DAY_0 + 4 * US_PER_DAY, true);
 	assert_int_equal(young(fixture), 0);
-	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM contact"),
-		REMOTES + 200);
+	assert_int_equal(
+		store_fixture_number(fixture, "SELECT count(*) FROM contact"), REMOTES + 200);
 }
 
 /* A contact that is made every day is not old, whatever the ledger counts. */
