@@ -11,7 +11,7 @@
 #include "store/store_room.h"
 #include "util/clock.h"
 
-enum { CHECKPOINT_WAIT_MS = 100 }; /* of one batch */
+enum { CHECKPOINT_WAIT_MS = 50 }; /* of one batch */
 
 /* What a snapshot tells of a listener does not replace what an earlier run saw for itself. */
 static const char put_listener_text[] =
