@@ -65,7 +65,7 @@ replaced (id, first) AS MATERIALIZED (
 directions (id, name) AS (VALUES (0, 'unknown'), (1, 'out'), (2, 'in'), (3, 'forwarded')),
 -- What began in the window, of which an index has all that is asked here, and what the ledger does
 -- not have yet, whenever it began.
-young (remote, executable, protocol_id, port, direction, first_us, in_ledger, last_us, flows, open,
+begun (remote, executable, protocol_id, port, direction, first_us, in_ledger, last_us, flows, open,
 	process, end_us) AS NOT MATERIALIZED (
 	SELECT c.remote, c.executable, c.protocol_id, c.port, c.direction, c.first_us, 1, NULL, 0, 0,
 		NULL, NULL
@@ -92,7 +92,7 @@ young (remote, executable, protocol_id, port, direction, first_us, in_ledger, la
 found AS MATERIALIZED (
 	SELECT coalesce(x.first, y.executable) AS program, r.name AS name,
 		iif(r.name = 0, r.address, NULL) AS address, y.*
-	FROM young AS y
+	FROM begun AS y
 	CROSS JOIN remote AS r ON r.id = y.remote
 	LEFT JOIN replaced AS x ON x.id = y.executable
 	WHERE TRUE
@@ -190,8 +190,8 @@ CROSS JOIN name AS d ON d.id = r.name
 CROSS JOIN executable AS x ON x.id = n.program
 LEFT JOIN process AS p ON p.id = coalesce(n.process,
 	(SELECT process FROM flow WHERE end_us = n.end_us),
-	(SELECT c.process FROM contact AS c WHERE n.in_ledger AND c.young IN (0, 1) AND c.remote = n.remote
-		AND c.executable = n.executable AND c.protocol_id = n.protocol_id AND c.port = n.port
+	(SELECT c.process FROM contact AS c WHERE n.in_ledger AND c.young IN (0, 1)
+		AND c.remote = n.remote AND c.executable = n.executable AND c.protocol_id = n.protocol_id AND c.port = n.port
 		AND c.direction = n.direction))
 LEFT JOIN actor AS a ON a.id = p.actor
 LEFT JOIN executable AS px ON px.id = a.parent_executable

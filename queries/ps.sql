@@ -68,7 +68,7 @@ candidates (id, actor, start_us) AS MATERIALIZED (
 --!pid	SELECT p.id, p.actor, p.start_us
 --!pid	FROM blocks AS b
 --!pid	CROSS JOIN actors AS a
---!pid	CROSS JOIN process AS p ON p.id / 8192 = b.n AND p.actor = a.id
+--!pid	CROSS JOIN process AS p INDEXED BY process_by_block ON p.id / 8192 = b.n AND p.actor = a.id
 --!pid	WHERE TRUE
 --:until	AND start_us < :until
 --!since	ORDER BY start_us DESC, 1 DESC LIMIT :limit
@@ -158,10 +158,10 @@ listened AS (
 	GROUP BY li.process
 ),
 ancestors (process, place, parent) AS (
-	SELECT c.id, 1, p.parent FROM chosen AS c JOIN process AS p ON p.id = c.id
+	SELECT c.id, 1, p.parent FROM chosen AS c CROSS JOIN process AS p ON p.id = c.id
 	UNION ALL
 	SELECT x.process, x.place + 1, p.parent
-	FROM ancestors AS x JOIN process AS p ON p.id = x.parent
+	FROM ancestors AS x CROSS JOIN process AS p ON p.id = x.parent
 	WHERE x.place < 32
 ),
 lines AS (
@@ -170,7 +170,7 @@ lines AS (
 		SELECT x.process, p.pid || ' ' || coalesce(nullif(e.path, ''), p.comm)
 			|| iif(p.cmdline <> '', ': ' || p.cmdline, '') AS text
 		FROM ancestors AS x
-		JOIN process AS p ON p.id = x.parent
+		CROSS JOIN process AS p ON p.id = x.parent
 		LEFT JOIN actor AS a ON a.id = p.actor
 		LEFT JOIN executable AS e ON e.id = a.executable
 		ORDER BY x.process, x.place
@@ -208,7 +208,7 @@ SELECT
 	coalesce(r.texts, '[]') AS reached,
 	coalesce(li.texts, '[]') AS listened
 FROM chosen AS c
-JOIN process AS p ON p.id = c.id
+CROSS JOIN process AS p ON p.id = c.id
 LEFT JOIN actor AS a ON a.id = p.actor
 LEFT JOIN executable AS e ON e.id = a.executable
 LEFT JOIN unit AS u ON u.id = a.unit

@@ -32,6 +32,7 @@ static const char flows_text[] =
 	" AND remote >= ?1 ORDER BY remote LIMIT 1 OFFSET ?2)"
 static const char end_text[] = END_OF("0") " UNION ALL " END_OF("1") " ORDER BY remote LIMIT 1";
 
+/* None is there already; if one were, it would be one contact again. */
 static const char settle_text[] =
 	"INSERT INTO contact SELECT 0, remote, executable, protocol_id, port, direction, first_us,"
 	" last_us, flows, process FROM contact WHERE young = 1 AND remote BETWEEN ?1 AND ?2"

@@ -1,8 +1,8 @@
-/* The first look removes what is too old, the second one counts the rest; both go by the time of
- * the first contact. If there are too many rows the last contacts are brought up to today
+/* The first look removes what is too old, the second one counts the rest; both go by the day of the
+ * first contact. If there are too many rows the last contacts are brought up to today
  * (store/retention_fold.h), and the next look counts by executable and day of the last contact, in
  * a temporary table: each executable with more than its share gets a time before which its rows go,
- * in one more, as if the rows of a day were spread evenly. Slices of these are of whole remotes. */
+ * in one more, as if the rows of a day were spread evenly. Slices are of whole remotes. */
 #include "store/retention_ledger.h"
 
 #include <errno.h>
@@ -29,7 +29,7 @@ static const char empty_text[] = "DELETE FROM temp.ledger_day; DELETE FROM temp.
 static const char whole_text[] = "SELECT coalesce(max(before_us), 0) FROM temp.ledger_cut";
 
 /* The table is looked through part by part: by the day of the first contact, as contact_by_day has
- * it, or by its own key, young. A slice is of one part, after a remote. */
+ * it, or by its own key, young. What a statement looks at is of one part, after a remote. */
 #define DAY "first_us / " DAY_US
 #define KEY "young"
 
@@ -75,6 +75,8 @@ enum { LOOK_AGE, LOOK_ROWS, LOOK_FOLD, LOOK_COUNT, LOOK_CUT };
 
 /* What a slice looks at: the parameters of its statements. */
 enum { PART, AFTER, UNTIL, HORIZON, RANGE };
+
+enum { PARTS_MAX = 16 }; /* small ones that are looked through in one slice */
 
 struct parts {
 	const char *next_text, *end_text;
@@ -231,14 +233,19 @@ static enum retention_step look_further(struct retention_ledger *ledger,
 	const struct retention_slice *slice, const struct parts *parts, int64_t last)
 {
 	int64_t range[RANGE];
-	int found = find_slice(ledger, slice, parts, last, range);
 
-	if (found == 0)
-		return next_look(ledger, slice->db);
-	if (found < 0 || look(ledger, slice, range) < 0)
-		return RETENTION_FAILED;
-	ledger->part = range[PART];
-	ledger->after = range[UNTIL];
+	for (int i = 0; i < PARTS_MAX; i++) {
+		int found = find_slice(ledger, slice, parts, last, range);
+
+		if (found == 0)
+			return next_look(ledger, slice->db);
+		if (found < 0 || look(ledger, slice, range) < 0)
+			return RETENTION_FAILED;
+		ledger->part = range[PART];
+		ledger->after = range[UNTIL];
+		if (ledger->after != INT64_MAX) /* there is more of this part */
+			break;
+	}
 	return RETENTION_MORE;
 }
 

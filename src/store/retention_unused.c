@@ -55,6 +55,7 @@ static const struct phase phases[] = {
 	LOOK_AT("flow", "end_us", "actor, process, opener, remote, local", ACTOR, PROCESS, PROCESS,
 		REMOTE, LOCAL),
 	LOOK_AT("flow_nat", "end_us", "local, remote", LOCAL, REMOTE),
+	/* rows move to a lower key when the ledger counts: not while this look goes on */
 	LOOK_AT("contact", "young, remote, executable, protocol_id, port, direction",
 		"remote, executable, process", REMOTE, EXECUTABLE, PROCESS),
 	LOOK_AT("contact_day", "day, remote, actor, protocol_id, port, direction", "remote, actor",
