@@ -2,41 +2,46 @@
 #include "store/id_cache.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 struct id_cache_entry {
 	uint64_t low, high; /* hashes of the key; both 0: empty */
 	struct id_value value;
 };
 
+static size_t octets(const struct id_cache *cache)
+{
+	return cache->sets * ID_CACHE_WAYS * sizeof(struct id_cache_entry);
+}
+
 int id_cache_init(struct id_cache *cache, size_t sets)
 {
 	cache->sets = sets;
 	cache->keys[0] = hash_key_random();
 	cache->keys[1] = hash_key_random();
-	cache->entries = calloc(sets * ID_CACHE_WAYS, sizeof(*cache->entries));
-	return cache->entries ? 0 : -ENOMEM;
+	cache->entries = mmap(
+		NULL, octets(cache), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (cache->entries == MAP_FAILED) {
+		cache->entries = NULL;
+		return -ENOMEM;
+	}
+	madvise(cache->entries, octets(cache), MADV_NOHUGEPAGE); /* it is sparse */
+	return 0;
 }
 
 void id_cache_done(struct id_cache *cache)
 {
-	free(cache->entries);
+	if (cache->entries)
+		munmap(cache->entries, octets(cache));
 	cache->entries = NULL;
 }
 
-/* Fresh memory costs nothing until it is used, which emptied memory does. */
+/* The pages go, and are zero when they are used again. */
 void id_cache_drop(struct id_cache *cache)
 {
-	size_t entries = cache->sets * ID_CACHE_WAYS;
-	struct id_cache_entry *fresh = calloc(entries, sizeof(*fresh));
-
-	if (!fresh) {
-		memset(cache->entries, 0, entries * sizeof(*fresh));
-		return;
-	}
-	free(cache->entries);
-	cache->entries = fresh;
+	if (madvise(cache->entries, octets(cache), MADV_DONTNEED) < 0)
+		memset(cache->entries, 0, octets(cache));
 }
 
 /* The set of the key, and in *ret_way where in it: ID_CACHE_WAYS if it is not there. */

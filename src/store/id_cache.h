@@ -1,6 +1,6 @@
 /* A bounded cache from the octets of a dictionary row to its id. Internal to store/.
  *
- * Limit: sets * ID_CACHE_WAYS entries, taken at once (untouched pages cost nothing); the entry of
+ * Limit: sets * ID_CACHE_WAYS entries, mapped at once (untouched pages cost nothing); the entry of
  * the set that was used longest ago goes. A miss costs a SELECT, never correctness. Must be emptied
  * when a transaction rolls back. */
 #ifndef LASTCONN_STORE_ID_CACHE_H
