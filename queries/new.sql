@@ -191,8 +191,8 @@ CROSS JOIN executable AS x ON x.id = n.program
 LEFT JOIN process AS p ON p.id = coalesce(n.process,
 	(SELECT process FROM flow WHERE end_us = n.end_us),
 	(SELECT c.process FROM contact AS c WHERE n.in_ledger AND c.young IN (0, 1)
-		AND c.remote = n.remote AND c.executable = n.executable AND c.protocol_id = n.protocol_id AND c.port = n.port
-		AND c.direction = n.direction))
+		AND c.remote = n.remote AND c.executable = n.executable
+		AND c.protocol_id = n.protocol_id AND c.port = n.port AND c.direction = n.direction))
 LEFT JOIN actor AS a ON a.id = p.actor
 LEFT JOIN executable AS px ON px.id = a.parent_executable
 ORDER BY n.first_us DESC

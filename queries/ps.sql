@@ -68,7 +68,8 @@ candidates (id, actor, start_us) AS MATERIALIZED (
 --!pid	SELECT p.id, p.actor, p.start_us
 --!pid	FROM blocks AS b
 --!pid	CROSS JOIN actors AS a
---!pid	CROSS JOIN process AS p INDEXED BY process_by_block ON p.id / 8192 = b.n AND p.actor = a.id
+--!pid	CROSS JOIN process AS p INDEXED BY process_by_block
+--!pid		ON p.id / 8192 = b.n AND p.actor = a.id
 --!pid	WHERE TRUE
 --:until	AND start_us < :until
 --!since	ORDER BY start_us DESC, 1 DESC LIMIT :limit

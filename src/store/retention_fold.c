@@ -45,9 +45,8 @@ static const char settled_text[] =
 /* The rows are there, but for what the history lost: it gets a first contact again. */
 static const char fold_text[] =
 	"INSERT INTO contact (young, remote, executable, protocol_id, port, direction, first_us,"
-	" last_us, flows, process) SELECT 0, d.remote, a.executable, d.protocol_id, d.port, "
-	"d.direction,"
-	" min(d.first_us), max(d.last_us), sum(d.flows), NULL FROM uncounted_day AS u"
+	" last_us, flows, process) SELECT 0, d.remote, a.executable, d.protocol_id, d.port,"
+	" d.direction, min(d.first_us), max(d.last_us), sum(d.flows), NULL FROM uncounted_day AS u"
 	" CROSS JOIN contact_day AS d ON d.day = u.day AND d.remote BETWEEN ?1 AND ?2"
 	" CROSS JOIN actor AS a ON a.id = d.actor WHERE u.day < ?3 GROUP BY 2, 3, 4, 5, 6"
 	" ON CONFLICT DO UPDATE SET flows = flows + excluded.flows,"

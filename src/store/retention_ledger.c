@@ -87,15 +87,21 @@ static const struct parts keys = {NEXT_PART(KEY), END_OF_SLICE(KEY)};
 
 #define BEFORE_ALL (-INT64_MAX)
 
+static void begin_look(struct retention_ledger *ledger, int look)
+{
+	ledger->look = look;
+	ledger->part = BEFORE_ALL; /* is done */
+	ledger->after = INT64_MAX;
+}
+
 int retention_ledger_begin(struct retention_ledger *ledger, sqlite3 *db, int64_t horizon_us,
 	int64_t max_rows, int64_t known_rows)
 {
 	*ledger = (struct retention_ledger){.horizon_us = horizon_us,
 		.max_rows = max_rows,
 		.rows = known_rows < 0 ? 0 : known_rows,
-		.counts = known_rows < 0,
-		.part = BEFORE_ALL,
-		.after = INT64_MAX};
+		.counts = known_rows < 0};
+	begin_look(ledger, LOOK_AGE);
 	return sql_exec(db, tables_text) < 0 ? -1 : sql_exec(db, empty_text);
 }
 
@@ -184,9 +190,7 @@ static enum retention_step next_look(struct retention_ledger *ledger, sqlite3 *d
 		ledger->counts = true;
 		ledger->rows = 0;
 	}
-	ledger->look++;
-	ledger->part = BEFORE_ALL;
-	ledger->after = INT64_MAX;
+	begin_look(ledger, ledger->look + 1);
 	return RETENTION_MORE;
 }
 
