@@ -128,7 +128,8 @@ def is_less(column, pair, flow, degraded):
     if column == "netns":
         return not found
     if "procfs" in degraded and flow["protocol"] != "tcp" and column == "outcome":
-        return found == "closed"  # what ICMP told the socket is not seen by polling
+        # what ICMP told the socket is not seen by polling, and the kernel tells the ends of UDP only
+        return found == "closed" or found == "lost" and flow["protocol"] != "udp"
     return column in ("outcome", "direction") and found in ("lost", "idle", "unknown") or \
         column == "error" and not found
 

@@ -108,6 +108,14 @@ class Judge(unittest.TestCase):
         self.assertEqual(self.grade({**other, **silent}, degraded=["accept"], octets_out=0), "degraded")
         self.assertEqual(self.grade(other), "wrong")
 
+    def test_a_polled_datagram_socket_is_lost_only_where_its_end_is_not_told(self):
+        for protocol, outcome, grade in (("udp", "closed", "degraded"), ("udp", "lost", "wrong"),
+                                         ("sctp", "lost", "degraded"), ("sctp", "idle", "wrong")):
+            with self.subTest(protocol=protocol, outcome=outcome):
+                found = {**self.FLOW, "protocol": protocol, "outcome": outcome}
+                self.assertEqual(self.grade(found, degraded=["procfs"], protocol=protocol,
+                                            outcome="unreachable"), grade)
+
     def test_octets_that_are_no_text(self):
         line = json.loads('{"exe": "/\\u00ff\\u00c3\\u00a4 (deleted)"}')
         self.assertEqual(cases.expect(line)["exe"], "/\\xffä")
