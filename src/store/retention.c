@@ -18,7 +18,8 @@ enum {
 	ROWS_MIN = 64,
 	ROWS_FIRST = 1024,
 	ROWS_MAX = 16384,
-	SLICE_MS = 20, /* longer: halve, less than half: double */
+	ROWS_MAX_FOLD = 3072, /* of contacts: each may have many rows of many days */
+	SLICE_MS = 12,        /* aimed at: the rows of the next one may cost some times as much */
 	FLOW_OCTETS = 48,
 	ROWS_A_PAGE = 32, /* as much work */
 	SWEEP_DAYS = 30,  /* so often a look at everything is made, if anything went */
@@ -360,8 +361,8 @@ static int begin_stage(struct retention *retention, enum retention_stage stage)
 	if (!retention->sweeps && stage == RETENTION_UNUSED)
 		stage = RETENTION_FREE;
 	retention->stage = stage;
-	if (retention->slice.rows > ROWS_FIRST)
-		retention->slice.rows = ROWS_FIRST; /* the next stage's may be dearer */
+	/* its rows may be dearer */
+	retention->slice.rows = least(retention->slice.rows, ROWS_FIRST);
 	if (stage != RETENTION_UNUSED)
 		return 0;
 	retention->looks++;
@@ -467,10 +468,10 @@ int retention_step(struct retention *retention)
 
 void retention_took(struct retention *retention, int64_t took_ns)
 {
-	int64_t *rows = &retention->slice.rows;
+	int64_t rows = retention->slice.rows;
+	int64_t most = retention->stage == RETENTION_FOLD ? ROWS_MAX_FOLD : ROWS_MAX;
+	int64_t next = took_ns > 0 ? rows * (SLICE_MS * (int64_t)NS_PER_MS) / took_ns : most;
 
-	if (took_ns > SLICE_MS * (int64_t)NS_PER_MS && *rows > ROWS_MIN)
-		*rows /= 2;
-	else if (took_ns < SLICE_MS * (int64_t)NS_PER_MS / 2 && *rows < ROWS_MAX)
-		*rows *= 2;
+	next = least(next, least(2 * rows, most));
+	retention->slice.rows = next > ROWS_MIN ? next : ROWS_MIN;
 }

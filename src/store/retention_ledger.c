@@ -76,7 +76,7 @@ enum { LOOK_AGE, LOOK_ROWS, LOOK_FOLD, LOOK_COUNT, LOOK_CUT };
 /* What a slice looks at: the parameters of its statements. */
 enum { PART, AFTER, UNTIL, HORIZON, RANGE };
 
-enum { PARTS_MAX = 16 }; /* small ones that are looked through in one slice */
+enum { PARTS_MAX = 16 }; /* in one slice, if each has no more than its share of the rows */
 
 struct parts {
 	const char *next_text, *end_text;
@@ -211,9 +211,29 @@ static enum retention_step fold(
 	return step == RETENTION_DONE ? next_look(ledger, slice->db) : step;
 }
 
-/* Goes on to the next part if this one is done. Returns 1, 0 if there is none, or -1. */
-static int find_slice(const struct retention_ledger *ledger, const struct retention_slice *slice,
-	const struct parts *parts, int64_t last, int64_t range[RANGE])
+enum found { FOUND_FAILED = -1, FOUND_NONE, FOUND_FEW, FOUND_MANY };
+
+/* Up to the end of the part, or after so many rows. */
+static enum found find_end(
+	const struct retention_slice *slice, const struct parts *parts, int64_t range[RANGE])
+{
+	int64_t after[3] = {range[PART], range[AFTER], slice->rows / PARTS_MAX};
+	int more;
+
+	range[UNTIL] = INT64_MAX;
+	more = sql_row_text(slice->db, parts->end_text, after, 3, &range[UNTIL], 1);
+	if (more <= 0)
+		return more < 0 ? FOUND_FAILED : FOUND_FEW;
+	after[2] = slice->rows;
+	range[UNTIL] = INT64_MAX;
+	more = sql_row_text(slice->db, parts->end_text, after, 3, &range[UNTIL], 1);
+	return more < 0 ? FOUND_FAILED : FOUND_MANY;
+}
+
+/* Goes on to the next part if this one is done. */
+static enum found find_slice(const struct retention_ledger *ledger,
+	const struct retention_slice *slice, const struct parts *parts, int64_t last,
+	int64_t range[RANGE])
 {
 	int found = 1;
 
@@ -224,31 +244,27 @@ static int find_slice(const struct retention_ledger *ledger, const struct retent
 			&range[PART], 1);
 		range[AFTER] = BEFORE_ALL;
 	}
-	range[UNTIL] = INT64_MAX;
 	range[HORIZON] = ledger->horizon_us;
 	if (found <= 0)
-		return found;
-	found = sql_row_text(slice->db, parts->end_text,
-		(int64_t[]){range[PART], range[AFTER], slice->rows}, 3, &range[UNTIL], 1);
-	return found < 0 ? -1 : 1;
+		return found < 0 ? FOUND_FAILED : FOUND_NONE;
+	return find_end(slice, parts, range);
 }
 
+/* A part of many rows, or what is left of it, is the last one of a slice. */
 static enum retention_step look_further(struct retention_ledger *ledger,
 	const struct retention_slice *slice, const struct parts *parts, int64_t last)
 {
+	enum found found = FOUND_FEW;
 	int64_t range[RANGE];
 
-	for (int i = 0; i < PARTS_MAX; i++) {
-		int found = find_slice(ledger, slice, parts, last, range);
-
-		if (found == 0)
+	for (int i = 0; i < PARTS_MAX && found == FOUND_FEW; i++) {
+		found = find_slice(ledger, slice, parts, last, range);
+		if (found == FOUND_NONE)
 			return next_look(ledger, slice->db);
-		if (found < 0 || look(ledger, slice, range) < 0)
+		if (found == FOUND_FAILED || look(ledger, slice, range) < 0)
 			return RETENTION_FAILED;
 		ledger->part = range[PART];
 		ledger->after = range[UNTIL];
-		if (ledger->after != INT64_MAX) /* there is more of this part */
-			break;
 	}
 	return RETENTION_MORE;
 }
