@@ -73,38 +73,12 @@ visits (remote, day, last_day) AS (
 	SELECT remote, day + 1, last_day FROM visits WHERE day < last_day
 ),
 --}
--- One unit may have many cgroups: the first stands for all.
-units (id, first, name) AS MATERIALIZED (
-	SELECT id, min(id) OVER (PARTITION BY name), name
-	FROM (
-		SELECT id, coalesce(unit || coalesce('/' || user_unit, ''), container,
-			nullif(cgroup, '')) AS name
-		FROM unit
-	)
-),
--- Programs that were replaced in place have several rows of executable: the first stands for all.
-replaced (id, first) AS MATERIALIZED (
-	SELECT e.id, f.first
-	FROM (
-		SELECT path, min(id) AS first FROM executable GROUP BY path HAVING count(*) > 1
-	) AS f
-	CROSS JOIN executable AS e ON e.path = f.path
-),
--- means: what to sum by, if the process tells it.
-actors (id, means) AS MATERIALIZED (
-	SELECT a.id,
-		CASE :by
-			WHEN 'exe' THEN coalesce(x.first, a.executable)
-			WHEN 'user' THEN a.uid
-			WHEN 'unit' THEN (SELECT first FROM units WHERE id = a.unit)
-			WHEN 'parent' THEN coalesce(px.first, a.parent_executable)
-		END
+--:exe,user,unit,container,pid {
+actors (id) AS MATERIALIZED (
+	SELECT a.id
 	FROM actor AS a
 	JOIN executable AS e ON e.id = a.executable
-	JOIN executable AS pe ON pe.id = a.parent_executable
 	JOIN unit AS u ON u.id = a.unit
-	LEFT JOIN replaced AS x ON x.id = a.executable
-	LEFT JOIN replaced AS px ON px.id = a.parent_executable
 	WHERE TRUE
 --:exe	AND (e.path GLOB :exe OR e.path = :exe
 --:exe		OR (instr(:exe, '/') = 0 AND e.path GLOB '*/' || :exe))
@@ -115,6 +89,7 @@ actors (id, means) AS MATERIALIZED (
 --:container		substr(u.pod, 1, length(:container)))
 --:pid	AND a.id IN (SELECT actor FROM process WHERE pid = :pid)
 ),
+--}
 --:pid processes (id) AS MATERIALIZED (SELECT id FROM process WHERE pid = :pid),
 bits (n) AS (VALUES (0) UNION ALL SELECT n + 1 FROM bits WHERE n < 23),
 directions (id, name) AS (VALUES (0, 'unknown'), (1, 'out'), (2, 'in'),
@@ -328,8 +303,10 @@ parts (remote, actor, protocol_id, port, direction, flows, failed, open, octets_
 --:port	AND service_port = :port
 --:direction	AND k.direction = :direction
 ),
--- sums() adds them up: GROUP BY would sort them all.
-sums (key, remote, flows, failed, open, octets_out, octets_in, hosts, first_us, last_us) AS (
+-- sums() adds them up: GROUP BY would sort them all. What a row is summed by is looked up once for
+-- each kind of process. One unit may have many cgroups, a program that was replaced in place several
+-- rows of executable.
+sums (what, remote, flows, failed, open, octets_out, octets_in, hosts, first_us, last_us) AS (
 	SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
 		json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]'),
 		json_extract(value, '$[6]'), json_extract(value, '$[7]'), json_extract(value, '$[8]'),
@@ -337,30 +314,38 @@ sums (key, remote, flows, failed, open, octets_out, octets_in, hosts, first_us, 
 	FROM json_each((
 		SELECT sums(:limit,
 			CASE :by
+				WHEN 'exe' THEN 'SELECT nullif(e.path, '''')
+					FROM actor AS a JOIN executable AS e ON e.id = a.executable
+					WHERE a.id = ?1'
+				WHEN 'parent' THEN 'SELECT nullif(e.path, '''')
+					FROM actor AS a JOIN executable AS e ON e.id = a.parent_executable
+					WHERE a.id = ?1'
+				WHEN 'user' THEN 'SELECT nullif(uid, -1) FROM actor WHERE id = ?1'
+				WHEN 'unit' THEN 'SELECT coalesce(u.unit || coalesce(''/'' || u.user_unit, ''''),
+						u.container, nullif(u.cgroup, ''''))
+					FROM actor AS a JOIN unit AS u ON u.id = a.unit
+					WHERE a.id = ?1'
+				WHEN 'port' THEN 'SELECT CASE ?1 >> 24 WHEN 1 THEN ''out'' WHEN 2 THEN ''in''
+						WHEN 3 THEN ''forwarded'' ELSE ''unknown'' END
+					|| '' '' || coalesce((SELECT protocol FROM kind
+						WHERE protocol_id = (?1 >> 16) & 255 LIMIT 1), (?1 >> 16) & 255)
+					|| ''/'' || (?1 & 65535)'
+			END,
+			CASE :by
 				WHEN 'host' THEN r.name
 				WHEN 'port' THEN (p.direction << 24) | (p.protocol_id << 16) | p.port
-				ELSE a.means
+				ELSE p.actor
 			END,
-			:by = 'host', r.id, r.address, p.flows, p.failed, p.open, p.octets_out, p.octets_in,
-			p.first_us, p.last_us)
+			:by = 'host', r.id, r.address,
+			p.flows, p.failed, p.open, p.octets_out, p.octets_in, p.first_us, p.last_us)
 		FROM parts AS p
-		CROSS JOIN actors AS a ON a.id = p.actor
 		CROSS JOIN remote AS r ON r.id = p.remote
 	))
 )
 SELECT
-	CASE :by
-		WHEN 'exe' THEN (SELECT nullif(path, '') FROM executable WHERE id = s.key)
-		WHEN 'parent' THEN (SELECT nullif(path, '') FROM executable WHERE id = s.key)
-		WHEN 'user' THEN nullif(s.key, -1)
-		WHEN 'unit' THEN (SELECT name FROM units WHERE id = s.key)
-		WHEN 'host' THEN (SELECT r.ip || iif(n.name <> '', ' ' || n.name, '')
-			FROM remote AS r LEFT JOIN name AS n ON n.id = r.name WHERE r.id = s.remote)
-		WHEN 'port' THEN (SELECT name FROM directions WHERE id = s.key >> 24) || ' '
-			|| coalesce((SELECT protocol FROM kind WHERE protocol_id = (s.key >> 16) & 255
-				LIMIT 1), (s.key >> 16) & 255) || '/' || (s.key & 65535)
-	END AS what,
-	s.octets_out, s.octets_in, s.flows, s.failed, s.open, s.hosts,
-	s.first_us AS first_time, s.last_us AS last_time
+	iif(:by = 'host', (SELECT r.ip || iif(n.name <> '', ' ' || n.name, '')
+		FROM remote AS r LEFT JOIN name AS n ON n.id = r.name WHERE r.id = s.remote), what) AS what,
+	octets_out, octets_in, flows, failed, open, hosts, first_us AS first_time,
+	last_us AS last_time
 FROM sums AS s
-ORDER BY s.octets_out + s.octets_in DESC, s.flows DESC
+ORDER BY octets_out + octets_in DESC, flows DESC

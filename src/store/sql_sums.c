@@ -1,4 +1,5 @@
-/* Two tables with open addressing: of the groups, and of the pairs of a group and an address. */
+/* Groups have numbers in the order of their coming, and what a key stands for is looked up once.
+ * Tables with open addressing have both, and the pairs of a group and an address. */
 #include "store/sql_sums.h"
 
 #include <errno.h>
@@ -6,9 +7,21 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "store/sql.h"
 #include "util/hash.h"
 
-enum argument { LIMIT, KEY, APART, REMOTE, ADDRESS, FLOWS, FIRST = FLOWS + 5, LAST, ARGUMENTS };
+enum argument {
+	LIMIT,
+	GROUP_OF,
+	KEY,
+	APART,
+	REMOTE,
+	ADDRESS,
+	FLOWS,
+	FIRST = FLOWS + 5,
+	LAST,
+	ARGUMENTS
+};
 enum sum { SUM_FLOWS, SUM_FAILED, SUM_OPEN, SUM_OUT, SUM_IN, SUM_COUNT };
 
 /* Hashes that were seen, each with its place in the order of their coming. */
@@ -19,18 +32,31 @@ struct seen {
 	size_t count;
 };
 
+#define NOTHING UINT32_MAX
+
 struct group {
 	int64_t key, remote, sums[SUM_COUNT], hosts, first_us, last_us;
-	bool key_is_null;
 };
 
 struct sums {
 	struct hash_key hash_key;
+	sqlite3_stmt *group_of;   /* NULL: keys stand for themselves */
+	struct seen keys, values; /* what they stand for, as far as it was looked up */
+	uint32_t *numbers;        /* of groups by place of the key, or NOTHING */
 	struct group *groups;
-	size_t capacity;
-	struct seen keys, hosts;
+	size_t key_capacity, group_capacity;
+	struct seen pairs; /* of a group and an address */
 	int64_t limit;
+	bool begun;
 };
+
+/* A hash that no two numbers share. */
+static uint64_t mix(uint64_t number)
+{
+	number = (number ^ number >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	number = (number ^ number >> 27) * UINT64_C(0x94d049bb133111eb);
+	return number ^ number >> 31;
+}
 
 static size_t find_slot(const uint64_t *hashes, size_t size, uint64_t hash)
 {
@@ -50,7 +76,7 @@ static int seen_grow(struct seen *seen)
 	if (!hashes || !places) {
 		free(hashes);
 		free(places);
-		return -ENOMEM;
+		return SQLITE_NOMEM;
 	}
 	for (size_t i = 0; i < seen->size; i++) {
 		size_t slot;
@@ -73,71 +99,127 @@ static void seen_done(struct seen *seen)
 	free(seen->places);
 }
 
-/* Returns 1 if the hash is new, 0 if not, or -ENOMEM. */
-static int seen_add(struct seen *seen, uint64_t hash, size_t *ret_place)
+/* Returns 0 or a code of SQLite. */
+static int seen_add(struct seen *seen, uint64_t hash, size_t *ret_place, bool *ret_new)
 {
 	size_t slot;
-	bool is_new;
 
 	hash += !hash;
-	if (2 * seen->count >= seen->size && seen_grow(seen) < 0)
-		return -ENOMEM;
+	if (2 * seen->count >= seen->size && seen_grow(seen) != 0)
+		return SQLITE_NOMEM;
 	slot = find_slot(seen->hashes, seen->size, hash);
-	is_new = !seen->hashes[slot];
-	if (is_new) {
-		if (seen->count == UINT32_MAX)
-			return -ENOMEM;
+	*ret_new = !seen->hashes[slot];
+	if (*ret_new) {
+		if (seen->count == NOTHING)
+			return SQLITE_NOMEM;
 		seen->hashes[slot] = hash;
 		seen->places[slot] = (uint32_t)seen->count++;
 	}
 	*ret_place = seen->places[slot];
-	return is_new;
-}
-
-/* Room for one group more. Returns 0 or -ENOMEM. */
-static int reserve_group(struct sums *sums)
-{
-	size_t capacity = sums->capacity ? 2 * sums->capacity : 64;
-	struct group *groups;
-
-	if (sums->keys.count < sums->capacity)
-		return 0;
-	groups = realloc(sums->groups, capacity * sizeof(*groups));
-	if (!groups)
-		return -ENOMEM;
-	sums->groups = groups;
-	sums->capacity = capacity;
 	return 0;
 }
 
-/* The group of the row, a fresh one if it is the first of it; NULL: out of memory. ret_place is
- * where it stands. */
-static struct group *find_group(
-	struct sums *sums, sqlite3_value **row, uint64_t address, size_t *ret_place)
+/* Room for one more. Returns 0 or a code of SQLite. */
+static int reserve(void **array, size_t *capacity, size_t count, size_t size)
 {
-	struct {
-		int64_t key;
-		uint64_t address, null;
-	} id = {sqlite3_value_int64(row[KEY]), sqlite3_value_int(row[APART]) ? address : 0,
-		sqlite3_value_type(row[KEY]) == SQLITE_NULL};
-	int is_new = reserve_group(sums);
+	size_t wanted = *capacity ? 2 * *capacity : 64;
+	void *grown;
 
-	if (is_new == 0)
-		is_new = seen_add(
-			&sums->keys, hash_octets(&sums->hash_key, &id, sizeof(id)), ret_place);
-	if (is_new < 0)
-		return NULL;
+	if (count < *capacity)
+		return 0;
+	grown = reallocarray(*array, wanted, size);
+	if (!grown)
+		return SQLITE_NOMEM;
+	*array = grown;
+	*capacity = wanted;
+	return 0;
+}
+
+/* Of the first column; no octets are the same as none. */
+static uint64_t hash_column(const struct hash_key *hash_key, sqlite3_stmt *stmt)
+{
+	uint64_t type = (uint64_t)sqlite3_column_type(stmt, 0);
+	const void *octets = sqlite3_column_blob(stmt, 0);
+	size_t length = (size_t)sqlite3_column_bytes(stmt, 0);
+
+	if (type == SQLITE_NULL)
+		type = SQLITE_BLOB;
+	return hash_octets(hash_key, octets ? octets : "", length) ^ mix(type);
+}
+
+static int begin(struct sums *sums, sqlite3_context *context, sqlite3_value **row)
+{
+	sqlite3 *db = sqlite3_context_db_handle(context);
+	const char *group_of = (const char *)sqlite3_value_text(row[GROUP_OF]);
+
+	sums->begun = true;
+	sums->hash_key = hash_key_random();
+	sums->limit = sqlite3_value_int64(row[LIMIT]);
+	if (group_of && sql_prepare(db, group_of, &sums->group_of) < 0)
+		return sqlite3_errcode(db);
+	return 0;
+}
+
+/* The number of the group with this hash, a fresh one for the first row of it. Returns 0 or a code
+ * of SQLite. */
+static int find_value(
+	struct sums *sums, uint64_t hash, int64_t key, sqlite3_value **row, uint32_t *ret_number)
+{
+	size_t place;
+	bool is_new;
+	int code = reserve((void **)&sums->groups, &sums->group_capacity, sums->values.count,
+		sizeof(*sums->groups));
+
+	if (code == 0)
+		code = seen_add(&sums->values, hash, &place, &is_new);
+	if (code != 0)
+		return code;
 	if (is_new)
-		sums->groups[*ret_place] = (struct group){.key = id.key,
-			.key_is_null = id.null,
+		sums->groups[place] = (struct group){.key = key,
 			.remote = sqlite3_value_int64(row[REMOTE]),
 			.first_us = INT64_MAX,
 			.last_us = INT64_MIN};
-	return &sums->groups[*ret_place];
+	*ret_number = (uint32_t)place;
+	return 0;
 }
 
-/* Returns false if a sum is too large. */
-static bool add_row(struct group *group, sqlite3_value **row)
+static int look_up(struct sums *sums, int64_t key, sqlite3_value **row, uint32_t *ret_number)
+{
+	uint64_t hash = mix((uint64_t)key);
+	int code = SQLITE_ROW;
+
+	*ret_number = NOTHING;
+	if (sums->group_of) {
+		sqlite3_bind_int64(sums->group_of, 1, key);
+		code = sqlite3_step(sums->group_of);
+		if (code == SQLITE_ROW)
+			hash = hash_column(&sums->hash_key, sums->group_of);
+		sqlite3_reset(sums->group_of);
+	}
+	if (code == SQLITE_ROW)
+		return find_value(sums, hash, key, row, ret_number);
+	return code == SQLITE_DONE ? 0 : code;
+}
+
+/* The same, for a key that may have been looked up before. */
+static int find_group(struct sums *sums, int64_t key, sqlite3_value **row, uint32_t *ret_number)
+{
+	size_t place;
+	bool is_new;
+	int code = reserve((void **)&sums->numbers, &sums->key_capacity, sums->keys.count,
+		sizeof(*sums->numbers));
+
+	if (code == 0)
+		code = seen_add(&sums->keys, mix((uint64_t)key), &place, &is_new);
+	if (code == 0 && is_new)
+		code = look_up(sums, key, row, &sums->numbers[place]);
+	if (code == 0)
+		*ret_number = sums->numbers[place];
+	return code;
+}
+
+/* Returns 0, or a code of SQLite if a sum is too large. */
+static int add_row(struct group *group, int64_t key, bool is_new_address, sqlite3_value **row)
 {
 	int64_t first_us = sqlite3_value_int64(row[FIRST]);
 	int64_t last_us = sqlite3_value_int64(row[LAST]);
@@ -145,44 +227,57 @@ static bool add_row(struct group *group, sqlite3_value **row)
 	for (int i = 0; i < SUM_COUNT; i++)
 		if (__builtin_add_overflow(
 			    group->sums[i], sqlite3_value_int64(row[FLOWS + i]), &group->sums[i]))
-			return false;
+			return SQLITE_TOOBIG;
+	group->hosts += is_new_address;
+	if (key < group->key)
+		group->key = key;
 	if (first_us < group->first_us)
 		group->first_us = first_us;
 	if (last_us > group->last_us)
 		group->last_us = last_us;
-	return true;
+	return 0;
+}
+
+static int take(struct sums *sums, sqlite3_value **row)
+{
+	int64_t key = sqlite3_value_int64(row[KEY]);
+	const void *octets = sqlite3_value_blob(row[ADDRESS]); /* NULL: none, or it is empty */
+	uint64_t address = hash_octets(
+		&sums->hash_key, octets ? octets : "", (size_t)sqlite3_value_bytes(row[ADDRESS]));
+	uint32_t group;
+	bool is_new;
+	size_t place;
+	int code;
+
+	if (sqlite3_value_int(row[APART]))
+		code = find_value(sums, mix(address ^ mix((uint64_t)key)), key, row, &group);
+	else
+		code = find_group(sums, key, row, &group);
+	if (code != 0 || group == NOTHING)
+		return code;
+	code = seen_add(&sums->pairs, mix(address + mix(group)), &place, &is_new);
+	return code == 0 ? add_row(&sums->groups[group], key, is_new, row) : code;
 }
 
 static void step(sqlite3_context *context, int argc, sqlite3_value **row)
 {
 	struct sums *sums = sqlite3_aggregate_context(context, sizeof(*sums));
-	struct group *group;
-	const void *address;
-	uint64_t pair[2];
-	size_t place = 0;
-	int is_new;
+	sqlite3 *db = sqlite3_context_db_handle(context);
+	int code = SQLITE_NOMEM;
 
 	(void)argc;
-	if (!sums) {
-		sqlite3_result_error_nomem(context);
-		return;
-	}
-	if (!sums->keys.size) {
-		sums->hash_key = hash_key_random();
-		sums->limit = sqlite3_value_int64(row[LIMIT]);
-	}
-	address = sqlite3_value_blob(row[ADDRESS]); /* NULL: there is none, or it is empty */
-	pair[1] = hash_octets(
-		&sums->hash_key, address ? address : "", (size_t)sqlite3_value_bytes(row[ADDRESS]));
-	group = find_group(sums, row, pair[1], &place);
-	pair[0] = place;
-	is_new = group ? seen_add(&sums->hosts, hash_octets(&sums->hash_key, pair, sizeof(pair)),
-				 &place)
-		       : -ENOMEM;
-	if (is_new < 0)
-		sqlite3_result_error_nomem(context);
-	else if (group->hosts += is_new, !add_row(group, row))
+	if (sums)
+		code = sums->begun ? 0 : begin(sums, context, row);
+	if (code == 0)
+		code = take(sums, row);
+	if (code == SQLITE_TOOBIG)
 		sqlite3_result_error(context, "integer overflow", -1);
+	else if (code == SQLITE_NOMEM)
+		sqlite3_result_error_nomem(context);
+	else if (code != 0)
+		sqlite3_result_error(context, sqlite3_errmsg(db), -1);
+	if (code != 0 && code != SQLITE_TOOBIG)
+		sqlite3_result_error_code(context, code);
 }
 
 /* Those with most octets first, then with most flows, then the lower key. */
@@ -201,12 +296,38 @@ static int compare_groups(const void *left, const void *right)
 	return a->remote < b->remote ? -1 : a->remote > b->remote;
 }
 
-static void add_group(sqlite3_str *json, const struct group *group)
+/* Of what gives each group as JSON; NULL if keys stand for themselves. */
+static int prepare_names(sqlite3_context *context, const struct sums *sums, sqlite3_stmt **ret_stmt)
 {
-	if (group->key_is_null)
-		sqlite3_str_appendall(json, "[null");
-	else
+	char *text;
+	int status;
+
+	*ret_stmt = NULL;
+	if (!sums->group_of)
+		return 0;
+	text = sqlite3_mprintf("WITH named (value) AS (%s) SELECT json_quote(value) FROM named",
+		sqlite3_sql(sums->group_of));
+	if (!text)
+		return -1;
+	status = sql_prepare(sqlite3_context_db_handle(context), text, ret_stmt);
+	sqlite3_free(text);
+	return status;
+}
+
+static int add_name(sqlite3_str *json, const struct group *group, sqlite3_stmt *names)
+{
+	if (!names) {
 		sqlite3_str_appendf(json, "[%lld", (long long)group->key);
+		return 0;
+	}
+	sqlite3_bind_int64(names, 1, group->key);
+	if (sqlite3_step(names) == SQLITE_ROW)
+		sqlite3_str_appendf(json, "[%s", (const char *)sqlite3_column_text(names, 0));
+	return sqlite3_reset(names);
+}
+
+static void add_sums(sqlite3_str *json, const struct group *group)
+{
 	sqlite3_str_appendf(json, ",%lld", (long long)group->remote);
 	for (int i = 0; i < SUM_COUNT; i++)
 		sqlite3_str_appendf(json, ",%lld", (long long)group->sums[i]);
@@ -214,25 +335,37 @@ static void add_group(sqlite3_str *json, const struct group *group)
 		(long long)group->first_us, (long long)group->last_us);
 }
 
-static void give(sqlite3_context *context, struct sums *sums)
+/* Returns 0 or a code of SQLite. */
+static int write_json(sqlite3_str *json, struct sums *sums, sqlite3_stmt *names)
 {
-	sqlite3_str *json = sqlite3_str_new(sqlite3_context_db_handle(context));
-	size_t count = sums->keys.count;
-	char *text;
-	int code;
+	size_t count = sums->values.count;
+	int code = 0;
 
 	if (sums->limit >= 0 && (uint64_t)sums->limit < count)
 		count = (size_t)sums->limit;
-	if (sums->keys.count)
-		qsort(sums->groups, sums->keys.count, sizeof(*sums->groups), compare_groups);
+	if (sums->values.count)
+		qsort(sums->groups, sums->values.count, sizeof(*sums->groups), compare_groups);
 	sqlite3_str_appendall(json, "[");
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count && code == 0; i++) {
 		if (i)
 			sqlite3_str_appendall(json, ",");
-		add_group(json, &sums->groups[i]);
+		code = add_name(json, &sums->groups[i], names);
+		add_sums(json, &sums->groups[i]);
 	}
 	sqlite3_str_appendall(json, "]");
-	code = sqlite3_str_errcode(json);
+	return code ? code : sqlite3_str_errcode(json);
+}
+
+static void give(sqlite3_context *context, struct sums *sums)
+{
+	sqlite3_str *json = sqlite3_str_new(sqlite3_context_db_handle(context));
+	sqlite3_stmt *names;
+	int code = SQLITE_ERROR;
+	char *text;
+
+	if (prepare_names(context, sums, &names) == 0)
+		code = write_json(json, sums, names);
+	sqlite3_finalize(names);
 	text = sqlite3_str_finish(json);
 	if (code == SQLITE_OK) {
 		sqlite3_result_text(context, text, -1, sqlite3_free);
@@ -252,8 +385,11 @@ static void final(sqlite3_context *context)
 	}
 	give(context, sums);
 	free(sums->groups);
+	seen_done(&sums->pairs);
 	seen_done(&sums->keys);
-	seen_done(&sums->hosts);
+	seen_done(&sums->values);
+	free(sums->numbers);
+	sqlite3_finalize(sums->group_of);
 }
 
 int sql_sums_init(sqlite3 *db)
