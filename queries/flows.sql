@@ -220,7 +220,7 @@ found AS MATERIALIZED (
 		remote_port, local_port, kind, octets_out, octets_in, packets_out, packets_in,
 		retransmits, rtt_us, nat_local, nat_local_port, nat_remote, nat_remote_port
 	FROM opened
-	ORDER BY end_us DESC
+	ORDER BY 2 DESC -- by its name it would be the first one, end_us AS flow_id
 	LIMIT :limit
 )
 SELECT

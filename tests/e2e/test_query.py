@@ -328,7 +328,7 @@ class Query(QueryCase):
             process, exe, pid = rng.choice(processes)
             end = T0 + rng.randrange(5 * DAY)
             if rng.random() < 0.1:
-                end = end // HOUR * HOUR + rng.choice((-1, 0, 1))
+                end = max(end // HOUR * HOUR + rng.choice((-1, 0, 1)), T0 + SECOND)
             duration = rng.choice((0, 5, SECOND, HOUR, 30 * HOUR))
             flow = {
                 "remote": rng.choice(remotes), "direction": rng.choice(("in", "out", "unknown")),
@@ -415,11 +415,35 @@ class Query(QueryCase):
                                  f"top --by {by} {arguments}")
             if "--port" in arguments:
                 continue  # flows: of either end
+            self.check_newest(arguments, meant, rng.choice((1, 3, 30)), path)
             rows = self.answer("flows", "--host", host, "--limit", "0", *arguments,
                                status=not there, database=path)
             self.assertEqual(sorted(row["end_time"] for row in rows),
                              sorted(iso(flow["end_us"]) for flow in there),
                              f"flows --host {host} {arguments}")
+
+    def check_newest(self, arguments, meant, limit, path):
+        newest = sorted((iso(flow["end_us"]) for flow in meant), reverse=True)[:limit]
+        rows = self.answer("flows", "--limit", str(limit), *arguments, status=not meant, database=path)
+        self.assertEqual([row["end_time"] for row in rows], newest, f"flows {arguments} {limit}")
+
+    def test_flows_that_are_forgotten_are_not_enough(self):
+        flows, rng = self.crowd(8)
+        gone = [flow for flow in flows if flow["exe"] in ("/bin/p0", "/bin/p3") and not flow["open"]
+                and flow["end_us"] < T0 + 4 * DAY + HOUR]
+        history = sqlite3.connect(self.path("crowd.db"))
+        with history:
+            history.executemany("DELETE FROM flow WHERE end_us = ?",
+                                [(flow["end_us"],) for flow in gone])
+            history.execute("INSERT INTO retention VALUES ('flow', ?, 0, ?, ?)",
+                            (len(gone), max(flow["end_us"] for flow in gone), T0 + 5 * DAY))
+        history.close()
+        left = [flow for flow in flows if flow not in gone]
+        for _ in range(60):
+            arguments, fits = self.random_question(rng)
+            if "--port" not in arguments:
+                self.check_newest(arguments, [flow for flow in left if fits(flow)],
+                                  rng.choice((1, 3, 30)), self.path("crowd.db"))
 
     def test_the_roll_up_agrees_with_the_flows_in_any_window(self):
         self.check_crowd(1, 60)
