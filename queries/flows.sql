@@ -140,18 +140,14 @@ visits (remote, day, last_day) AS (
 	UNION ALL
 	SELECT remote, day + 1, last_day FROM visits WHERE day < last_day
 ),
---}
 days (day, actor, hours, first_us, last_us) AS (
---:host {
 	SELECT d.day, d.actor, d.hours, d.first_us, d.last_us
 	FROM visits AS v CROSS JOIN contact_day AS d ON d.day = v.day AND d.remote = v.remote
 --:since	WHERE v.day >= :since / 86400000000
 	UNION ALL
---}
 	SELECT d.day, d.actor, d.hours, d.first_us, d.last_us
---!host	FROM contact_day AS d WHERE TRUE
---:host	FROM few AS w CROSS JOIN contact_day AS d
---:host	WHERE NOT w.yes AND d.remote IN (SELECT id FROM remotes)
+	FROM few AS w CROSS JOIN contact_day AS d
+	WHERE NOT w.yes AND d.remote IN (SELECT id FROM remotes)
 --:since	AND d.day >= :since / 86400000000
 ),
 hours (hour) AS MATERIALIZED (
@@ -164,6 +160,53 @@ hours (hour) AS MATERIALIZED (
 	) AS d
 	CROSS JOIN bits AS b ON (d.hours >> b.n) & 1
 ),
+--}
+--!host {
+--:exe,user,unit,container,pid {
+-- Day after day back, until there are enough flows. Those count that are kept, each of their row, and
+-- that no other condition leaves out.
+whole (from_us) AS MATERIALIZED (
+	SELECT coalesce(max(whole_us), 0) FROM retention WHERE what = 'flow'
+),
+days (day, after) AS (
+	SELECT max(day), NULL FROM contact_day
+	UNION ALL
+	SELECT (SELECT max(day) FROM contact_day WHERE day < d.day), d.day FROM days AS d
+	WHERE d.day IS NOT NULL
+--:since	AND d.day > :since / 86400000000
+--:pid	AND d.day > (SELECT min(start_us) / 86400000000 FROM process WHERE pid = :pid)
+),
+back (day, found, flows) AS (
+	VALUES (NULL, '[0,[]]', 0)
+	UNION ALL
+	SELECT b.day, (
+			SELECT json_array(
+--:pid,port			0,
+--!pid,port			coalesce(sum(d.flows) FILTER (WHERE d.first_us > (SELECT from_us FROM whole)
+--!pid,port {
+--:since				AND d.first_us >= :since
+--:until				AND d.last_us < :until
+--:proto				AND d.protocol_id = :proto
+--:direction				AND d.direction = CASE :direction WHEN 'out' THEN 1 WHEN 'in' THEN 2
+--:direction					WHEN 'forwarded' THEN 3 END
+				), 0),
+--}
+				json_group_array(DISTINCT d.hours))
+			FROM contact_day AS d
+			WHERE d.day = b.day AND d.actor IN (SELECT id FROM actors)
+--:since		AND d.last_us >= :since
+--:until		AND d.first_us < :until
+		), w.flows + json_extract(w.found, '$[0]')
+	FROM back AS w CROSS JOIN days AS b ON b.after IS w.day AND b.day IS NOT NULL
+	WHERE :limit < 0 OR w.flows + json_extract(w.found, '$[0]') < :limit
+),
+hours (hour) AS MATERIALIZED (
+	SELECT DISTINCT d.day * 24 + b.n
+	FROM back AS d CROSS JOIN json_each(d.found, '$[1]') AS h
+	CROSS JOIN bits AS b ON (h.value >> b.n) & 1
+),
+--}
+--}
 ended AS MATERIALIZED (
 	SELECT f.*
 	FROM flow_hour AS h
