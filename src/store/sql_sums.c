@@ -34,20 +34,25 @@ struct seen {
 
 #define NOTHING UINT32_MAX
 
+/* Beside the codes of SQLite, which are positive. */
+enum { TOO_LARGE = -1, WITHIN = -2 };
+
 struct group {
 	int64_t key, remote, sums[SUM_COUNT], hosts, first_us, last_us;
 };
 
 struct sums {
 	struct hash_key hash_key;
+	bool *looks_up;           /* of the connection: a look-up runs */
 	sqlite3_stmt *group_of;   /* NULL: keys stand for themselves */
+	sqlite3_stmt *names;      /* what group_of gives, as JSON */
 	struct seen keys, values; /* what they stand for, as far as it was looked up */
 	uint32_t *numbers;        /* of groups by place of the key, or NOTHING */
 	struct group *groups;
 	size_t key_capacity, group_capacity;
 	struct seen pairs; /* of a group and an address */
 	int64_t limit;
-	bool begun;
+	bool apart, begun, failed;
 };
 
 /* A hash that no two numbers share. */
@@ -147,17 +152,51 @@ static uint64_t hash_column(const struct hash_key *hash_key, sqlite3_stmt *stmt)
 	return hash_octets(hash_key, octets ? octets : "", length) ^ mix(type);
 }
 
-static int begin(struct sums *sums, sqlite3_context *context, sqlite3_value **row)
+/* What is no SELECT of one column cannot be a part of another one. Returns 0 or a code of SQLite.
+ */
+static int prepare(struct sums *sums, sqlite3 *db, const char *group_of)
 {
-	sqlite3 *db = sqlite3_context_db_handle(context);
-	const char *group_of = (const char *)sqlite3_value_text(row[GROUP_OF]);
+	char *text = sqlite3_mprintf(
+		"WITH named (value) AS (%s\n) SELECT json_quote(value) FROM named", group_of);
+	int status;
 
-	sums->begun = true;
-	sums->hash_key = hash_key_random();
-	sums->limit = sqlite3_value_int64(row[LIMIT]);
-	if (group_of && sql_prepare(db, group_of, &sums->group_of) < 0)
+	if (!text)
+		return SQLITE_NOMEM;
+	status = sql_prepare(db, text, &sums->names);
+	sqlite3_free(text);
+	if (status < 0 || sql_prepare(db, group_of, &sums->group_of) < 0)
 		return sqlite3_errcode(db);
 	return 0;
+}
+
+/* A look-up that sums up would never end if its look-up was the same again. */
+static int begin(struct sums *sums, sqlite3_context *context, sqlite3_value **row)
+{
+	const char *group_of;
+
+	sums->begun = true;
+	sums->looks_up = sqlite3_user_data(context);
+	if (*sums->looks_up)
+		return WITHIN;
+	sums->hash_key = hash_key_random();
+	sums->limit = sqlite3_value_int64(row[LIMIT]);
+	sums->apart = sqlite3_value_int(row[APART]);
+	if (sums->apart || sqlite3_value_type(row[GROUP_OF]) == SQLITE_NULL)
+		return 0;
+	group_of = (const char *)sqlite3_value_text(row[GROUP_OF]);
+	return group_of ? prepare(sums, sqlite3_context_db_handle(context), group_of)
+			: SQLITE_NOMEM;
+}
+
+static int ask(const struct sums *sums, sqlite3_stmt *stmt, int64_t key)
+{
+	int code;
+
+	sqlite3_bind_int64(stmt, 1, key);
+	*sums->looks_up = true;
+	code = sqlite3_step(stmt);
+	*sums->looks_up = false;
+	return code;
 }
 
 /* The number of the group with this hash, a fresh one for the first row of it. Returns 0 or a code
@@ -190,8 +229,7 @@ static int look_up(struct sums *sums, int64_t key, sqlite3_value **row, uint32_t
 
 	*ret_number = NOTHING;
 	if (sums->group_of) {
-		sqlite3_bind_int64(sums->group_of, 1, key);
-		code = sqlite3_step(sums->group_of);
+		code = ask(sums, sums->group_of, key);
 		if (code == SQLITE_ROW)
 			hash = hash_column(&sums->hash_key, sums->group_of);
 		sqlite3_reset(sums->group_of);
@@ -218,7 +256,7 @@ static int find_group(struct sums *sums, int64_t key, sqlite3_value **row, uint3
 	return code;
 }
 
-/* Returns 0, or a code of SQLite if a sum is too large. */
+/* Returns 0 or TOO_LARGE. */
 static int add_row(struct group *group, int64_t key, bool is_new_address, sqlite3_value **row)
 {
 	int64_t first_us = sqlite3_value_int64(row[FIRST]);
@@ -227,7 +265,7 @@ static int add_row(struct group *group, int64_t key, bool is_new_address, sqlite
 	for (int i = 0; i < SUM_COUNT; i++)
 		if (__builtin_add_overflow(
 			    group->sums[i], sqlite3_value_int64(row[FLOWS + i]), &group->sums[i]))
-			return SQLITE_TOOBIG;
+			return TOO_LARGE;
 	group->hosts += is_new_address;
 	if (key < group->key)
 		group->key = key;
@@ -249,7 +287,7 @@ static int take(struct sums *sums, sqlite3_value **row)
 	size_t place;
 	int code;
 
-	if (sqlite3_value_int(row[APART]))
+	if (sums->apart)
 		code = find_value(sums, mix(address ^ mix((uint64_t)key)), key, row, &group);
 	else
 		code = find_group(sums, key, row, &group);
@@ -259,10 +297,31 @@ static int take(struct sums *sums, sqlite3_value **row)
 	return code == 0 ? add_row(&sums->groups[group], key, is_new, row) : code;
 }
 
+static void fail(sqlite3_context *context, int code)
+{
+	switch (code) {
+	case TOO_LARGE:
+		sqlite3_result_error(context, "integer overflow", -1);
+		break;
+	case WITHIN:
+		sqlite3_result_error(context, "sums() within a look-up of sums()", -1);
+		break;
+	case SQLITE_NOMEM:
+		sqlite3_result_error_nomem(context);
+		break;
+	case SQLITE_TOOBIG:
+		sqlite3_result_error_toobig(context);
+		break;
+	default:
+		sqlite3_result_error(
+			context, sqlite3_errmsg(sqlite3_context_db_handle(context)), -1);
+		sqlite3_result_error_code(context, code);
+	}
+}
+
 static void step(sqlite3_context *context, int argc, sqlite3_value **row)
 {
 	struct sums *sums = sqlite3_aggregate_context(context, sizeof(*sums));
-	sqlite3 *db = sqlite3_context_db_handle(context);
 	int code = SQLITE_NOMEM;
 
 	(void)argc;
@@ -270,14 +329,11 @@ static void step(sqlite3_context *context, int argc, sqlite3_value **row)
 		code = sums->begun ? 0 : begin(sums, context, row);
 	if (code == 0)
 		code = take(sums, row);
-	if (code == SQLITE_TOOBIG)
-		sqlite3_result_error(context, "integer overflow", -1);
-	else if (code == SQLITE_NOMEM)
-		sqlite3_result_error_nomem(context);
-	else if (code != 0)
-		sqlite3_result_error(context, sqlite3_errmsg(db), -1);
-	if (code != 0 && code != SQLITE_TOOBIG)
-		sqlite3_result_error_code(context, code);
+	if (code == 0)
+		return;
+	if (sums)
+		sums->failed = true;
+	fail(context, code);
 }
 
 /* Those with most octets first, then with most flows, then the lower key. */
@@ -296,34 +352,20 @@ static int compare_groups(const void *left, const void *right)
 	return a->remote < b->remote ? -1 : a->remote > b->remote;
 }
 
-/* Of what gives each group as JSON; NULL if keys stand for themselves. */
-static int prepare_names(sqlite3_context *context, const struct sums *sums, sqlite3_stmt **ret_stmt)
+/* A look-up that does not always give the same may give nothing now. */
+static int add_name(sqlite3_str *json, const struct sums *sums, const struct group *group)
 {
-	char *text;
-	int status;
+	const char *name = NULL;
 
-	*ret_stmt = NULL;
-	if (!sums->group_of)
-		return 0;
-	text = sqlite3_mprintf("WITH named (value) AS (%s) SELECT json_quote(value) FROM named",
-		sqlite3_sql(sums->group_of));
-	if (!text)
-		return -1;
-	status = sql_prepare(sqlite3_context_db_handle(context), text, ret_stmt);
-	sqlite3_free(text);
-	return status;
-}
-
-static int add_name(sqlite3_str *json, const struct group *group, sqlite3_stmt *names)
-{
-	if (!names) {
+	if (!sums->names) {
 		sqlite3_str_appendf(json, "[%lld", (long long)group->key);
 		return 0;
 	}
-	sqlite3_bind_int64(names, 1, group->key);
-	if (sqlite3_step(names) == SQLITE_ROW)
-		sqlite3_str_appendf(json, "[%s", (const char *)sqlite3_column_text(names, 0));
-	return sqlite3_reset(names);
+	if (ask(sums, sums->names, group->key) == SQLITE_ROW)
+		name = (const char *)sqlite3_column_text(sums->names, 0);
+	sqlite3_str_appendall(json, "[");
+	sqlite3_str_appendall(json, name ? name : "null");
+	return sqlite3_reset(sums->names);
 }
 
 static void add_sums(sqlite3_str *json, const struct group *group)
@@ -336,7 +378,7 @@ static void add_sums(sqlite3_str *json, const struct group *group)
 }
 
 /* Returns 0 or a code of SQLite. */
-static int write_json(sqlite3_str *json, struct sums *sums, sqlite3_stmt *names)
+static int write_json(sqlite3_str *json, struct sums *sums)
 {
 	size_t count = sums->values.count;
 	int code = 0;
@@ -349,7 +391,7 @@ static int write_json(sqlite3_str *json, struct sums *sums, sqlite3_stmt *names)
 	for (size_t i = 0; i < count && code == 0; i++) {
 		if (i)
 			sqlite3_str_appendall(json, ",");
-		code = add_name(json, &sums->groups[i], names);
+		code = add_name(json, sums, &sums->groups[i]);
 		add_sums(json, &sums->groups[i]);
 	}
 	sqlite3_str_appendall(json, "]");
@@ -359,20 +401,15 @@ static int write_json(sqlite3_str *json, struct sums *sums, sqlite3_stmt *names)
 static void give(sqlite3_context *context, struct sums *sums)
 {
 	sqlite3_str *json = sqlite3_str_new(sqlite3_context_db_handle(context));
-	sqlite3_stmt *names;
-	int code = SQLITE_ERROR;
-	char *text;
+	int code = write_json(json, sums);
+	char *text = sqlite3_str_finish(json);
 
-	if (prepare_names(context, sums, &names) == 0)
-		code = write_json(json, sums, names);
-	sqlite3_finalize(names);
-	text = sqlite3_str_finish(json);
 	if (code == SQLITE_OK) {
 		sqlite3_result_text(context, text, -1, sqlite3_free);
 		return;
 	}
 	sqlite3_free(text);
-	sqlite3_result_error_code(context, code);
+	fail(context, code);
 }
 
 static void final(sqlite3_context *context)
@@ -383,20 +420,27 @@ static void final(sqlite3_context *context)
 		sqlite3_result_text(context, "[]", -1, SQLITE_STATIC);
 		return;
 	}
-	give(context, sums);
+	if (!sums->failed)
+		give(context, sums);
 	free(sums->groups);
 	seen_done(&sums->pairs);
 	seen_done(&sums->keys);
 	seen_done(&sums->values);
 	free(sums->numbers);
 	sqlite3_finalize(sums->group_of);
+	sqlite3_finalize(sums->names);
 }
 
 int sql_sums_init(sqlite3 *db)
 {
 	int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY;
-	int code = sqlite3_create_function_v2(
-		db, "sums", ARGUMENTS, flags, NULL, NULL, step, final, NULL);
+	bool *looks_up = sqlite3_malloc(sizeof(*looks_up));
 
-	return code == SQLITE_OK ? 0 : -1;
+	if (!looks_up)
+		return -1;
+	*looks_up = false;
+	return sqlite3_create_function_v2(db, "sums", ARGUMENTS, flags, looks_up, NULL, step, final,
+		       sqlite3_free) == SQLITE_OK
+		       ? 0
+		       : -1; /* looks_up is freed */
 }

@@ -5,10 +5,11 @@
  *   sums(limit, group_of, key, apart, remote, address, flows, failed, open, octets_out, octets_in,
  *       first_us, last_us)
  *
- * is an aggregate. group_of is SQL: a SELECT that gives the group of the key ?1 as its only column,
- * and is asked once for each; NULL: the key is the group. Rows of the same group are summed up;
- * those whose key has none, for there is no row, are left out. If apart is true group_of is not
- * asked, and rows of the same key and address are summed up. Gives a JSON array of
+ * is an aggregate; limit, group_of and apart are those of the first row. group_of is SQL: a SELECT
+ * that gives the group of the key ?1 as its only column, and is asked once for each, without sums()
+ * in it; NULL: the key is the group. Rows of the same group are summed up; those whose key has
+ * none, for there is no row, are left out. If apart is true group_of is not asked, and rows of the
+ * same key and address are summed up. Gives a JSON array of
  *
  *   [group, remote, flows, failed, open, octets_out, octets_in, hosts, first_us, last_us]
  *

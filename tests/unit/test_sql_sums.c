@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -88,6 +89,60 @@ static void test_a_look_up_that_is_no_sql_is_an_error(void **state)
 		"no such column: lacking");
 }
 
+static void test_a_look_up_is_one_select_of_one_column(void **state)
+{
+	static const char *const texts[][2] = {
+		{"", "near \")\": syntax error"},
+		{"SELECT 1; SELECT 2", "near \";\": syntax error"},
+		{"SELECT 1, 2", "table named has 2 values for 1 columns"},
+		{"DELETE FROM part", "near \"DELETE\": syntax error"},
+		{"PRAGMA page_count", "near \"PRAGMA\": syntax error"},
+		{"EXPLAIN SELECT 1", "near \"EXPLAIN\": syntax error"},
+		{"SELECT abs(-9223372036854775807 - 1)", "integer overflow"},
+		{"SELECT x''01''", "JSON cannot hold BLOB values"},
+	};
+	char sql[256];
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		snprintf(sql, sizeof(sql),
+			"SELECT sums(-1, '%s', 1, 0, 1, x'01', 0, 0, 0, 0, 0, 0, 0)", texts[i][0]);
+		assert_error(*state, sql, texts[i][1]);
+	}
+	assert_text(*state,
+		"SELECT sums(-1, 'SELECT ?1 + 1 -- next', 1, 0, 1, x'01', 0, 0, 0, 0, 0, 0, 0)",
+		"[[2,1,0,0,0,0,0,1,0,0]]");
+}
+
+/* One that asked itself would use up the stack. */
+static void test_a_look_up_does_not_sum_up(void **state)
+{
+	const char *const within = "sums() within a look-up of sums()";
+
+	assert_error(*state,
+		"WITH again (text) AS (VALUES ('SELECT sums(-1, replace($, char(36), quote($)), 1,"
+		" 0, 1, 1, 1, 0, 0, 1, 1, 1, 1)'))"
+		" SELECT sums(-1, replace(text, char(36), quote(text)), 1, 0, 1, 1, 1, 0, 0, 1, 1,"
+		" 1, 1) FROM again",
+		within);
+	assert_text(*state,
+		"SELECT sums(-1, 'SELECT 1', 1, 0, 1, 1, 1, 0, 0, 1, 1, 1, 1)"
+		" || sums(-1, 'SELECT 2', 1, 0, 1, 1, 1, 0, 0, 1, 1, 1, 1)",
+		"[[1,1,1,0,0,1,1,1,1,1]][[2,1,1,0,0,1,1,1,1,1]]");
+}
+
+static void test_a_look_up_that_gives_nothing_later_gives_null(void **state)
+{
+	sqlite3_stmt *stmt;
+	char sql[] = "SELECT json_valid(sums(-1, 'SELECT ?1 WHERE random() % 2', value, 0, 1, 1,"
+		     " 1, 0, 0, 1, 1, 1, 1)) FROM json_each(?1)";
+
+	assert_int_equal(sql_prepare(*state, sql, &stmt), 0);
+	sql_bind_text(stmt, 1, "[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20]");
+	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+	assert_int_equal(sqlite3_column_int(stmt, 0), 1);
+	sqlite3_finalize(stmt);
+}
+
 static void test_rows_of_one_address_are_apart(void **state)
 {
 	assert_int_equal(
@@ -98,6 +153,10 @@ static void test_rows_of_one_address_are_apart(void **state)
 		0);
 	assert_text(*state, "SELECT sums(2, NULL, key, 1, remote, address, " COLUMNS ") FROM part",
 		"[[7,1,2,0,0,6,0,1,1,1],[8,4,1,0,0,2,0,1,1,1]]");
+	assert_text(*state,
+		"SELECT sums(1, 'SELECT ?1 WHERE FALSE', key, 1, remote, address, " COLUMNS
+		") FROM part",
+		"[[7,1,2,0,0,6,0,1,1,1]]");
 }
 
 static void test_no_address_is_one_address(void **state)
@@ -154,6 +213,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_keys_are_looked_up_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_a_look_up_that_is_no_sql_is_an_error, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_a_look_up_is_one_select_of_one_column, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_look_up_does_not_sum_up, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_a_look_up_that_gives_nothing_later_gives_null, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_rows_of_one_address_are_apart, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_no_address_is_one_address, set_up, tear_down),
