@@ -354,6 +354,11 @@ static int end_round(struct retention *retention)
 	return 0;
 }
 
+static void expect_dearer_rows(struct retention *retention)
+{
+	retention->slice.rows = least(retention->slice.rows, ROWS_FIRST);
+}
+
 static int begin_stage(struct retention *retention, enum retention_stage stage)
 {
 	if (!retention->whole && stage == RETENTION_FOLD)
@@ -361,8 +366,7 @@ static int begin_stage(struct retention *retention, enum retention_stage stage)
 	if (!retention->sweeps && stage == RETENTION_UNUSED)
 		stage = RETENTION_FREE;
 	retention->stage = stage;
-	/* its rows may be dearer */
-	retention->slice.rows = least(retention->slice.rows, ROWS_FIRST);
+	expect_dearer_rows(retention);
 	if (stage != RETENTION_UNUSED)
 		return 0;
 	retention->looks++;
@@ -420,9 +424,26 @@ static enum retention_step step_unused(struct retention *retention)
 	enum retention_step step = retention_unused_step(
 		&retention->unused, &retention->slice, may_sweep, &retention->waits);
 
-	if (retention->unused.phase != phase && retention->slice.rows > ROWS_FIRST)
-		retention->slice.rows = ROWS_FIRST;
+	if (retention->unused.phase != phase)
+		expect_dearer_rows(retention);
 	return step;
+}
+
+/* So are a fold, and to remove rows of the ledger. */
+static enum retention_step step_ledger(struct retention *retention)
+{
+	int look = retention->ledger.look;
+	enum retention_step step = retention_ledger_step(&retention->ledger, &retention->slice);
+
+	if (retention->ledger.look != look)
+		expect_dearer_rows(retention);
+	return step;
+}
+
+static bool folds(const struct retention *retention)
+{
+	return retention->stage == RETENTION_FOLD ||
+	       (retention->stage == RETENTION_LEDGER && retention_ledger_folds(&retention->ledger));
 }
 
 static enum retention_step step_stage(struct retention *retention)
@@ -440,7 +461,7 @@ static enum retention_step step_stage(struct retention *retention)
 	case RETENTION_AGED:
 		return retention_aged_step(&retention->aged, slice);
 	case RETENTION_LEDGER:
-		return retention_ledger_step(&retention->ledger, slice);
+		return step_ledger(retention);
 	case RETENTION_UNUSED:
 		return step_unused(retention);
 	case RETENTION_FREE:
@@ -469,7 +490,7 @@ int retention_step(struct retention *retention)
 void retention_took(struct retention *retention, int64_t took_ns)
 {
 	int64_t rows = retention->slice.rows;
-	int64_t most = retention->stage == RETENTION_FOLD ? ROWS_MAX_FOLD : ROWS_MAX;
+	int64_t most = folds(retention) ? ROWS_MAX_FOLD : ROWS_MAX;
 	int64_t next = took_ns > 0 ? rows * (SLICE_MS * (int64_t)NS_PER_MS) / took_ns : most;
 
 	next = least(next, least(2 * rows, most));

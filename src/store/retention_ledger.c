@@ -269,6 +269,11 @@ static enum retention_step look_further(struct retention_ledger *ledger,
 	return RETENTION_MORE;
 }
 
+bool retention_ledger_folds(const struct retention_ledger *ledger)
+{
+	return ledger->look == LOOK_FOLD;
+}
+
 enum retention_step retention_ledger_step(
 	struct retention_ledger *ledger, const struct retention_slice *slice)
 {

@@ -29,4 +29,7 @@ int retention_ledger_begin(struct retention_ledger *ledger, sqlite3 *db, int64_t
 enum retention_step retention_ledger_step(
 	struct retention_ledger *ledger, const struct retention_slice *slice);
 
+/* Is what it does now a fold? */
+bool retention_ledger_folds(const struct retention_ledger *ledger);
+
 #endif

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 
+#include "store/store_internal.h"
 #include "support/store_fixture.h"
 #include "util/clock.h"
 
@@ -340,6 +341,34 @@ static void the_limit_spares_what_is_used_meanwhile(void **state)
 		100);
 }
 
+/* Rows that are only counted are cheap: that many would take too long to be folded or removed. */
+static void each_look_of_the_ledger_begins_with_few_rows(void **state)
+{
+	struct store_fixture *fixture = *state;
+	const struct retention *retention;
+	int look = 0, looks = 0, more = 1;
+
+	store_fixture_open(fixture);
+	retention = &fixture->store->retention;
+	write_day(fixture, 0, REMOTES);
+	maintain(fixture, DAY_0 + US_PER_DAY, false);
+	add_programs(fixture);
+	store_fixture_write(fixture);
+	fixture->options.retention.max_contacts = REMOTES / 2;
+	store_set_retention(fixture->store, &fixture->options.retention);
+	while (more > 0) {
+		more = store_maintain(
+			fixture->store, DAY_0 + 2 * US_PER_DAY - 1000, &fixture->error);
+		if (retention->stage != RETENTION_LEDGER || retention->ledger.look == look)
+			continue;
+		look = retention->ledger.look;
+		looks++;
+		assert_in_range(retention->slice.rows, 64, 2 * 1024);
+	}
+	assert_int_equal(more, 0);
+	assert_true(looks >= 4);
+}
+
 /* Else each flow until that day would be counted at once. */
 static void a_day_that_is_ahead_is_taken_back(void **state)
 {
@@ -418,6 +447,7 @@ int main(void)
 		TEST(what_was_interrupted_goes_on),
 		TEST(a_start_alone_is_no_reason),
 		TEST(the_limit_spares_what_is_used_meanwhile),
+		TEST(each_look_of_the_ledger_begins_with_few_rows),
 		TEST(a_day_that_is_ahead_is_taken_back),
 		TEST(whatever_comes_the_sums_are_right),
 	};
