@@ -169,7 +169,7 @@ whole (from_us) AS MATERIALIZED (
 	SELECT coalesce(max(whole_us), 0) FROM retention WHERE what = 'flow'
 ),
 days (day, after) AS (
-	SELECT max(day), NULL FROM contact_day
+	SELECT (SELECT max(day) FROM contact_day), NULL WHERE EXISTS (SELECT 1 FROM actors)
 	UNION ALL
 	SELECT (SELECT max(day) FROM contact_day WHERE day < d.day), d.day FROM days AS d
 	WHERE d.day IS NOT NULL
@@ -181,9 +181,10 @@ back (day, found, flows) AS (
 	UNION ALL
 	SELECT b.day, (
 			SELECT json_array(
---:pid,port			0,
---!pid,port			coalesce(sum(d.flows) FILTER (WHERE d.first_us > (SELECT from_us FROM whole)
---!pid,port {
+--:pid			0,
+--!pid			coalesce(sum(d.flows) FILTER (WHERE d.first_us > (SELECT from_us FROM whole)
+--!pid {
+--:port				AND d.port = :port -- of the service, which is one of both ends
 --:since				AND d.first_us >= :since
 --:until				AND d.last_us < :until
 --:proto				AND d.protocol_id = :proto

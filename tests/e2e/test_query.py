@@ -445,6 +445,20 @@ class Query(QueryCase):
                 self.check_newest(arguments, [flow for flow in left if fits(flow)],
                                   rng.choice((1, 3, 30)), self.path("crowd.db"))
 
+    def test_the_newest_flows_of_a_port_are_those_of_either_end(self):
+        flows, _ = self.crowd(9)
+        for exe in ("p0", "p1", "p2", "p3"):
+            for port in (22, 443, 5000, 7):
+                for limit in (1, 3, 30):
+                    self.check_newest(["--exe", exe, "--port", str(port)],
+                                      [flow for flow in flows if flow["exe"] == f"/bin/{exe}"
+                                       and port in (flow["remote_port"], flow["local_port"])],
+                                      limit, self.path("crowd.db"))
+
+    def test_flows_of_a_program_that_is_not_there(self):
+        self.crowd(9)
+        self.check_newest(["--exe", "/bin/lacking"], [], 3, self.path("crowd.db"))
+
     def test_the_roll_up_agrees_with_the_flows_in_any_window(self):
         self.check_crowd(1, 60)
 
