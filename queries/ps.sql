@@ -1,6 +1,7 @@
 -- What a process was: program, user, who started it, what it reached and where it listened.
 -- One block a process, the latest first. With 'since' only processes that began or had flows in the
--- window; without, the latest that began before 'until'.
+-- window; without, the latest that began before 'until'. Of their flows those count that were alive in
+-- the window.
 --
 -- param pid: process id; a pid that was reused gives several processes [integer]
 -- param exe: program, path or file name, may hold * and ? [text]
@@ -87,7 +88,11 @@ hours (hour) AS MATERIALIZED (
 	CROSS JOIN bits AS b ON (d.hours >> b.n) & 1
 ),
 flows (process, remote, service_port, kind, octets_out, octets_in, start_us, end_us) AS MATERIALIZED (
-	SELECT f.process, f.remote, iif(k.direction = 'in', f.local_port, f.remote_port), f.kind,
+	SELECT f.process, f.remote,
+		CASE k.direction WHEN 'out' THEN f.remote_port WHEN 'in' THEN f.local_port
+			WHEN 'forwarded' THEN f.remote_port
+			ELSE coalesce(min(nullif(f.remote_port, 0), nullif(f.local_port, 0)),
+				max(f.remote_port, f.local_port)) END, f.kind,
 		f.octets_out, f.octets_in, f.end_us - f.duration_us, f.end_us
 	FROM flow_hour AS h
 	CROSS JOIN flow AS f
@@ -97,13 +102,19 @@ flows (process, remote, service_port, kind, octets_out, octets_in, start_us, end
 		OR h.hour >= (SELECT settled_us / 3600000000 FROM rollup_state))
 	AND f.process IN (SELECT id FROM candidates)
 --:since	AND +f.end_us >= :since
+--:until	AND f.end_us - f.duration_us < :until
 	UNION ALL
-	SELECT f.process, f.remote, iif(k.direction = 'in', f.local_port, f.remote_port), f.kind,
+	SELECT f.process, f.remote,
+		CASE k.direction WHEN 'out' THEN f.remote_port WHEN 'in' THEN f.local_port
+			WHEN 'forwarded' THEN f.remote_port
+			ELSE coalesce(min(nullif(f.remote_port, 0), nullif(f.local_port, 0)),
+				max(f.remote_port, f.local_port)) END, f.kind,
 		f.octets_out, f.octets_in, f.start_us, f.seen_us
 	FROM open_flow AS f
 	LEFT JOIN kind AS k ON k.id = f.kind
 	WHERE f.process IN (SELECT id FROM candidates)
 --:since	AND f.seen_us >= :since
+--:until	AND f.start_us < :until
 ),
 chosen (id) AS MATERIALIZED (
 	SELECT id FROM candidates

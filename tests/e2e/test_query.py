@@ -213,6 +213,40 @@ class Query(QueryCase):
                          [("/bin/second", 1, ["out tcp/443 192.0.2.1"]),
                           ("/bin/first", 1, ["out tcp/443 192.0.2.0"])])
 
+    def test_ps_counts_what_was_alive_in_the_window(self):
+        history = self.history()
+        for number in (1, 2):
+            process = history.process(number, f"/bin/p{number}", start_us=T0)
+            history.flow(process, "192.0.2.1", T0 + HOUR, T0 + number * 2 * HOUR)
+            history.flow(process, "192.0.2.2", T0 + 9 * HOUR, T0 + 10 * HOUR)
+            history.open_flow(process, "192.0.2.3", T0 + 9 * HOUR, T0 + 10 * HOUR)
+        history.close()
+
+        def counted(*arguments):
+            return [(row["pid"], row["flows"], row["last_time"][11:16])
+                    for row in self.answer("ps", "*", *arguments)]
+        first, second, last = "02:00", "04:00", "10:00"
+        until = ("--until", at(T0 + 9 * HOUR))
+        self.assertEqual(counted(), [(2, 3, last), (1, 3, last)])
+        self.assertEqual(counted(*until), [(2, 1, second), (1, 1, first)])
+        self.assertEqual(counted("--since", at(T0 + 3 * HOUR)), [(2, 3, last), (1, 2, last)])
+        self.assertEqual(counted("--since", at(T0 + 3 * HOUR), *until), [(2, 1, second)])
+        self.assertEqual(counted("--until", at(T0 + 9 * HOUR + 1)), [(2, 3, last), (1, 3, last)])
+
+    def test_ps_and_who_agree_on_the_service_of_flows_of_which_nobody_knows_who_began(self):
+        history = self.history()
+        process = history.process(7, "/bin/p")
+        for number, ports in enumerate(((5000, 22), (22, 5000), (0, 22), (443, 0), (0, 0))):
+            ways = {"direction": "unknown", "remote_port": ports[0], "local_port": ports[1]}
+            history.flow(process, "192.0.2.1", T0, T0 + number, **ways)
+            history.open_flow(process, "192.0.2.1", T0, T0 + number, **ways)
+        history.close()
+        self.assertEqual(self.answer("who", "192.0.2.1")[0]["services"],
+                         ["unknown tcp/22", "unknown tcp", "unknown tcp/443"])
+        self.assertEqual(sorted(self.answer("ps", "7")[0]["reached"]),
+                         ["unknown tcp 192.0.2.1 x2", "unknown tcp/22 192.0.2.1 x6",
+                          "unknown tcp/443 192.0.2.1 x2"])
+
     def test_at_shows_sockets_of_a_moment(self):
         self.small()
         def states(*arguments, status=0):
