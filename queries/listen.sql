@@ -1,6 +1,6 @@
 -- Who listened where, since when, until when, and how many reached it.
--- One row a program, user and unit at one local end, however often it began to listen there; the
--- latest first. Flows are read in those hours in which some of these ports were reached.
+-- One row a program, user and unit at one local end, however often it began to listen there; those
+-- that still listen first, of these the latest. Flows are read in those hours in which some of these ports were reached.
 --
 -- param since: still listened at or after this time [time]
 -- param until: began to listen before this time [time]
@@ -49,10 +49,11 @@ actors (id) AS MATERIALIZED (
 --:container	AND :container IN (substr(u.container, 1, length(:container)),
 --:container		substr(u.pod, 1, length(:container)))
 ),
-chosen (id, protocol_id, protocol, local_port, ip, netns, actor, process, method, from_us, until_us,
-	times) AS MATERIALIZED (
-	SELECT max(li.id), li.protocol_id, li.protocol, li.local_port, l.ip, l.netns, p.actor,
-		li.process, li.method, min(li.from_us),
+-- id: of the latest of them.
+chosen (id, protocol_id, protocol, local_port, ip, netns, actor, from_us, until_us, times)
+	AS MATERIALIZED (
+	SELECT json_extract(max(json_array(printf('%020d', li.from_us), li.id)), '$[1]'),
+		li.protocol_id, li.protocol, li.local_port, l.ip, l.netns, p.actor, min(li.from_us),
 		iif(count(*) > count(li.until_us), NULL, max(li.until_us)), count(*)
 	FROM listener AS li
 	LEFT JOIN local AS l ON l.id = li.local
@@ -65,7 +66,7 @@ chosen (id, protocol_id, protocol, local_port, ip, netns, actor, process, method
 --:port	AND li.local_port = :port
 --:proto	AND li.protocol_id = :proto
 	GROUP BY li.protocol_id, li.local, li.local_port, p.actor
-	ORDER BY max(li.from_us) DESC
+	ORDER BY count(*) = count(li.until_us), min(li.from_us) DESC, li.local_port
 	LIMIT :limit
 ),
 bits (n) AS (VALUES (0) UNION ALL SELECT n + 1 FROM bits WHERE n < 23),
@@ -126,10 +127,11 @@ SELECT
 	u.user_unit,
 	u.container,
 	nullif(c.netns, 0) AS netns,
-	c.method
+	li.method
 FROM chosen AS c
+CROSS JOIN listener AS li ON li.id = c.id
 LEFT JOIN reached AS r ON r.id = c.id
-LEFT JOIN process AS p ON p.id = c.process
+LEFT JOIN process AS p ON p.id = li.process
 LEFT JOIN actor AS a ON a.id = c.actor
 LEFT JOIN executable AS e ON e.id = a.executable
 LEFT JOIN unit AS u ON u.id = a.unit

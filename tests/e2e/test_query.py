@@ -325,6 +325,27 @@ class Query(QueryCase):
         self.assertEqual(listen("--port", "1", status=1), [])
         self.assertIn("abcdef012345:/usr/sbin/named", self.table("listen"))
 
+    def test_listen_shows_the_first_ones_when_there_are_more_than_the_limit(self):
+        history = self.history()
+        old = history.process(1, "/bin/old", start_us=T0)
+        for number, port in enumerate((22, 25)):
+            history.listener(old, "0.0.0.0", port, T0 + number)
+        for number in range(5):
+            process = history.process(10 + number, "/bin/brief", start_us=T0 + number * HOUR)
+            for port in (5000, 5000 + number):
+                history.listener(process, "0.0.0.0", port, T0 + number * HOUR,
+                                 T0 + number * HOUR + SECOND)
+        history.close()
+
+        def listen(*arguments):
+            return [(row["local_port"], row["times"], row["pid"])
+                    for row in self.answer("listen", *arguments)]
+        ports = [(25, 1, 1), (22, 1, 1), (5004, 1, 14), (5003, 1, 13), (5002, 1, 12), (5001, 1, 11),
+                 (5000, 6, 14)]
+        self.assertEqual(listen(), ports)
+        for limit in range(1, 8):
+            self.assertEqual(listen("--limit", str(limit)), ports[:limit])
+
     def test_stats_counts_what_is_there(self):
         path = self.small()
         stats = harness.one(self, self.answer("stats"))
