@@ -124,6 +124,17 @@ older (address, program, protocol_id, port, direction, first_us) AS MATERIALIZED
 	WHERE f.name <> 0
 	GROUP BY r.address, f.program, f.protocol_id, f.port, f.direction
 ),
+--:host {
+-- What began before the window and is in no ledger yet, with hosts that are not asked for, too: they
+-- may have the same name.
+early (name, address, program, protocol_id, port, direction) AS MATERIALIZED (
+	SELECT r.name, r.address, coalesce(x.first, y.executable), y.protocol_id, y.port, y.direction
+	FROM begun AS y
+	CROSS JOIN remote AS r ON r.id = y.remote
+	LEFT JOIN replaced AS x ON x.id = y.executable
+	WHERE NOT y.in_ledger AND y.first_us < (SELECT since_us FROM span)
+),
+--}
 -- Of the contacts in their order no more are looked at than are asked for.
 newest AS MATERIALIZED (
 	SELECT *
@@ -144,6 +155,15 @@ newest AS MATERIALIZED (
 		WHERE o.address = n.address AND o.program = n.program AND o.protocol_id = n.protocol_id
 			AND o.port = n.port AND o.direction = n.direction AND o.first_us < n.first_us
 	)
+--:host {
+	AND NOT EXISTS (
+		SELECT 1
+		FROM early AS o
+		WHERE (o.name = n.name AND o.name <> 0 OR o.address = n.address)
+			AND o.program = n.program AND o.protocol_id = n.protocol_id
+			AND o.port = n.port AND o.direction = n.direction
+	)
+--}
 	LIMIT :limit
 ),
 counts (program, name, address, protocol_id, port, direction, flows, open, last_us)

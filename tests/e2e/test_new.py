@@ -116,6 +116,24 @@ class New(QueryCase):
         self.assertEqual([row[0] for row in self.hosts("--host", "www.example.com")],
                          ["/usr/bin/wget"])
 
+    def test_a_name_that_another_address_had_before_is_not_new_at_the_one_asked_for(self):
+        for way in ("counted", "not counted", "open"):
+            history = self.history(f"{way}.db", settled=UNSETTLED if way == "not counted" else None)
+            curl = history.process(9, "/usr/bin/curl")
+            begin = SINCE - 5 * HOUR
+            if way == "open":
+                history.open_flow(curl, "192.0.2.1", begin, SINCE + HOUR, name="www.example.com")
+            else:
+                history.flow(curl, "192.0.2.1", begin, begin + HOUR, name="www.example.com")
+            for number, name in enumerate(("www.example.com", "new.example.com", None)):
+                history.flow(curl, "192.0.2.77", SINCE + HOUR + number, SINCE + 2 * HOUR + number,
+                             name=name, remote_port=443 + (name is None))
+            wanted = [("/usr/bin/curl", "192.0.2.77", "out tcp/444"),
+                      ("/usr/bin/curl", "new.example.com", "out tcp/443")]
+            path = history.close()
+            for arguments in ((), ("--host", "192.0.2.77"), ("--host", "192.0.2.0/24")):
+                self.assertEqual(self.hosts(*arguments, database=path), wanted, (way, arguments))
+
     def test_the_window_is_a_day_unless_said(self):
         self.make()
         self.assertEqual(self.answer("new", status=1), [])
