@@ -259,6 +259,7 @@ FROM (
 		w.means || coalesce(' (' || i.detail || ')', ''), i.detail, i.source, NULL
 	FROM intervals AS i
 	LEFT JOIN words AS w ON w.what = i.what
+	WHERE i.from_us <= i.until_us -- but in a window that ends before it begins
 	UNION ALL
 	SELECT 2, r.from_us, r.until_us, r.what, 'none', NULL, r.means || ' (' || r.detail || ')',
 		r.detail, NULL, NULL

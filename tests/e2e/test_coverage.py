@@ -364,6 +364,15 @@ class Shown(harness.Case):
         self.assertIn("window", table)
         self.assertNotIn("recorded (", table)
 
+    def test_a_window_that_ends_before_it_begins_holds_no_gap(self):
+        self.history((2 * HOUR, 9 * HOUR, "down", 0, "killed"), (HOUR, 10 * HOUR, "suspend", 5, ""))
+        for since, until, whats in (("03:00", "08:00", ["window", "suspend", "down", "recorded"]),
+                                    ("08:00", "03:00", ["window", "recorded"])):
+            rows = json.loads(self.lastconn("coverage", "--since", f"2025-11-19 {since}", "--until",
+                                            f"2025-11-19 {until}", "--format", "json").stdout)
+            self.assertEqual(sorted(row["what"] for row in rows), sorted(whats))
+        self.assertEqual(rows[0]["means"], "the window is empty")
+
     def test_the_own_report_of_a_user_can_do_without_the_line(self):
         self.history()
         queries = self.path("queries")
