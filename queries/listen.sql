@@ -1,6 +1,7 @@
 -- Who listened where, since when, until when, and how many reached it.
--- One row a program, user and unit at one local end, however often it began to listen there; those
--- that still listen first, of these the latest. Flows are read in those hours in which some of these ports were reached.
+-- One row a program, user and unit at one local end, however often it began to listen there; those that
+-- still listen first, of these the latest. Flows are read in those hours in which some of these ports
+-- were reached.
 --
 -- param since: still listened at or after this time [time]
 -- param until: began to listen before this time [time]

@@ -13,6 +13,7 @@
 -- param limit: processes at most [limit default=10]
 --
 -- layout record
+-- footer coverage of flows
 -- column pid: process id [integer]
 -- column pid_inside "pid inside": the pid that it and its container know it by [integer narrow]
 -- column start_time "started": when the process began [time_us]
