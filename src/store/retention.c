@@ -185,9 +185,24 @@ static bool is_steady(const struct retention *retention)
 	return clock_boottime_ns() >= first_round_ns(retention);
 }
 
-/* How much of this round there is. Rows that nothing names take room, but do no harm: they are
- * sought when half of the flows went, or after a month in which anything did. How many flows had
- * gone by then is the count of "sweep". */
+/* Rows that nothing names take room, but do no harm: they are sought when half of the flows went,
+ * or after a month in which anything did. How many flows had gone by then is the count of "sweep".
+ * What is forgotten first of all begins the month. */
+static int find_sweep(struct retention *retention, const int64_t row[5])
+{
+	int64_t days = (retention->slice.now_us - row[2]) / US_PER_DAY;
+	bool never = row[2] == 0, forgot = row[4] > row[2];
+	bool is_much = row[0] - row[1] > row[3] / SWEEP_PART;
+
+	retention->sweeps = retention->policy.at_once || days < 0 ||
+			    (!never && days >= SWEEP_DAYS && forgot) ||
+			    ((never || days > 0) && is_much);
+	return never && forgot && !retention->sweeps
+		       ? retention_note(&retention->slice, "sweep", 0, 0, 0)
+		       : 0;
+}
+
+/* How much of this round there is. */
 static int find_extent(struct retention *retention)
 {
 	static const char text[] =
@@ -198,14 +213,12 @@ static int find_extent(struct retention *retention)
 		" coalesce((SELECT max(at_us) FROM retention WHERE what NOT IN ('sweep', 'next')),"
 		" -1)";
 	const struct rollup *rollup = retention->rollup;
-	int64_t row[5], days, today = retention->slice.now_us / US_PER_DAY;
+	int64_t row[5], today = retention->slice.now_us / US_PER_DAY;
 
 	if (sql_row_text(retention->slice.db, text, NULL, 0, row, 5) < 0)
 		return -1;
-	days = (retention->slice.now_us - row[2]) / US_PER_DAY;
-	retention->sweeps = retention->policy.at_once || days < 0 ||
-			    (days >= SWEEP_DAYS && row[4] > row[2]) ||
-			    (days > 0 && row[0] - row[1] > row[3] / SWEEP_PART);
+	if (find_sweep(retention, row) < 0)
+		return -1;
 	retention->whole = retention->sweeps || retention->today != today;
 	retention->today = today;
 	retention->flows_seen = row[0] + row[3] - (int64_t)rollup->pending.count -

@@ -37,6 +37,19 @@ static void forget(struct store_fixture *fixture, int64_t now_us)
 		"");
 }
 
+/* A round though the last one was less than an hour ago, with a batch that knows of its look. */
+static void forget_anew(struct store_fixture *fixture, int64_t now_us)
+{
+	struct store_counters counters;
+
+	store_set_retention(fixture->store, &fixture->options.retention);
+	forget(fixture, now_us);
+	store_counters(fixture->store, &counters);
+	batch_set_look(fixture->batch, counters.looks);
+	store_fixture_write(fixture);
+	forget(fixture, now_us);
+}
+
 static void add_flow(
 	struct store_fixture *fixture, uint32_t pid, const char *remote, int64_t end_us)
 {
@@ -275,6 +288,8 @@ static void nothing_goes_without_limits(void **state)
 		store_fixture_sql(fixture, "SELECT what FROM retention"), "next\nsweep");
 }
 
+static const char names_text[] = "SELECT count(*) FROM name WHERE id <> 0";
+
 /* Nothing can be left over then, and a look at everything takes long. */
 static void what_lost_nothing_is_not_looked_through(void **state)
 {
@@ -283,15 +298,34 @@ static void what_lost_nothing_is_not_looked_through(void **state)
 	fixture->options.retention = (struct store_retention){.trusts_clock = true};
 	store_fixture_open(fixture);
 	write_year(fixture);
+	store_fixture_close(fixture); /* settles */
+	store_fixture_open(fixture);
 	forget(fixture, NOW_US + 40 * DAY_US);
 	assert_string_equal(store_fixture_sql(fixture, "SELECT what FROM retention"), "next");
-	fixture->options.retention.flow_age_us = 90 * DAY_US;
-	store_set_retention(fixture->store, &fixture->options.retention);
-	forget(fixture, NOW_US + 40 * DAY_US);
-	forget(fixture, NOW_US + 41 * DAY_US);
-	assert_int_equal(store_fixture_number(
-				 fixture, "SELECT count(*) FROM retention WHERE what = 'sweep'"),
-		1);
+	fixture->options.retention.flow_age_us = 400 * DAY_US;
+	forget_anew(fixture, NOW_US + 40 * DAY_US);
+	forget_anew(fixture, NOW_US + 41 * DAY_US);
+	forget_anew(fixture, NOW_US + 70 * DAY_US);
+	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM flow"), 330);
+	assert_int_equal(store_fixture_number(fixture, names_text), 400);
+	forget_anew(fixture, NOW_US + 72 * DAY_US);
+	assert_int_equal(store_fixture_number(fixture, names_text), 328);
+}
+
+static void what_lost_half_is_looked_through_soon(void **state)
+{
+	struct store_fixture *fixture = *state;
+
+	fixture->options.retention =
+		(struct store_retention){.trusts_clock = true, .flow_age_us = 90 * DAY_US};
+	store_fixture_open(fixture);
+	write_year(fixture);
+	store_fixture_close(fixture); /* settles */
+	store_fixture_open(fixture);
+	forget_anew(fixture, NOW_US);
+	assert_int_equal(store_fixture_number(fixture, names_text), 400);
+	forget_anew(fixture, NOW_US + 1);
+	assert_int_equal(store_fixture_number(fixture, names_text), 90);
 }
 
 /* A clock that is a year ahead when the machine starts would take the history along. */
@@ -580,6 +614,7 @@ int main(void)
 		TEST(everything_has_its_age),
 		TEST(nothing_goes_without_limits),
 		TEST(what_lost_nothing_is_not_looked_through),
+		TEST(what_lost_half_is_looked_through_soon),
 		TEST(no_age_before_the_clock_is_steady),
 		TEST(who_is_noisy_does_not_evict_who_is_rare),
 		TEST(room_is_made_where_flows_are_mixed),
