@@ -71,7 +71,8 @@ SELECT
 	r.heartbeat_us AS heartbeat_time,
 	r.end_us AS ended_time,
 	(SELECT json_group_array(what || ': ' || pruned)
-	FROM (SELECT what, pruned FROM retention WHERE pruned > 0 ORDER BY what)) AS forgotten,
+	FROM (SELECT what, pruned FROM retention WHERE pruned > 0 AND what <> 'sweep' ORDER BY what))
+		AS forgotten,
 	(SELECT whole_us FROM retention WHERE what = 'flow') AS flows_since,
 	(SELECT whole_us FROM retention WHERE what = 'contact_hour') AS hours_since,
 	(SELECT whole_us FROM retention WHERE what = 'contact_day') AS days_since,

@@ -356,6 +356,14 @@ class Query(QueryCase):
         self.assertGreaterEqual(stats["file_octets"], os.path.getsize(path))
         self.assertEqual(stats["days"], ["2025-11-20: 3", "2025-11-19: 2"])
         self.assertEqual(stats["last_time"], iso(T0 + DAY + 5 * HOUR))
+        self.assertEqual(stats["forgotten"], [])
+        history = sqlite3.connect(path)
+        with history:
+            history.executemany("INSERT INTO retention VALUES (?, ?, 0, 0, 0)",
+                                [("flow", 12), ("sweep", 12), ("next", 0), ("process", 3)])
+        history.close()
+        self.assertEqual(harness.one(self, self.answer("stats"))["forgotten"],
+                         ["flow: 12", "process: 3"])
 
     def test_an_empty_history_has_nothing(self):
         self.history().close()
