@@ -13,6 +13,7 @@
 -- param direction: who began; leaves listeners out [in|out|forwarded]
 -- param limit: rows at most [limit default=0]
 --
+-- footer coverage of flows
 -- column state: listen, open: not over yet, or how the flow ended later [outcome]
 -- column protocol "proto": tcp, udp, icmp, ...
 -- column direction "dir": who began: out, in, forwarded, unknown; null: listener

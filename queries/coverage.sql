@@ -4,7 +4,7 @@
 -- is there too: each run of lastconnd, and each capture file that was read. Without 'since' the window
 -- begins with the first of them. It ends with what is stored: with the last packet of capture files,
 -- some seconds ago while lastconnd runs. Where lastconnd does not run any more it ends now. who,
--- flows, top and new end with the one line that 'line=1' gives.
+-- flows, top, new, ps and at end with the one line that 'line=1' gives.
 --
 -- param since: from this time on [time]
 -- param until: before this time [time]

@@ -7,6 +7,7 @@
 #include "query/message.h"
 #include "query/report_find.h"
 #include "query/report_run.h"
+#include "util/clock.h"
 
 /* Second column of the report's line. */
 enum {
@@ -53,6 +54,19 @@ static void ask(struct store_reader *reader, const struct report *report, struct
 		message("report %s (%s): %s", report->name, report->origin, error.text);
 }
 
+/* A moment is the second that ends with it. */
+static void take_moment(struct report_args *args)
+{
+	const struct report_arg *time = report_args_find(args, "time");
+	int64_t time_us;
+
+	if (!time || time->kind != REPORT_ARG_INTEGER)
+		return;
+	time_us = time->integer;
+	report_args_integer(args, "since", time_us - US_PER_S);
+	report_args_integer(args, "until", time_us);
+}
+
 void coverage_line_read(struct store_reader *reader, const struct options *options,
 	const struct report *asked, struct report_args *args, struct coverage_line *ret_line)
 {
@@ -66,6 +80,7 @@ void coverage_line_read(struct store_reader *reader, const struct options *optio
 		message("%s", error.text);
 		return;
 	}
+	take_moment(args);
 	if (report_param(report, "spared"))
 		coverage_rules_spare(reader, asked, args);
 	if (report_param(report, "line") && report_args_integer(args, "single", needs_flows) == 0)

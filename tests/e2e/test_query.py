@@ -247,6 +247,25 @@ class Query(QueryCase):
                          ["unknown tcp 192.0.2.1 x2", "unknown tcp/22 192.0.2.1 x6",
                           "unknown tcp/443 192.0.2.1 x2"])
 
+    def test_at_tells_the_coverage_of_its_moment(self):
+        history = self.history()
+        process = history.process(5, "/bin/a")
+        history.flow(process, "192.0.2.1", T0, T0 + HOUR)
+        history.db.execute("UPDATE run SET start_us = ?, heartbeat_us = ?, end_us = ?",
+                           (T0, T0 + DAY, T0 + DAY))
+        history.insert("coverage_interval", run=history.run, source="ebpf", what="down",
+                       from_us=T0 + 2 * HOUR, until_us=T0 + 3 * HOUR, count=0, detail="")
+        history.insert("retention", what="flow", pruned=1, since_us=T0 + 2 * HOUR,
+                       whole_us=T0 + 2 * HOUR, at_us=T0 + DAY)
+        history.close()
+        for moment, words in ((T0 + 4 * HOUR, "complete"), (T0 + 3 * HOUR - SECOND, "down"),
+                              (T0 + 90 * 60 * SECOND, "were forgotten")):
+            done = self.run_lastconn("at", at(moment), "--utc")
+            self.assertIn(b"nothing found", done.stderr)
+            self.assertIn(words, done.stderr.decode(), moment)
+            self.assertEqual(b"that is evidence" in done.stderr, words == "complete", moment)
+        self.assertIn("coverage:", self.table("at", at(T0 + 60 * SECOND)))
+
     def test_at_shows_sockets_of_a_moment(self):
         self.small()
         def states(*arguments, status=0):
@@ -755,7 +774,7 @@ class Query(QueryCase):
                           ("sql", "SELECT 1 AS \"a\nb\x1b\"")):
             output = self.table(*arguments)
             lines = 2 if arguments[0] != "ps" or "csv" in arguments else 99
-            lines += arguments[0] in ("flows", "who", "top") and "--format" not in arguments
+            lines += arguments[0] in ("flows", "who", "top", "at") and "--format" not in arguments
             self.assertLessEqual(output.count("\n"), lines, arguments)
             for bad in "\x1b\u202e\u0085\x7f\u200b\t":
                 self.assertNotIn(bad, output, arguments)
