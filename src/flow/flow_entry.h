@@ -32,7 +32,7 @@ struct flow_entry {
 	uint64_t serial;
 	int64_t start_ns, last_ns; /* as observed */
 	int64_t reported_ns;       /* the last record; start_ns if none */
-	int64_t seen_ns;           /* order in lists[]: the last observation, or the end */
+	int64_t seen_ns;           /* order in lists[]: when it was last told of, or the end */
 	int64_t checked_ns;        /* order in due */
 	struct flow_tcp tcp;       /* flows of TCP packets only */
 	uint8_t list;              /* enum flow_entry_list */
@@ -56,6 +56,7 @@ struct flow_table {
 	uint64_t mask; /* number of chains less one */
 	uint64_t serial;
 	int64_t wall_offset_ns;
+	int64_t now_ns; /* of the last flow_table_expire() */
 };
 
 /* Time is never negative, and never taken as running backwards. */

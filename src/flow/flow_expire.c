@@ -81,6 +81,7 @@ static void report_due(struct flow_table *table, int64_t now_ns)
 
 void flow_table_expire(struct flow_table *table, int64_t now_ns)
 {
+	table->now_ns = now_ns;
 	for (int list = 0; list < FLOW_ENTRY_LISTS; list++)
 		expire_list(table, (enum flow_entry_list)list, now_ns);
 	report_due(table, now_ns);

@@ -283,6 +283,13 @@ static struct flow_entry *find_for_totals(
 	return NULL;
 }
 
+/* The time of datagrams is that of the last one: a socket that is told of is there, however long it
+ * has been silent. */
+static int64_t told_at(const struct flow_table *table, const struct observation *observation)
+{
+	return observation->time_ns > table->now_ns ? observation->time_ns : table->now_ns;
+}
+
 static void observe_totals(struct flow_table *table, const struct observation *observation)
 {
 	uint64_t hash = flow_key_hash(&observation->key, &table->options.hash_key);
@@ -293,7 +300,7 @@ static void observe_totals(struct flow_table *table, const struct observation *o
 		entry = insert(table, observation, hash);
 	merge(entry, observation);
 	merge_totals(table, entry, &observation->counters);
-	flow_entry_move(table, entry, FLOW_ENTRY_SOCKETS, observation->time_ns);
+	flow_entry_move(table, entry, FLOW_ENTRY_SOCKETS, told_at(table, observation));
 	if (first)
 		flow_entry_report(table, entry, observation->time_ns);
 	else

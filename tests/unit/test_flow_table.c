@@ -170,6 +170,22 @@ static void a_socket_that_is_not_seen_again_is_lost_at_its_last_sighting(void **
 	assert_int_equal(bench->records[0].counters.octets_out, 30);
 }
 
+static void a_socket_that_is_told_of_is_there_however_long_it_was_silent(void **state)
+{
+	struct bench *bench = *state;
+
+	for (int64_t now = 10; now <= 100; now += 10) {
+		flow_table_expire(bench->table, SECONDS(now));
+		sight(bench, 7, SECONDS(9), 5); /* the time of the last datagram */
+	}
+	assert_int_equal(bench->count, 1);
+	assert_int_equal(bench->records[0].kind, FLOW_RECORD_OPEN);
+	flow_table_expire(bench->table, SECONDS(130));
+	assert_int_equal(bench->count, 2);
+	assert_int_equal(bench->records[1].outcome, FLOW_OUTCOME_LOST);
+	assert_int_equal(bench->records[1].end_us, 9000000);
+}
+
 static void counters_that_went_back_are_another_flow(void **state)
 {
 	struct bench *bench = *state;
@@ -756,6 +772,7 @@ int main(void)
 		TEST(times_and_numbers_at_their_limits_overflow_nothing),
 		TEST(a_socket_that_outlives_a_run_goes_on_with_its_record),
 		TEST(a_socket_that_is_not_seen_again_is_lost_at_its_last_sighting),
+		TEST(a_socket_that_is_told_of_is_there_however_long_it_was_silent),
 		TEST(counters_that_went_back_are_another_flow),
 		TEST(flows_of_sockets_stay_open_when_the_source_is_over),
 		TEST(a_socket_whose_namespace_is_learned_later_is_one_flow),
