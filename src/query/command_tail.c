@@ -32,6 +32,11 @@ enum {
 #define FAR_US  (300LL * US_PER_S)
 #define OPEN_US (60LL * US_PER_S) /* an open flow is first written well within */
 
+/* The key of an open flow is its run and its number in it. A new run that goes on with it keeps the
+ * number, and its start but for what the clock was slewed. */
+#define SERIAL(id) ((id) & ((1LL << 40) - 1))
+#define SLEW_US    (US_PER_S / 10)
+
 struct sight {
 	int64_t time_us; /* of a flow that ended its end, of an open one its start */
 	int64_t id;
@@ -135,17 +140,31 @@ static int bind_look(
 	return result < 0 ? result : report_args_integer(tail->args, after, after_us);
 }
 
+/* Whether an open flow was seen, as one of an earlier run. */
+static bool went_on(const struct seen *open, int64_t start_us, int64_t id)
+{
+	for (size_t i = 0; i < open->count; i++)
+		if (SERIAL(open->sights[i].id) == SERIAL(id) &&
+			llabs(open->sights[i].time_us - start_us) < SLEW_US)
+			return true;
+	return false;
+}
+
 /* The report's first columns: flow_id (NULL: open), open_id (NULL: ended), start_us. */
 static int take_row(struct tail *tail, const struct store_report *row)
 {
 	int64_t flow_id = store_report_integer(row, 0), open_id = store_report_integer(row, 1);
+	int64_t start_us = store_report_integer(row, 2);
+	bool known = false;
 	int result;
 
-	if (store_report_type(row, 0) == STORE_INTEGER)
+	if (store_report_type(row, 0) == STORE_INTEGER) {
 		result = seen_add(&tail->ended, flow_id, flow_id);
-	else
-		result = seen_add(&tail->open, store_report_integer(row, 2), open_id);
-	if (result < 0 || tail->silent)
+	} else {
+		known = !tail->silent && went_on(&tail->open, start_us, open_id);
+		result = seen_add(&tail->open, start_us, open_id);
+	}
+	if (result < 0 || tail->silent || known)
 		return result;
 	tail->printed++;
 	return output_row(tail->output, row);

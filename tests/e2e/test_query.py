@@ -727,7 +727,7 @@ class Query(QueryCase):
         history.flow(curl, "192.0.2.1", now - 3 * SECOND, now - 2 * SECOND)
         history.open_flow(curl, "192.0.2.1", now - 3 * SECOND, now)
         history.commit()
-        tail = self.start_tail("--limit", "3")
+        tail = self.start_tail("--limit", "4")
         time.sleep(1.5 * harness.SLOW)  # its first look; what it sees then is not new
         now = time.time_ns() // 1000
         history.flow(curl, "192.0.2.2", now - SECOND, now)
@@ -737,6 +737,12 @@ class Query(QueryCase):
         history.commit()
         line = json.loads(self.read_line(tail))
         self.assertEqual((line["remote_ip"], line["outcome"]), ("192.0.2.3", "open"))
+        run = history.row("run", boot=history.boot, pid=2, host="box", version="0.0", start_us=now,
+                          heartbeat_us=now)
+        history.db.execute("UPDATE open_flow SET run = ?", (run,))  # as a restart goes on with it
+        history.open_flow(curl, "192.0.2.5", now + 1, now + 1)
+        history.commit()
+        self.assertEqual(json.loads(self.read_line(tail))["remote_ip"], "192.0.2.5")
         history.flow(curl, "192.0.2.4", now - 200 * SECOND, now - 100 * SECOND)
         history.commit()
         self.assertEqual(json.loads(self.read_line(tail))["remote_ip"], "192.0.2.4")
