@@ -55,11 +55,11 @@ static void print_param(const struct report_param *param)
 	printf("  %-14s ", param->name);
 	print_escaped(param->text);
 	if (param->choices)
-		printf("(%s)", param->choices);
+		printf(" (%s)", param->choices);
 	if (param->required)
-		printf("(required)");
+		printf(" (required)");
 	if (param->fallback)
-		printf("(default %s)", param->fallback);
+		printf(" (default %s)", param->fallback);
 	printf("\n");
 }
 
@@ -81,7 +81,7 @@ static void print_report(const struct report *report)
 
 		printf("  %-14s ", column->name);
 		print_escaped(column->text);
-		printf("%s\n", column->wide ? "(csv and json only)" : "");
+		printf("%s\n", column->wide ? " (csv and json only)" : "");
 	}
 	printf("\nFrom: %s\n", report->origin);
 }

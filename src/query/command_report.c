@@ -85,8 +85,9 @@ static int set_word(const struct command *command, const struct options *options
 	const struct report_param *param;
 
 	if (options->words_count > (name ? 2u : 1u)) {
-		message("%s: '%.100s' is one word too many; write: lastconn %s %s", command->name,
-			options->words[name ? 2 : 1], command->name, command->usage);
+		message("%s: '%.100s' is one word too many; write: lastconn %s%s%s", command->name,
+			options->words[name ? 2 : 1], command->name, command->usage[0] ? " " : "",
+			command->usage);
 		return -EINVAL;
 	}
 	if (word && command->numeric && is_number(word))

@@ -115,6 +115,14 @@ static int read_words(struct parser *parser, const char *words, struct report_pa
 	return result;
 }
 
+/* Without the spaces before the bracket. */
+static char *copy_text(const char *text, const char *bracket)
+{
+	while (bracket > text && bracket[-1] == ' ')
+		bracket--;
+	return copy_range(text, bracket);
+}
+
 /* "-- param NAME: text [words]"; at stands on NAME. */
 static int read_param(struct parser *parser, const char *at)
 {
@@ -131,7 +139,7 @@ static int read_param(struct parser *parser, const char *at)
 		bracket = NULL;
 	param->name = copy_range(at, colon);
 	colon += 1 + strspn(colon + 1, " ");
-	param->text = bracket ? copy_range(colon, bracket) : strdup(colon);
+	param->text = bracket ? copy_text(colon, bracket) : strdup(colon);
 	if (!param->name || !param->text)
 		return -ENOMEM;
 	return bracket ? read_words(parser, bracket + 1, param, NULL) : 0;
@@ -175,7 +183,7 @@ static int read_column(struct parser *parser, const char *at)
 	colon += 1 + strspn(colon + 1, " ");
 	if (bracket && (bracket < colon || !strchr(bracket, ']')))
 		bracket = NULL;
-	column->text = bracket ? copy_range(colon, bracket) : strdup(colon);
+	column->text = bracket ? copy_text(colon, bracket) : strdup(colon);
 	if (!column->heading || !column->text)
 		return -ENOMEM;
 	return bracket ? read_words(parser, bracket + 1, NULL, column) : 0;

@@ -125,6 +125,15 @@ static void say_nothing_found(const struct report_args *args, const struct cover
 					"asks the resolver now and searches its addresses too");
 }
 
+static void say_more(int64_t rows)
+{
+	char these[48] = "this one row";
+
+	if (rows != 1)
+		snprintf(these, sizeof(these), "these %lld rows", (long long)rows);
+	message("there are more than %s; --limit N shows more, --limit 0 all", these);
+}
+
 int report_run(const struct options *options, const struct report *report, struct report_args *args)
 {
 	struct printed printed = {.limit = args->limit};
@@ -158,8 +167,7 @@ int report_run(const struct options *options, const struct report *report, struc
 	else if (line.text[0])
 		print_coverage(line.text);
 	if (printed.more)
-		message("there are more than these %lld rows; --limit N shows more, --limit 0 all",
-			(long long)printed.rows);
+		say_more(printed.rows);
 	return status;
 }
 

@@ -168,6 +168,8 @@ class Query(QueryCase):
         done = self.run_lastconn("flows", "--limit", "5")
         self.assertIn(b"more than these 5 rows", done.stderr)
         self.assertEqual(self.run_lastconn("flows", "--limit", "6").stderr, b"")
+        done = self.run_lastconn("flows", "--limit", "1")
+        self.assertIn(b"more than this one row;", done.stderr)
 
     def test_top_sums_by_what_is_asked_for(self):
         self.small()
@@ -760,7 +762,7 @@ class Query(QueryCase):
         self.assertEqual(json.loads(self.read_line(tail))["exe"], "/usr/bin/curl")
         tail.send_signal(signal.SIGINT)
         self.assertEqual(self.finish(tail), "")
-        self.refused("tail", "extra", words=("one word too many",))
+        self.refused("tail", "extra", words=("one word too many; write: lastconn tail\n",))
 
     # -- formats
 
@@ -941,6 +943,7 @@ class Query(QueryCase):
             self.assertIn("--since TIME", text)
         for arguments in (("help", "who"), ("who", "--help"), ("who", "-h")):
             self.assertIn("octets_out", self.table(*arguments))
+            self.assertNotIn(" \n", self.table(*arguments))
         for arguments in (("--version",), ("-V",)):
             self.assertRegex(self.table(*arguments), r"^lastconn \d+\.\d+.*SQLite 3\.\d+")
 
