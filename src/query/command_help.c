@@ -9,6 +9,8 @@
 #include "query/message.h"
 #include "query/report_find.h"
 
+enum { LEFT_WIDTH = 24 };
+
 static void print_overview(void)
 {
 	printf("Usage: lastconn COMMAND [OPTION...]\n"
@@ -19,7 +21,10 @@ static void print_overview(void)
 
 		snprintf(left, sizeof(left), "%s%s%s", command->name, command->usage[0] ? " " : "",
 			command->usage);
-		printf("  %-24s %s\n", left, command->summary);
+		if (strlen(left) > LEFT_WIDTH)
+			printf("  %s\n  %-*s %s\n", left, LEFT_WIDTH, "", command->summary);
+		else
+			printf("  %-*s %s\n", LEFT_WIDTH, left, command->summary);
 	}
 	printf("\nOptions:\n");
 	options_print();

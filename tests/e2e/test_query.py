@@ -941,6 +941,7 @@ class Query(QueryCase):
                             "report"):
                 self.assertIn(f"\n  {command}", text)
             self.assertIn("--since TIME", text)
+            self.assertIn(f"\n{'':27}Any read-only SQL\n", text)  # in the column of the others
         for arguments in (("help", "who"), ("who", "--help"), ("who", "-h")):
             self.assertIn("octets_out", self.table(*arguments))
             self.assertNotIn(" \n", self.table(*arguments))
