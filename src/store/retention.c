@@ -293,6 +293,21 @@ static int cut_more(struct retention *retention, int64_t used, int64_t *keep,
 	return 0;
 }
 
+/* A flow that came late, while a round went on, may have lost its day in it: neither has it hours
+ * then, though days are to be kept for longer now. */
+static int leave_lost_days(sqlite3 *db, struct retention_horizons *horizons)
+{
+	int64_t since_us;
+
+	if (sql_integer(db,
+		    "SELECT coalesce(max(since_us), 0) FROM retention WHERE what = 'contact_day'",
+		    &since_us) < 0)
+		return -1;
+	if (horizons->hours_us < since_us)
+		horizons->hours_us = since_us;
+	return 0;
+}
+
 /* Days that go must have been counted. */
 static int begin_fold(struct retention *retention, int64_t days_us)
 {
@@ -329,7 +344,7 @@ static int begin_round(struct retention *retention)
 	retention->cuts_hours = false;
 	if (keep < 1000 && cut_more(retention, used_octets(&size), &keep, &horizons, &contacts) < 0)
 		return -1;
-	if (begin_fold(retention, horizons.days_us) < 0)
+	if (leave_lost_days(db, &horizons) < 0 || begin_fold(retention, horizons.days_us) < 0)
 		return -1;
 	retention_aged_begin(&retention->aged, &horizons);
 	if (begin_ledger(retention, horizons.contacts_us, contacts) < 0)

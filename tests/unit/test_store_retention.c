@@ -602,6 +602,40 @@ static void a_reader_does_not_stop_it(void **state)
 			    fixture, "SELECT pruned FROM retention WHERE what = 'flow'") > 10000);
 }
 
+/* It came when the round was past its flows, and was in no day after it. */
+static void a_late_flow_without_a_day_gets_no_hours(void **state)
+{
+	struct store_fixture *fixture = *state;
+	struct store_retention policy = {.flow_age_us = 5 * DAY_US, .day_age_us = 5 * DAY_US};
+	int64_t end_us = NOW_US - 200 * DAY_US;
+
+	open_history(fixture, policy);
+	write_year(fixture);
+	for (int i = 0; store_fixture_number(fixture, "SELECT count(*) FROM flow") > 6; i++) {
+		assert_true(i < SLICES_MAX);
+		assert_int_equal(store_maintain(fixture->store, NOW_US, &fixture->error), 1);
+	}
+	add_process(fixture, 900, "/bin/late");
+	add_flow(fixture, 900, "198.51.100.200", end_us);
+	store_fixture_write(fixture);
+	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM contact_day"), 401);
+	forget(fixture, NOW_US);
+	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM flow"), 6);
+
+	policy = (struct store_retention){.flow_age_us = 100 * DAY_US,
+		.hour_age_us = 300 * DAY_US,
+		.day_age_us = 300 * DAY_US,
+		.at_once = true};
+	store_set_retention(fixture->store, &policy);
+	forget(fixture, NOW_US);
+	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM flow"), 5);
+	assert_int_equal(store_fixture_number(fixture,
+				 "SELECT count(*) FROM contact_hour AS h WHERE NOT EXISTS (SELECT 1"
+				 " FROM contact_day AS d WHERE d.day = h.hour / 24"
+				 " AND d.remote = h.remote AND d.actor = h.actor)"),
+		0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -624,6 +658,7 @@ int main(void)
 		TEST(what_is_named_meanwhile_stays),
 		TEST(free_pages_go_back),
 		TEST(a_reader_does_not_stop_it),
+		TEST(a_late_flow_without_a_day_gets_no_hours),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
