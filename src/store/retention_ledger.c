@@ -146,8 +146,7 @@ static int count_rows(struct retention_ledger *ledger, const struct retention_sl
 	return 0;
 }
 
-static int cut(struct retention_ledger *ledger, const struct retention_slice *slice,
-	const int64_t range[RANGE])
+static int cut(const struct retention_slice *slice, const int64_t range[RANGE])
 {
 	int64_t pruned, whole_us;
 
@@ -156,7 +155,6 @@ static int cut(struct retention_ledger *ledger, const struct retention_slice *sl
 	pruned = sqlite3_changes64(slice->db);
 	if (pruned == 0)
 		return 0;
-	ledger->rows -= pruned;
 	if (sql_integer(slice->db, whole_text, &whole_us) < 0)
 		return -1;
 	return retention_note(slice, "contact", pruned, 0, whole_us);
@@ -173,7 +171,7 @@ static int look(struct retention_ledger *ledger, const struct retention_slice *s
 	case LOOK_COUNT:
 		return sql_run_text(slice->db, count_text, range, HORIZON);
 	default:
-		return cut(ledger, slice, range);
+		return cut(slice, range);
 	}
 }
 
@@ -182,6 +180,8 @@ static enum retention_step next_look(struct retention_ledger *ledger, sqlite3 *d
 	bool fits = ledger->max_rows == 0 || ledger->rows <= ledger->max_rows;
 	bool goes_on = !fits || (ledger->look == LOOK_AGE && ledger->counts);
 
+	if (ledger->look == LOOK_CUT)
+		ledger->rows = 0; /* the fold may have made rows anew of what was cut before */
 	if (ledger->look == LOOK_CUT || !goes_on)
 		return sql_exec(db, empty_text) < 0 ? RETENTION_FAILED : RETENTION_DONE;
 	if (ledger->look == LOOK_COUNT && find_cuts(ledger, db) < 0)

@@ -17,7 +17,7 @@ struct retention_ledger {
 	int64_t horizon_us;  /* without a contact since then a row goes */
 	int64_t max_rows;    /* 0 no limit */
 	int64_t part, after; /* that is looked through, and the remote up to which it was */
-	int64_t rows;        /* that stay, as far as the looks went */
+	int64_t rows;        /* that stay, as far as the looks went; 0 after a cut */
 	bool counts;         /* they were counted, or are to be */
 	int look;
 };
