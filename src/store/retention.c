@@ -457,7 +457,7 @@ static enum retention_step step_unused(struct retention *retention)
 	return step;
 }
 
-/* So are a fold, and to remove rows of the ledger. */
+/* To fold, and to remove rows of the ledger, is dearer than to count them. */
 static enum retention_step step_ledger(struct retention *retention)
 {
 	int look = retention->ledger.look;

@@ -2,7 +2,6 @@
  * Tables with open addressing have both, and the pairs of a group and an address. */
 #include "store/sql_sums.h"
 
-#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
