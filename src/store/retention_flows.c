@@ -14,9 +14,16 @@ static const char kept_text[] =
 
 static const char shares_text[] = "SELECT executable, flows FROM executable_flows WHERE flows > 0";
 
-static const char walk_text[] =
-	"SELECT f.end_us, a.executable FROM flow AS f CROSS JOIN actor AS a ON a.id = f.actor"
-	" WHERE f.end_us > ?1 AND f.end_us <= ?2 ORDER BY f.end_us LIMIT ?3";
+/* What goes by age comes first, and leaves hours. */
+#define WALK(columns, table, end)                                                          \
+	"SELECT " end ", a.executable" columns " FROM " table                              \
+	" AS t CROSS JOIN actor AS a ON a.id = t.actor WHERE " end " > ?1 AND " end " <= " \
+	"?2 ORDER BY " end " LIMIT ?3"
+static const char walk_aged_text[] =
+	WALK(", " RETENTION_HOURS_COLUMNS, "flow_contact", "t.last_us");
+static const char walk_text[] = WALK("", "flow", "t.end_us");
+
+enum { HOURS_COLUMN = 2 };
 
 int retention_flows_init(struct retention_flows *flows, sqlite3 *db)
 {
@@ -74,6 +81,16 @@ static int has_to_go(struct retention_flows *flows, int64_t end_us, int64_t exec
 	return end_us < flows->horizon_us;
 }
 
+static int note(
+	struct retention_flows *flows, sqlite3_stmt *stmt, int64_t end_us, int64_t executable)
+{
+	retention_runs_add(&flows->runs, end_us);
+	flow_count_note(&flows->gone, (int32_t)executable);
+	if (end_us >= flows->horizon_us || end_us < flows->hours_us)
+		return 0;
+	return retention_hours_note(&flows->hours, stmt, HOURS_COLUMN);
+}
+
 /* Collects what has to go of the next rows. */
 static enum retention_step collect(
 	struct retention_flows *flows, sqlite3_stmt *stmt, int64_t rows, int64_t *ret_since_us)
@@ -91,12 +108,10 @@ static enum retention_step collect(
 		flows->cursor_us = end_us;
 		if (end_us < flows->horizon_us)
 			*ret_since_us = end_us + 1;
-		if (!has_to_go(flows, end_us, executable)) {
+		if (!has_to_go(flows, end_us, executable))
 			retention_runs_stay(&flows->runs);
-			continue;
-		}
-		retention_runs_add(&flows->runs, end_us);
-		flow_count_note(&flows->gone, (int32_t)executable);
+		else if (note(flows, stmt, end_us, executable) < 0)
+			return RETENTION_FAILED;
 	}
 	if (code != SQLITE_DONE)
 		return RETENTION_FAILED;
@@ -120,18 +135,13 @@ static int pack(const struct retention_runs *runs, sqlite3 *db)
 			    "DELETE FROM temp.flow_kept");
 }
 
-/* Of all that goes by age, which is all that is old enough; from_us: after which the slice began.
- */
-static int keep_hours(struct retention_flows *flows, const struct retention_slice *slice,
-	int64_t from_us, int64_t last_us)
+/* Notes of which flows that went there are no hours. */
+static int note_hours(
+	struct retention_flows *flows, const struct retention_slice *slice, int64_t last_us)
 {
-	bool aged = last_us < flows->horizon_us;
-	int64_t hours_us = flows->hours_us, until_us = aged ? last_us : flows->horizon_us - 1;
+	int64_t hours_us = flows->hours_us;
 
-	if (retention_hours_add(
-		    &flows->hours, from_us < hours_us ? hours_us - 1 : from_us, until_us) < 0)
-		return -1;
-	if (!aged)
+	if (last_us >= flows->horizon_us)
 		return retention_note(slice, "contact_hour", 0, 0, last_us);
 	if (hours_us > flows->horizon_us)
 		hours_us = flows->horizon_us;
@@ -141,8 +151,8 @@ static int keep_hours(struct retention_flows *flows, const struct retention_slic
 		       : 0;
 }
 
-static int forget(struct retention_flows *flows, const struct retention_slice *slice,
-	int64_t from_us, int64_t since_us)
+static int forget(
+	struct retention_flows *flows, const struct retention_slice *slice, int64_t since_us)
 {
 	const struct retention_runs *runs = &flows->runs;
 	int64_t last_us;
@@ -150,7 +160,7 @@ static int forget(struct retention_flows *flows, const struct retention_slice *s
 	if (runs->count == 0)
 		return 0;
 	last_us = runs->runs[runs->count - 1][1];
-	if (keep_hours(flows, slice, from_us, last_us) < 0 ||
+	if (retention_hours_write(&flows->hours) < 0 || note_hours(flows, slice, last_us) < 0 ||
 		retention_runs_delete(
 			runs, slice->db, "DELETE FROM flow WHERE end_us BETWEEN ?1 AND ?2") < 0 ||
 		retention_runs_delete(runs, slice->db,
@@ -164,19 +174,20 @@ static int forget(struct retention_flows *flows, const struct retention_slice *s
 enum retention_step retention_flows_step(
 	struct retention_flows *flows, const struct retention_slice *slice, int64_t settled_us)
 {
-	int64_t from_us = flows->cursor_us, since_us = 0;
-	int64_t range[3] = {from_us, settled_us, slice->rows};
+	int64_t range[3] = {flows->cursor_us, settled_us, slice->rows}, since_us = 0;
+	bool aged = flows->cursor_us < flows->horizon_us;
 	enum retention_step step;
 	sqlite3_stmt *stmt;
 
 	if (retention_runs_begin(&flows->runs, slice->rows) < 0 ||
 		flow_count_begin(&flows->gone, (size_t)slice->rows) < 0 ||
-		sql_prepare(slice->db, walk_text, &stmt) < 0)
+		sql_prepare(slice->db, aged ? walk_aged_text : walk_text, &stmt) < 0)
 		return RETENTION_FAILED;
+	retention_hours_begin(&flows->hours);
 	sql_bind_integers(stmt, 1, range, 3);
 	step = collect(flows, stmt, slice->rows, &since_us);
 	sqlite3_finalize(stmt);
-	if (step == RETENTION_FAILED || forget(flows, slice, from_us, since_us) < 0)
+	if (step == RETENTION_FAILED || forget(flows, slice, since_us) < 0)
 		return RETENTION_FAILED;
 	return step;
 }

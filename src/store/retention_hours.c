@@ -2,6 +2,8 @@
  * CPU. */
 #include "store/retention_hours.h"
 
+#include <errno.h>
+
 #include "store/rollup.h"
 #include "store/sql.h"
 #include "util/clock.h"
@@ -10,10 +12,6 @@ enum {
 	PARTS = 4,            /* one of them goes at a time */
 	HOURS_LEFT = 30 * 24, /* fewer go at once */
 };
-
-static const char walk_text[] =
-	"SELECT last_us, first_us, remote, actor, protocol_id, port, direction, failed, octets_out,"
-	" octets_in, methods FROM flow_contact WHERE last_us > ?1 AND last_us <= ?2";
 
 #define HOUR_COLUMNS                                                                      \
 	"(hour, remote, actor, protocol_id, port, direction, flows, failed, octets_out, " \
@@ -27,15 +25,13 @@ static const char put_text[] = "INSERT INTO contact_hour " HOUR_COLUMNS
 
 int retention_hours_init(struct retention_hours *hours, sqlite3 *db)
 {
-	if (sql_rows_init(&hours->rows, db, "new_hour", new_hour_table) < 0 ||
-		sql_prepare(db, walk_text, &hours->walk) < 0)
+	if (sql_rows_init(&hours->rows, db, "new_hour", new_hour_table) < 0)
 		return -1;
 	return sql_prepare(db, put_text, &hours->put);
 }
 
 void retention_hours_done(struct retention_hours *hours)
 {
-	sqlite3_finalize(hours->walk);
 	sqlite3_finalize(hours->put);
 	rollup_list_done(&hours->list);
 	sql_rows_done(&hours->rows);
@@ -53,40 +49,33 @@ static int compare_hour(const void *left, const void *right)
 	return order ? order : rollup_compare_service(a, b);
 }
 
-static void read_flow(sqlite3_stmt *stmt, struct rollup_entry *entry)
+void retention_hours_begin(struct retention_hours *hours)
 {
-	int64_t last_us = sqlite3_column_int64(stmt, 0);
-
-	*entry = (struct rollup_entry){
-		.last_us = last_us,
-		.period = (int32_t)(last_us / US_PER_HOUR),
-		.first_us = sqlite3_column_int64(stmt, 1),
-		.remote = sqlite3_column_int(stmt, 2),
-		.actor = sqlite3_column_int(stmt, 3),
-		.protocol = (uint8_t)sqlite3_column_int(stmt, 4),
-		.port = (uint16_t)sqlite3_column_int(stmt, 5),
-		.direction = (uint8_t)sqlite3_column_int(stmt, 6),
-		.flows = 1,
-		.failed = (uint32_t)sqlite3_column_int(stmt, 7),
-		.octets_out = sqlite3_column_int64(stmt, 8),
-		.octets_in = sqlite3_column_int64(stmt, 9),
-		.methods = (uint8_t)sqlite3_column_int(stmt, 10),
-	};
+	hours->list.count = 0;
 }
 
-static int read_flows(struct retention_hours *hours, int64_t from_us, int64_t until_us)
+int retention_hours_note(struct retention_hours *hours, sqlite3_stmt *stmt, int first)
 {
-	int64_t range[2] = {from_us, until_us};
-	int code;
+	int64_t last_us = sqlite3_column_int64(stmt, first);
 
-	hours->list.count = 0;
-	sql_bind_integers(hours->walk, 1, range, 2);
-	while ((code = sqlite3_step(hours->walk)) == SQLITE_ROW) {
-		if (rollup_list_reserve(&hours->list, 1) < 0)
-			break;
-		read_flow(hours->walk, &hours->list.entries[hours->list.count++]);
-	}
-	return sqlite3_reset(hours->walk) == SQLITE_OK && code == SQLITE_DONE ? 0 : -1;
+	if (rollup_list_reserve(&hours->list, 1) < 0)
+		return -ENOMEM;
+	hours->list.entries[hours->list.count++] = (struct rollup_entry){
+		.last_us = last_us,
+		.period = (int32_t)(last_us / US_PER_HOUR),
+		.first_us = sqlite3_column_int64(stmt, first + 1),
+		.remote = sqlite3_column_int(stmt, first + 2),
+		.actor = sqlite3_column_int(stmt, first + 3),
+		.protocol = (uint8_t)sqlite3_column_int(stmt, first + 4),
+		.port = (uint16_t)sqlite3_column_int(stmt, first + 5),
+		.direction = (uint8_t)sqlite3_column_int(stmt, first + 6),
+		.flows = 1,
+		.failed = (uint32_t)sqlite3_column_int(stmt, first + 7),
+		.octets_out = sqlite3_column_int64(stmt, first + 8),
+		.octets_in = sqlite3_column_int64(stmt, first + 9),
+		.methods = (uint8_t)sqlite3_column_int(stmt, first + 10),
+	};
+	return 0;
 }
 
 static void add_hour(struct sql_rows *rows, const struct rollup_entry *entry)
@@ -98,12 +87,8 @@ static void add_hour(struct sql_rows *rows, const struct rollup_entry *entry)
 	sql_rows_add(rows, row, 13);
 }
 
-int retention_hours_add(struct retention_hours *hours, int64_t from_us, int64_t until_us)
+int retention_hours_write(struct retention_hours *hours)
 {
-	if (from_us >= until_us)
-		return 0;
-	if (read_flows(hours, from_us, until_us) < 0)
-		return -1;
 	rollup_list_sum(&hours->list, compare_hour);
 	return rollup_list_write(&hours->list, &hours->rows, hours->put, add_hour);
 }

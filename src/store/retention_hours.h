@@ -11,8 +11,13 @@
 #include "store/rollup_list.h"
 #include "store/sql_rows.h"
 
+/* What retention_hours_note reads of a row of flow_contact AS t. */
+#define RETENTION_HOURS_COLUMNS                                                                    \
+	"t.last_us, t.first_us, t.remote, t.actor, t.protocol_id, t.port, t.direction, t.failed, " \
+	"t.octets_out, t.octets_in, t.methods"
+
 struct retention_hours {
-	sqlite3_stmt *walk, *put;
+	sqlite3_stmt *put;
 	struct rollup_list list;
 	struct sql_rows rows; /* to put */
 };
@@ -21,9 +26,11 @@ struct retention_hours {
 int retention_hours_init(struct retention_hours *hours, sqlite3 *db);
 void retention_hours_done(struct retention_hours *hours);
 
-/* Adds the flows that ended after from_us, up to until_us; they are to go in the same transaction.
- * Returns 0, or -1 with the error in the connection. */
-int retention_hours_add(struct retention_hours *hours, int64_t from_us, int64_t until_us);
+/* For each flow that goes by age, between begin and write; they are to go in the same transaction.
+ * The columns are those of the row at hand from first on. 0 or -ENOMEM. */
+void retention_hours_begin(struct retention_hours *hours);
+int retention_hours_note(struct retention_hours *hours, sqlite3_stmt *stmt, int first);
+int retention_hours_write(struct retention_hours *hours); /* 0, -ENOMEM, or -1 as above */
 
 /* For want of room: how far the oldest part of them reaches, 0 if there are none. Returns 0 or -1.
  */
