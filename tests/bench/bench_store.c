@@ -1,17 +1,20 @@
 /* bench_store [FLOWS [DIR [FLOWS_A_DAY [PARTS]]]]: what the store costs. Writes made-up flows
  * (three million) in batches of 5,000 as fast as it can into a new database in DIR, and beside it,
  * in the same run, the floor: the same number of packed records written one after the other into a
- * plain file. In PARTS (one), each with its own figures, which are to stay the same. Then a part
- * more, while those of the first one are forgotten as they get too old: the file stays as it is.
- * What that costs more than the part before is what forgetting costs. Prints CPU, octets that the
- * file grew by and octets written to the device for each flow, how long a batch was written or the
- * next one waited at most, and the longest slice of what is forgotten.
+ * plain file; and what SQLite itself takes for the rows of flows alone: the bare table, with no
+ * dictionary, roll-up, ledger or retention, its ids made up of the records. In PARTS (one), each
+ * with its own figures, which are to stay the same. Then a part more, while those of the first one
+ * are forgotten as they get too old: the file stays as it is. What that costs more than the part
+ * before is what forgetting costs. Prints CPU, octets that the file grew by and octets written to
+ * the device for each flow, how long a batch was written or the next one waited at most, and the
+ * longest slice of what is forgotten.
  *
  * Exits with 1 if a target is missed: 4 us of CPU, 600 octets written, 250 ms a batch, 50 ms a
  * slice; forgetting a flow takes less CPU than writing one. Octets written come from
  * /proc/self/io, which counts pages as they get dirty; in a tmpfs they are 0. */
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -256,6 +259,84 @@ static int bench_floor(const char *path, uint64_t flows, struct cost *cost)
 	return cost->flows >= flows ? 0 : -1;
 }
 
+/* As the table flow. */
+static const char bare_schema[] =
+	"PRAGMA page_size = 2048; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
+	" CREATE TABLE flow (end_us INTEGER PRIMARY KEY, duration_us INTEGER, actor INTEGER,"
+	" process INTEGER, opener INTEGER, remote INTEGER, local INTEGER, remote_port INTEGER,"
+	" local_port INTEGER, kind INTEGER, octets_out INTEGER, octets_in INTEGER,"
+	" packets_out INTEGER, packets_in INTEGER, retransmits INTEGER, rtt_us INTEGER) STRICT";
+
+static const char bare_insert[] =
+	"INSERT INTO flow VALUES (?1, ?2, ?3, ?4, NULL, ?5, 1, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"
+	" ?14)";
+
+static bool bare_insert_flow(sqlite3_stmt *insert, const struct flow_record *record)
+{
+	const struct flow_counters *counters = &record->counters;
+	const uint8_t *address = record->key.remote.octets;
+	int64_t values[14] = {record->end_us, record->end_us - record->start_us,
+		record->user.pid % 1000, record->user.pid,
+		address[13] << 16 | address[14] << 8 | address[15], record->key.remote_port,
+		record->key.local_port, record->outcome, (int64_t)counters->octets_out,
+		(int64_t)counters->octets_in, (int64_t)counters->packets_out,
+		(int64_t)counters->packets_in, counters->retransmits, counters->rtt_us};
+
+	for (int i = 0; i < 14; i++)
+		sqlite3_bind_int64(insert, i + 1, values[i]);
+	return sqlite3_step(insert) == SQLITE_DONE && sqlite3_reset(insert) == SQLITE_OK;
+}
+
+static bool bare_write(sqlite3 *db, sqlite3_stmt *insert, const struct batch *batch)
+{
+	bool good = sqlite3_exec(db, "BEGIN", NULL, NULL, NULL) == SQLITE_OK;
+
+	for (size_t i = 0; good && i < batch_flows(batch); i++)
+		good = bare_insert_flow(insert, batch_flow(batch, i));
+	return good && sqlite3_exec(db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK;
+}
+
+static int bare_write_all(
+	sqlite3 *db, struct batch *batch, uint64_t flows, uint64_t flows_a_day, struct cost *cost)
+{
+	struct traffic traffic;
+	sqlite3_stmt *insert = NULL;
+	bool good = sqlite3_exec(db, bare_schema, NULL, NULL, NULL) == SQLITE_OK &&
+		    sqlite3_prepare_v2(db, bare_insert, -1, &insert, NULL) == SQLITE_OK;
+
+	traffic_init(&traffic, 1, INT64_C(1780000000) * US_PER_S, flows_a_day);
+	while (good && cost->flows < flows) {
+		int64_t begin_ns, begin_cpu_ns;
+
+		batch_clear(batch);
+		cost->flows += traffic_fill(&traffic, batch, TRAFFIC_BATCH);
+		begin_ns = clock_boottime_ns();
+		begin_cpu_ns = cpu_now_ns();
+		good = bare_write(db, insert, batch);
+		add_time(cost, begin_ns, begin_cpu_ns);
+	}
+	sqlite3_finalize(insert);
+	return good ? 0 : -1;
+}
+
+static int bench_bare(const char *path, uint64_t flows, uint64_t flows_a_day, struct cost *cost)
+{
+	int64_t before = written_now();
+	struct batch *batch = NULL;
+	sqlite3 *db = NULL;
+	int status = -1;
+
+	if (sqlite3_open(path, &db) == SQLITE_OK && batch_new(TRAFFIC_BATCH, &batch) == 0)
+		status = bare_write_all(db, batch, flows, flows_a_day, cost);
+	if (status < 0)
+		fprintf(stderr, "bench_store: the bare table: %s\n", sqlite3_errmsg(db));
+	sqlite3_close(db);
+	batch_free(batch);
+	cost->written_octets = written_now() - before;
+	cost->file_octets = size_of(path);
+	return status;
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t flows = argc > 1 ? strtoull(argv[1], NULL, 10) : 3000000;
@@ -263,7 +344,7 @@ int main(int argc, char **argv)
 	uint64_t flows_a_day = argc > 3 ? strtoull(argv[3], NULL, 10) : 1000000;
 	uint64_t parts = argc > 4 ? strtoull(argv[4], NULL, 10) : 1;
 	char path[512], lock[520], ballast[520], floor_path[512];
-	struct cost cost = {0};
+	struct cost cost = {0}, bare = {0};
 	int status;
 
 	if (flows == 0 || flows_a_day == 0 || parts == 0 || parts > flows) {
@@ -277,6 +358,10 @@ int main(int argc, char **argv)
 	status = bench_floor(floor_path, flows / parts, &cost);
 	unlink(floor_path);
 	print("floor", &cost);
+	if (status == 0)
+		status = bench_bare(path, flows / parts, flows_a_day, &bare);
+	unlink(path);
+	print("bare", &bare);
 	if (status == 0)
 		status = bench_store(path, flows, flows_a_day, parts, &cost);
 	if (!getenv("BENCH_KEEP"))
