@@ -58,6 +58,10 @@ sums AS (
 --:exe	AND (x.path GLOB :exe OR x.path = :exe
 --:exe		OR (instr(:exe, '/') = 0 AND x.path GLOB '*/' || :exe))
 	GROUP BY e.name, e.owner, e.address, e.source, x.path
+),
+-- Flows that the ledger cannot know of yet, see README of contact_tail.
+pending (remote, flows) AS MATERIALIZED (
+	SELECT remote, count(*) FROM contact_tail GROUP BY remote
 )
 SELECT
 	n.name,
@@ -70,6 +74,9 @@ SELECT
 	iif(s.ip = '', NULL,
 		(SELECT coalesce(sum(c.flows), 0)
 			FROM remote AS r CROSS JOIN ledger AS c ON c.remote = r.id
+			WHERE r.address = s.address AND r.name = s.name)
+		+ (SELECT coalesce(sum(p.flows), 0)
+			FROM remote AS r CROSS JOIN pending AS p ON p.remote = r.id
 			WHERE r.address = s.address AND r.name = s.name)) AS flows,
 	nullif(o.name, '') AS owner_name,
 	nullif(s.path, '') AS program,

@@ -2,6 +2,7 @@
 """What lastconn says of names: of which flow, of which address, and from where it knows."""
 import csv
 import io
+import os
 import random
 import socket
 import subprocess
@@ -57,6 +58,19 @@ class Names(QueryCase):
             {"first_time": iso(T0 + HOUR), "last_time": iso(T0 + 2 * HOUR), "ttl_s": 60,
              "owner_name": "cdn.test", "users": ["root"], "processes": 1, "ech": 0})
         self.assertEqual((rows[2]["alpn"], rows[2]["ech"], rows[2]["ttl_s"]), (["h2"], 1, None))
+
+    def test_names_counts_flows_that_no_roll_up_counts_yet(self):
+        for settled in ((0, 0, 0), (T0 + HOUR + 30 * SECOND, 0, 0)):
+            history = self.shared(settled=settled)
+            history.evidence("new.test", "192.0.2.82", T0 + HOUR, process=self.curl)
+            history.flow(self.curl, "192.0.2.82", T0 + HOUR, T0 + 2 * HOUR, name="new.test")
+            history.close()
+            self.assertEqual([row["flows"] for row in self.answer("names", "www.example")],
+                             [None, 2, 2], settled)
+            self.assertEqual([row["flows"] for row in self.answer("names", SHARED)],
+                             [2, 2, 3], settled)
+            self.assertEqual([row["flows"] for row in self.answer("names", "new.test")], [1])
+            os.remove(self.path("history.db"))
 
     def test_names_takes_addresses_networks_suffixes_and_owners(self):
         self.shared().close()
