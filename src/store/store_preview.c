@@ -1,8 +1,10 @@
 /* Counts by the same horizons and shares as retention.c; what the dictionaries lose is not known
- * before the rest is gone, nor what days and contacts give for room. */
+ * before the rest is gone, nor what days and contacts give for room. Of that it tells what the
+ * first round takes: hours, or flows if there are none. */
 #include "store/store_preview.h"
 
 #include "store/retention.h"
+#include "store/retention_hours.h"
 #include "store/sql.h"
 #include "store/store_clock.h"
 #include "store/store_internal.h"
@@ -95,19 +97,46 @@ static int preview_program(const struct preview *preview, const struct retention
 	return sqlite3_finalize(stmt) == SQLITE_OK ? 0 : -1;
 }
 
-static int preview_shares(const struct preview *preview)
+/* Beside those that are too old. */
+static int preview_hours(const struct preview *preview, int64_t before_us)
+{
+	static const char text[] = "SELECT count(*) FILTER (WHERE hour >= ?1 / 3600000000"
+				   " AND hour < ?2 / 3600000000), count(*) FROM contact_hour";
+	int64_t range[2] = {preview->horizons.hours_us, before_us}, counts[2];
+	struct store_preview row = {.what = "contact_hour"};
+
+	if (sql_row_text(preview->db, text, range, 2, counts, 2) < 0)
+		return -1;
+	row.rows = counts[0];
+	row.total = counts[1];
+	if (row.rows > 0)
+		preview->row(preview->ctx, &row);
+	return 0;
+}
+
+static int preview_shares(const struct preview *preview, int64_t keep)
 {
 	struct retention_flows flows = {0};
-	int64_t keep;
 	int status;
 
-	if (retention_keep(preview->db, preview->policy->max_octets, &keep) < 0)
-		return -1;
 	status = retention_flows_begin(&flows, preview->db, INT64_MIN + 1, 0, keep);
 	for (size_t i = 0; i < flows.share_count && status == 0; i++)
 		status = preview_program(preview, &flows.shares[i]);
 	retention_flows_done(&flows);
 	return status;
+}
+
+static int preview_room(const struct preview *preview)
+{
+	int64_t keep, hours_us;
+
+	if (retention_keep(preview->db, preview->policy->max_octets, &keep) < 0)
+		return -1;
+	if (keep >= 1000)
+		return 0;
+	if (retention_hours_cut(preview->db, &hours_us) < 0)
+		return -1;
+	return hours_us ? preview_hours(preview, hours_us) : preview_shares(preview, keep);
 }
 
 int store_preview(struct store_reader *reader, const struct store_retention *policy, int64_t now_us,
@@ -121,7 +150,7 @@ int store_preview(struct store_reader *reader, const struct store_retention *pol
 	if (store_clock_is_kept(preview.db, &kept) == 0 && kept)
 		preview.horizons = (struct retention_horizons){0};
 	if (preview_aged(&preview) < 0 || preview_contacts(&preview) < 0 ||
-		preview_shares(&preview) < 0)
+		preview_room(&preview) < 0)
 		return sql_describe(preview.db, store_reader_path(reader), "reading", ret_error);
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 
+#include "store/store_preview.h"
 #include "support/store_fixture.h"
 
 #define S_US   INT64_C(1000000)
@@ -217,11 +218,32 @@ static void an_hour_is_summed_up_in_parts(void **state)
 		store_fixture_number(fixture, "SELECT sum(flows) FROM contact_hour"), FLOWS);
 }
 
+static void expect_hours(void *ctx, const struct store_preview *preview)
+{
+	assert_string_equal(preview->what, "contact_hour");
+	assert_int_equal(preview->before_us, 0);
+	*(int64_t *)ctx += preview->rows;
+}
+
+/* Of hours only, for want of room. */
+static int64_t previewed_hours(struct store_fixture *fixture)
+{
+	struct store_retention policy = {.max_octets = fixture->options.retention.max_octets};
+	struct store_reader *reader;
+	int64_t rows = 0;
+
+	assert_int_equal(store_reader_open(fixture->path, &reader, &fixture->error), 0);
+	assert_int_equal(
+		store_preview(reader, &policy, NOW_US, expect_hours, &rows, &fixture->error), 0);
+	store_reader_close(reader);
+	return rows;
+}
+
 static void for_room_hours_go_before_flows(void **state)
 {
 	struct store_fixture *fixture = *state;
 	enum { FLOWS = 20000, DAYS = 100 };
-	int64_t octets;
+	int64_t octets, hours, previewed;
 
 	open_history(fixture, (struct store_retention){.flow_age_us = DAYS / 2 * DAY_US});
 	add_process(fixture, 1, "/bin/x");
@@ -232,8 +254,12 @@ static void for_room_hours_go_before_flows(void **state)
 	forget(fixture, NOW_US);
 	octets = octets_of(fixture);
 	fixture->options.retention.max_octets = (uint64_t)octets * 105 / 100;
+	hours = store_fixture_number(fixture, "SELECT count(*) FROM contact_hour");
+	previewed = previewed_hours(fixture);
 	store_set_retention(fixture->store, &fixture->options.retention);
 	forget(fixture, NOW_US);
+	assert_int_equal(store_fixture_number(fixture, "SELECT count(*) FROM contact_hour"),
+		hours - previewed);
 	assert_in_range(store_fixture_number(fixture, "SELECT count(*) FROM flow"), FLOWS / 2 - 1,
 		FLOWS / 2);
 	assert_in_range(store_fixture_number(fixture, "SELECT count(*) FROM contact_hour"), 24,
