@@ -59,7 +59,7 @@ sums AS (
 --:exe		OR (instr(:exe, '/') = 0 AND x.path GLOB '*/' || :exe))
 	GROUP BY e.name, e.owner, e.address, e.source, x.path
 ),
--- Flows that the ledger cannot know of yet, see README of contact_tail.
+-- What the ledger cannot know of yet, see contact_tail in schema/views.sql.
 pending (remote, flows) AS MATERIALIZED (
 	SELECT remote, count(*) FROM contact_tail GROUP BY remote
 )
