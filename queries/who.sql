@@ -374,6 +374,7 @@ called (exe, texts) AS (
 			CROSS JOIN remote AS r ON r.id = s.remote
 			CROSS JOIN name AS n ON n.id = r.name
 --:host_loose			LEFT JOIN loose AS w ON NOT o.own AND w.remote = s.remote
+--:host_loose				AND w.from_us <= s.last_us AND s.first_us <= w.until_us
 			WHERE (NOT o.own OR r.name <> 0)
 --:host_first			AND (o.own OR s.remote NOT IN (SELECT id FROM remotes))
 --:host_loose			AND (o.own OR w.name IS NOT NULL)

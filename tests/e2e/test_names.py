@@ -72,6 +72,16 @@ class Names(QueryCase):
             self.assertEqual([row["flows"] for row in self.answer("names", "new.test")], [1])
             os.remove(self.path("history.db"))
 
+    def test_who_tells_no_name_that_the_address_had_at_another_time(self):
+        history = self.history()
+        curl = history.process(200, "/usr/bin/curl")
+        history.evidence("then.test", SHARED, T0 + HOUR)
+        history.evidence("later.test", SHARED, T0 + 5 * HOUR)
+        history.flow(curl, SHARED, T0 + HOUR, T0 + HOUR + SECOND)
+        history.close()
+        self.assertEqual([row["names"] for row in self.answer("who", "*.test")],
+                         [["then.test (address)"]])
+
     def test_names_takes_addresses_networks_suffixes_and_owners(self):
         self.shared().close()
         for host, names in {
