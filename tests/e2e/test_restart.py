@@ -333,7 +333,10 @@ class Restart(harness.Case):
         self.assertGreater(self.recorded(daemon, int(port)), 10, "what the ring kept")
         daemon.stop()
         daemon = self.start("--ring-size", "64K")
-        self.assertEqual(self.lost(daemon), lost, "told once")
+        again = self.lost(daemon)
+        self.assertEqual(again[:1], lost, "told once")
+        # of a busy machine so small a ring may lose more in between
+        self.assertLess(sum(row["count"] for row in again[1:]), lost[0]["count"], again)
 
     # -- nothing stays behind
 
