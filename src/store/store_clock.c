@@ -79,10 +79,14 @@ static const char *const correct_texts[] = {
 	"UPDATE name_evidence SET first_us = first_us + ?5, last_us = last_us + ?5,"
 	" until_us = until_us + ?5 WHERE " BY_OLD(
 		"first_us") " AND coalesce((SELECT boot = ?1 FROM process WHERE id = process), ?6)",
+};
+
+/* Before its flows, which may be of an earlier contact than the old clock let them be, see
+ * rollup.h; what they add is not to be moved again. */
+static const char correct_contact_text[] =
 	"UPDATE contact SET " MOVED("first_us") ", " MOVED("last_us") " WHERE (" BY_OLD(
 		"first_us") " OR " BY_OLD("last_us") ") AND coalesce((SELECT boot = ?1 FROM process"
-						     " WHERE id = process), ?6)",
-};
+						     " WHERE id = process), ?6)";
 
 static const char alone_text[] =
 	"SELECT NOT EXISTS (SELECT 1 FROM run JOIN boot ON boot.id = run.boot"
@@ -419,6 +423,7 @@ static int correct(struct store *store, struct clock_scope *scope)
 		if (store_clock_more(store) < 0)
 			return -1;
 	if (row_scoped(store, alone_text, scope, &scope->values[ALONE], 1) < 0 ||
+		run_scoped(store, correct_contact_text, scope) < 0 ||
 		correct_flows(store, *scope) < 0)
 		return -1;
 	return RUN_ALL(store, correct_texts, scope);

@@ -260,6 +260,37 @@ static void the_ledger_keeps_a_first_contact_from_before_the_clock_was_wrong(voi
 	assert_string_equal(store_fixture_sql(fixture, contact), expected);
 }
 
+static void expect_contact(struct store_fixture *fixture, int64_t first_us, int64_t last_us)
+{
+	char expected[64];
+
+	snprintf(
+		expected, sizeof(expected), "%lld|%lld|2", (long long)first_us, (long long)last_us);
+	assert_string_equal(
+		store_fixture_sql(fixture, "SELECT first_us, last_us, flows FROM contacts"),
+		expected);
+}
+
+/* By a step that is shorter than the time since the boot: what is right then is a time that the old
+ * clock told, too. */
+static void a_contact_is_corrected_once(void **state)
+{
+	struct store_fixture *fixture = *state;
+	int64_t step_us = 30 * US_PER_S;
+
+	fixture->options.built_us = HISTORY_BUILT;
+	store_fixture_open(fixture);
+	clock_history_flow(
+		fixture, 11, "192.0.2.99", HISTORY_BOOT + 200 * US_PER_S, FLOW_OUTCOME_CLOSED);
+	store_fixture_write(fixture);
+	clock_history_flow(
+		fixture, 11, "192.0.2.99", HISTORY_BOOT + 300 * US_PER_S, FLOW_OUTCOME_CLOSED);
+	store_fixture_write(fixture);
+	clock_history_step(fixture, step_us, true);
+	expect_contact(fixture, HISTORY_BOOT + 199 * US_PER_S + step_us,
+		HISTORY_BOOT + 300 * US_PER_S + step_us);
+}
+
 static void a_step_while_nobody_recorded_is_made_up_for(void **state)
 {
 	struct store_fixture *fixture = *state;
@@ -354,6 +385,7 @@ int main(void)
 		TEST(an_ordinary_step_changes_what_goes_on_only),
 		TEST(a_process_that_is_named_again_began_by_the_new_clock),
 		TEST(the_ledger_keeps_a_first_contact_from_before_the_clock_was_wrong),
+		TEST(a_contact_is_corrected_once),
 		TEST(a_step_while_nobody_recorded_is_made_up_for),
 		TEST(the_gap_before_a_corrected_run_is_told),
 		TEST(a_batch_that_could_not_be_written_steps_once),
