@@ -45,22 +45,30 @@ struct preview {
 	void *ctx;
 };
 
+/* The text counts those that go, and all. */
+static int tell(const struct preview *preview, const char *text, const int64_t *values,
+	size_t count, struct store_preview row)
+{
+	int64_t counts[2];
+
+	if (sql_row_text(preview->db, text, values, count, counts, 2) < 0)
+		return -1;
+	row.rows = counts[0];
+	row.total = counts[1];
+	if (row.rows > 0)
+		preview->row(preview->ctx, &row);
+	return 0;
+}
+
 static int preview_aged(const struct preview *preview)
 {
 	for (size_t i = 0; i < sizeof(aged) / sizeof(aged[0]); i++) {
 		int64_t horizon_us =
 			*(const int64_t *)((const char *)&preview->horizons + aged[i].horizon);
 		struct store_preview row = {.what = aged[i].what, .before_us = horizon_us};
-		int64_t counts[2];
 
-		if (horizon_us == 0)
-			continue;
-		if (sql_row_text(preview->db, aged[i].count_text, &horizon_us, 1, counts, 2) < 0)
+		if (horizon_us && tell(preview, aged[i].count_text, &horizon_us, 1, row) < 0)
 			return -1;
-		row.rows = counts[0];
-		row.total = counts[1];
-		if (row.rows > 0)
-			preview->row(preview->ctx, &row);
 	}
 	return 0;
 }
@@ -102,16 +110,9 @@ static int preview_hours(const struct preview *preview, int64_t before_us)
 {
 	static const char text[] = "SELECT count(*) FILTER (WHERE hour >= ?1 / 3600000000"
 				   " AND hour < ?2 / 3600000000), count(*) FROM contact_hour";
-	int64_t range[2] = {preview->horizons.hours_us, before_us}, counts[2];
-	struct store_preview row = {.what = "contact_hour"};
+	int64_t range[2] = {preview->horizons.hours_us, before_us};
 
-	if (sql_row_text(preview->db, text, range, 2, counts, 2) < 0)
-		return -1;
-	row.rows = counts[0];
-	row.total = counts[1];
-	if (row.rows > 0)
-		preview->row(preview->ctx, &row);
-	return 0;
+	return tell(preview, text, range, 2, (struct store_preview){.what = "contact_hour"});
 }
 
 static int preview_shares(const struct preview *preview, int64_t keep)

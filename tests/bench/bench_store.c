@@ -34,6 +34,8 @@ enum {
 	PACKED_OCTETS = 104, /* of a record of the floor */
 };
 
+#define BEGIN_US (INT64_C(1780000000) * US_PER_S) /* of the traffic */
+
 struct cost {
 	uint64_t flows;
 	int64_t cpu_ns, wall_ns;
@@ -220,7 +222,7 @@ static int bench_store(
 	bool missed = false;
 	int status = 0;
 
-	traffic_init(&bench.traffic, 1, INT64_C(1780000000) * US_PER_S, flows_a_day);
+	traffic_init(&bench.traffic, 1, BEGIN_US, flows_a_day);
 	if (batch_new(TRAFFIC_BATCH, &bench.batch) < 0)
 		return -1;
 	for (uint64_t part = 0; part <= parts && status == 0; part++) {
@@ -304,7 +306,7 @@ static int bare_write_all(
 	bool good = sqlite3_exec(db, bare_schema, NULL, NULL, NULL) == SQLITE_OK &&
 		    sqlite3_prepare_v2(db, bare_insert, -1, &insert, NULL) == SQLITE_OK;
 
-	traffic_init(&traffic, 1, INT64_C(1780000000) * US_PER_S, flows_a_day);
+	traffic_init(&traffic, 1, BEGIN_US, flows_a_day);
 	while (good && cost->flows < flows) {
 		int64_t begin_ns, begin_cpu_ns;
 
